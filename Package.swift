@@ -1,0 +1,67 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let package = Package(
+  name: "bert4rec-dist",
+  products: [
+    // For those who want the trainer, the evaluator or the data readers in a Swift program of their own.
+    .library(name: "BERT4RecDist", targets: ["BERT4RecDist"]),
+    .executable(name: "bert4rec-dist", targets: ["bert4rec-dist"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    // SHA-256 of checkpoints, data sets and parameters.
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+  ],
+  targets: [
+    // System libraries. SwiftPM finds them through pkg-config, so a cluster's modules work by PKG_CONFIG_PATH.
+    // "ompi-c", not "mpi": the latter carries C++ flags on some distributions.
+    .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+    .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    // Vector kernels; multiversioned by attributes in the source, so no unsafeFlags.
+    .target(name: "CKernels"),
+
+    // Each target depends only on targets above it.
+    .target(
+      name: "SystemSupport",
+      dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+    .target(name: "InteractionData", dependencies: ["SystemSupport"]),
+    .target(name: "MaskedInstances", dependencies: ["InteractionData"]),
+    .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "MaskedInstances", "SystemSupport"]),
+    .target(name: "Collectives", dependencies: ["CMPI", "CKernels", "SystemSupport"]),
+    .target(
+      name: "Evaluation",
+      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "SystemSupport"]),
+    .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
+    .target(
+      name: "Training",
+      dependencies: [
+        "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints",
+        "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
+      ]),
+    // One `import BERT4RecDist` for users of the library.
+    .target(
+      name: "BERT4RecDist",
+      dependencies: [
+        "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Training",
+        "SystemSupport",
+      ]),
+    .executableTarget(
+      name: "bert4rec-dist",
+      dependencies: ["BERT4RecDist", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+
+    .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport"]),
+    .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData"]),
+    .testTarget(name: "MaskedInstancesTests", dependencies: ["MaskedInstances"]),
+    .testTarget(
+      name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training"]),
+    // Runs the program as a user does, also under mpirun; depends on the executable so that it is built first.
+    .testTarget(name: "CommandTests", dependencies: ["bert4rec-dist", "BERT4RecDist"]),
+  ]
+)

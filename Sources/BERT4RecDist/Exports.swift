@@ -1,0 +1,9 @@
+// One import for users of the library.
+@_exported import BERT4RecModel
+@_exported import Checkpoints
+@_exported import Collectives
+@_exported import Evaluation
+@_exported import InteractionData
+@_exported import MaskedInstances
+@_exported import SystemSupport
+@_exported import Training

@@ -1,0 +1,49 @@
+/// Ids as the user's files have them: bytes, not necessarily UTF-8, kept and given back unchanged.
+public struct ExternalIDs: Sendable, Equatable {
+  private var offsets: [Int] = [0]
+  private var bytes: [UInt8] = []
+
+  public init() {}
+
+  public init<S: Sequence>(_ ids: S) where S.Element == [UInt8] {
+    for id in ids { append(id) }
+  }
+
+  public var count: Int { offsets.count - 1 }
+
+  public subscript(index: Int) -> ArraySlice<UInt8> { bytes[offsets[index]..<offsets[index + 1]] }
+
+  public mutating func append(_ id: some Collection<UInt8>) {
+    bytes.append(contentsOf: id)
+    offsets.append(bytes.count)
+  }
+}
+
+/// A data set as training and evaluation use it.
+public struct Dataset: Sendable {
+  /// A short name from the file's name, such as "ml-1m"; names the run folder.
+  public var name: String
+  /// External id of item `i` at index `i - 1`.
+  public var itemIDs: ExternalIDs
+  /// Occurrences of item `i` in all interactions at index `i - 1`; descending.
+  public var itemCounts: [Int64]
+  /// External ids of the users, in order of first appearance.
+  public var userIDs: ExternalIDs
+  public var sequences: Sequences
+  /// SHA-256 (hex) over everything that training reads: counts, offsets, sequences and ids. Independent of the file's path.
+  public var fingerprint: String
+
+  public init(
+    name: String, itemIDs: ExternalIDs, itemCounts: [Int64], userIDs: ExternalIDs, sequences: Sequences,
+    fingerprint: String
+  ) {
+    self.name = name
+    self.itemIDs = itemIDs
+    self.itemCounts = itemCounts
+    self.userIDs = userIDs
+    self.sequences = sequences
+    self.fingerprint = fingerprint
+  }
+
+  public var itemCount: Int { itemCounts.count }
+}

@@ -1,0 +1,166 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The few file operations that the program needs, over POSIX, with errors that name the path and the reason.
+///
+/// Reading fails with exit code 66, writing with 74.
+package enum FileSystem {
+  package enum Kind: Equatable, Sendable { case file, directory, other }
+
+  /// What stands at a path (links followed), or nil where nothing does.
+  package static func kind(_ path: String) -> Kind? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: return .file
+    case S_IFDIR: return .directory
+    default: return .other
+    }
+  }
+
+  package static func reading<R>(_ body: () throws(SystemError) -> R) throws(Failure) -> R {
+    do throws(SystemError) { return try body() } catch {
+      throw Failure(error.errno == EIO ? .disk : .unreadable, "cannot read \(error.subject): \(error.reason)")
+    }
+  }
+
+  package static func writing<R>(_ body: () throws(SystemError) -> R) throws(Failure) -> R {
+    do throws(SystemError) { return try body() } catch {
+      throw Failure(.disk, "cannot write \(error.subject): \(error.reason)")
+    }
+  }
+
+  /// A whole file. Pipes and devices are read to their end; for large regular files prefer `MappedFile`.
+  package static func read(_ path: String, limit: Int = .max) throws(Failure) -> [UInt8] {
+    try reading { () throws(SystemError) in
+      let descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
+      defer { close(descriptor) }
+      var bytes: [UInt8] = []
+      var status = stat()
+      if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+        bytes.reserveCapacity(min(limit, Int(status.st_size)))
+      }
+      var block = [UInt8](repeating: 0, count: 1 << 16)
+      while bytes.count < limit {
+        let count = try systemCall("read", path) { Glibc.read(descriptor, &block, block.count) }
+        if count == 0 { break }
+        bytes.append(contentsOf: block[..<min(count, limit - bytes.count)])
+      }
+      return bytes
+    }
+  }
+
+  /// Names in a folder, without `.` and `..`, sorted; empty where the folder is not there.
+  package static func list(_ path: String) throws(Failure) -> [String] {
+    guard let directory = opendir(path) else {
+      if errno == ENOENT { return [] }
+      throw Failure(.unreadable, "cannot read \(path): \(String(cString: strerror(errno)))")
+    }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// Makes a folder and those above it.
+  package static func createDirectories(_ path: String) throws(Failure) {
+    var prefix = path.hasPrefix("/") ? "/" : ""
+    for part in path.split(separator: "/") {
+      prefix += (prefix.isEmpty || prefix == "/" ? "" : "/") + part
+      if kind(prefix) == .directory { continue }
+      let folder = prefix
+      try writing { () throws(SystemError) in
+        do throws(SystemError) { try systemCall("mkdir", folder) { mkdir(folder, 0o777) } } catch {
+          if error.errno != EEXIST || kind(folder) != .directory { throw error }
+        }
+      }
+    }
+  }
+
+  /// Writes a file and forces it to the disk. Whoever wants all or nothing writes beside the target and renames.
+  package static func writeDurably(_ path: String, _ parts: [UnsafeRawBufferPointer]) throws(Failure) {
+    try writing { () throws(SystemError) in
+      let descriptor = try systemCall("open", path) { open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666) }
+      do throws(SystemError) {
+        for part in parts { try writeAll(descriptor, part, path) }
+        try systemCall("fsync", path) { fsync(descriptor) }
+      } catch {
+        close(descriptor)
+        throw error
+      }
+      // Some file systems report a failed write only here.
+      try systemCall("close", path) { close(descriptor) }
+    }
+  }
+
+  package static func writeDurably(_ path: String, _ bytes: [UInt8]) throws(Failure) {
+    let result = bytes.withUnsafeBytes { buffer in
+      Result { () throws(Failure) in try writeDurably(path, [buffer]) }
+    }
+    try result.get()
+  }
+
+  /// Replaces a small file so that a reader sees the old text or the new one, whatever happens in between.
+  package static func replaceAtomically(_ path: String, _ text: String) throws(Failure) {
+    let temporary = path + ".tmp"
+    do throws(Failure) {
+      try writeDurably(temporary, Array(text.utf8))
+      try rename(temporary, path)
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    try syncDirectory(parent(of: path))
+  }
+
+  package static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ path: String) throws(SystemError) {
+    var rest = bytes
+    while !rest.isEmpty {
+      // Linux takes at most 2 GiB in one call.
+      let count = try systemCall("write", path) { write(descriptor, rest.baseAddress, min(rest.count, 1 << 30)) }
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+  }
+
+  package static func rename(_ source: String, _ target: String) throws(Failure) {
+    try writing { () throws(SystemError) in _ = try systemCall("rename", target) { Glibc.rename(source, target) } }
+  }
+
+  /// Makes renames and new names in a folder survive a power cut.
+  package static func syncDirectory(_ path: String) throws(Failure) {
+    try writing { () throws(SystemError) in
+      let descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+      defer { close(descriptor) }
+      try systemCall("fsync", path) { fsync(descriptor) }
+    }
+  }
+
+  /// Removes a file or a folder with all that is in it; links are removed, not followed. Nothing there is no error.
+  package static func removeRecursively(_ path: String) throws(Failure) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      for name in try list(path) { try removeRecursively(path + "/" + name) }
+      try writing { () throws(SystemError) in _ = try systemCall("rmdir", path) { rmdir(path) } }
+    } else {
+      try writing { () throws(SystemError) in _ = try systemCall("unlink", path) { unlink(path) } }
+    }
+  }
+
+  package static func parent(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  package static func lastComponent(of path: String) -> String {
+    String(path.split(separator: "/").last ?? "")
+  }
+}

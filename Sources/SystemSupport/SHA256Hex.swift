@@ -1,0 +1,30 @@
+import Crypto
+
+/// SHA-256 over several pieces, as 64 hex digits.
+package struct SHA256Hasher {
+  private var hasher = SHA256()
+
+  package init() {}
+
+  package mutating func update(_ bytes: UnsafeRawBufferPointer) { hasher.update(bufferPointer: bytes) }
+
+  package mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { hasher.update(bufferPointer: $0) } }
+
+  package func hexDigest() -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for byte in hasher.finalize() {
+      text.append(digits[Int(byte >> 4)])
+      text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}
+
+package func sha256Hex(_ bytes: UnsafeRawBufferPointer) -> String {
+  var hasher = SHA256Hasher()
+  hasher.update(bytes)
+  return hasher.hexDigest()
+}
+
+package func sha256Hex(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { sha256Hex($0) } }

@@ -1,0 +1,12 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Writes a line to standard error in one call, so that lines of several ranks do not mix.
+package func printError(_ line: String) {
+  var text = line
+  text += "\n"
+  text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
