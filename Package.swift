@@ -54,13 +54,11 @@ let package = Package(
     .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport"]),
     .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData"]),
     .testTarget(name: "MaskedInstancesTests", dependencies: ["MaskedInstances"]),
-    .testTarget(
-      name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"],
-      resources: [.copy("Fixtures")]),
+    .testTarget(name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"]),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training"], resources: [.copy("Fixtures")]),
     // Runs the program as a user does, also under mpirun; depends on the executable so that it is built first.
     .testTarget(name: "CommandTests", dependencies: ["bert4rec-dist", "BERT4RecDist"]),
   ]
