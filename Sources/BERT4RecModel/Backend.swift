@@ -1,0 +1,129 @@
+/// A view of a row-major matrix; `stride` floats lie between the beginnings of two rows.
+package struct Matrix: @unchecked Sendable {
+  package let base: UnsafeMutablePointer<Float>
+  package let rows: Int
+  package let columns: Int
+  package let stride: Int
+
+  package init(_ base: UnsafeMutablePointer<Float>, _ rows: Int, _ columns: Int, stride: Int? = nil) {
+    self.base = base
+    self.rows = rows
+    self.columns = columns
+    self.stride = stride ?? columns
+  }
+
+  /// Parameters are only read, but share the view's type.
+  package init(_ base: UnsafePointer<Float>, _ rows: Int, _ columns: Int, stride: Int? = nil) {
+    self.init(UnsafeMutablePointer(mutating: base), rows, columns, stride: stride)
+  }
+
+  /// A place for a view that a forward pass fills in.
+  package static let none = Matrix(UnsafeMutablePointer<Float>.allocate(capacity: 1), 0, 0)
+
+  package func columns(_ range: Range<Int>) -> Matrix { Matrix(base + range.lowerBound, rows, range.count, stride: stride) }
+  package func rows(_ range: Range<Int>) -> Matrix {
+    Matrix(base + range.lowerBound * stride, range.count, columns, stride: stride)
+  }
+}
+
+/// Dropout of one site: which elements of which rows are dropped is a pure function of the row's key and the element.
+package struct RowDropout: @unchecked Sendable {
+  /// A key a row; nil where nothing is dropped.
+  package let rowKeys: UnsafePointer<UInt64>?
+  package let rate: DropoutRate
+
+  package static let none = RowDropout(rowKeys: nil, rate: .none)
+}
+
+/// A dropout probability in 16-bit steps. What is kept is scaled by the quantised probability, so that the mean is exact.
+package struct DropoutRate: Equatable, Sendable {
+  /// An element is dropped when its 16-bit number is below this.
+  package let threshold: UInt32
+
+  package init(_ probability: Double) { threshold = UInt32((probability * 65536).rounded()) }
+
+  package static let none = DropoutRate(0)
+
+  package var scale: Float { 65536 / Float(65536 - threshold) }
+}
+
+/// What the layers compute with: matrix products and fused vector kernels. Layers call it and do not know which one it is.
+///
+/// Letters: R rows, H hidden, n keys. Unless it says "adds", an output is overwritten. The equations stand here once; both
+/// backends follow them.
+package protocol Backend: AnyObject, Sendable {
+  /// c = scale * op(a) op(b), or c += the same with `accumulates`; op transposes where asked.
+  func multiply(
+    _ a: Matrix, transposed transposesA: Bool, _ b: Matrix, transposed transposesB: Bool, into c: Matrix, scale: Float,
+    accumulates: Bool)
+
+  /// values (R, C) += bias (C) on each row.
+  func addBias(_ bias: UnsafePointer<Float>, to values: Matrix)
+
+  /// sums (C) += Σ rows of values (R, C).
+  func addColumnSums(of values: Matrix, to sums: UnsafeMutablePointer<Float>)
+
+  /// values = f(values + bias), derivative = f'(values + bias), both (R, C), contiguous.
+  func activate(
+    _ values: Matrix, bias: UnsafePointer<Float>, _ activation: Activation, derivative: UnsafeMutablePointer<Float>)
+
+  /// gradient *= derivative, both (R, C), contiguous; biasGradient (C) += Σ rows.
+  func activateBackward(
+    _ gradient: Matrix, derivative: UnsafePointer<Float>, biasGradient: UnsafeMutablePointer<Float>)
+
+  /// output = outputDropout(normalized * weight + bias), normalized = (x - mean) / √(variance + ε),
+  /// x = inputDropout(input + inputBias) + residual; all (R, H), contiguous.
+  func residualNorm(
+    _ input: Matrix, inputBias: UnsafePointer<Float>?, inputDropout: RowDropout, residual: UnsafePointer<Float>?,
+    weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, outputDropout: RowDropout,
+    output: UnsafeMutablePointer<Float>, saved: NormState)
+
+  /// From the gradient of output to those of the residual and of the input; adds to the parameters' gradients.
+  func residualNormBackward(
+    _ outputGradient: Matrix, saved: NormState, weight: UnsafePointer<Float>, inputDropout: RowDropout,
+    outputDropout: RowDropout, residualGradient: UnsafeMutablePointer<Float>,
+    inputGradient: UnsafeMutablePointer<Float>?, weightGradient: UnsafeMutablePointer<Float>,
+    biasGradient: UnsafeMutablePointer<Float>, inputBiasGradient: UnsafeMutablePointer<Float>?)
+
+  /// Softmax of each row of scores (R, n) in place, then dropout. |scores| becomes the probability, a minus sign marks a dropped
+  /// one; `dropped` receives the probabilities after dropout. Strides are multiples of 16 and what stands behind n is scratch.
+  func softmax(_ scores: Matrix, dropped: Matrix, dropout: RowDropout)
+
+  /// From signed probabilities p and the gradient of the dropped ones to the gradient of the scores, in place:
+  /// |p| (g - Σ |p| g), g = the gradient through dropout. `dropped` receives the dropped probabilities again.
+  func softmaxBackward(_ signedProbabilities: Matrix, gradient: Matrix, dropped: Matrix, rate: DropoutRate)
+
+  /// A vocabulary tile of the online softmax: logits (R, width) become exp(logits + bias - maximum), where rowMaximum (R) and
+  /// rowSum (R) are carried from tile to tile and tileMaximum (R) receives what this tile was shifted by.
+  func tileExponentials(
+    _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
+    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>)
+
+  /// values (R, width) *= factors (R) a row; biasGradient (width) += Σ rows.
+  func scaleRows(_ values: Matrix, factors: UnsafePointer<Float>, columnSums: UnsafeMutablePointer<Float>)
+}
+
+/// What a LayerNorm keeps for its backward pass.
+package struct NormState {
+  package let normalized: UnsafeMutablePointer<Float>  // (R, H)
+  package let inverseDeviation: UnsafeMutablePointer<Float>  // (R)
+}
+
+extension Backend {
+  /// y (R, O) = x (R, I) weightᵀ, weight (O, I) as Hugging Face has it; the bias is added by what follows.
+  func project(_ x: Matrix, _ weight: Matrix, into y: Matrix) {
+    multiply(x, transposed: false, weight, transposed: true, into: y, scale: 1, accumulates: false)
+  }
+
+  /// Mirror image of `project`: xGradient (R, I) = or += yGradient weight; weightGradient (O, I) += yGradientᵀ x.
+  func projectBackward(
+    _ yGradient: Matrix, x: Matrix, _ weight: Matrix, xGradient: Matrix, accumulates: Bool,
+    weightGradient: UnsafeMutablePointer<Float>
+  ) {
+    multiply(
+      yGradient, transposed: true, x, transposed: false, into: Matrix(weightGradient, weight.rows, weight.columns),
+      scale: 1, accumulates: true)
+    multiply(
+      yGradient, transposed: false, weight, transposed: false, into: xGradient, scale: 1, accumulates: accumulates)
+  }
+}

@@ -1,0 +1,105 @@
+import MaskedInstances
+
+/// The whole model: embeddings, encoder layers, prediction head and masked-item loss, forward and backward.
+///
+/// One implementation over any backend. Each thread has an encoder of its own (its workspace), all read the same parameters.
+/// Batches are packed; the last layer computes masked rows only.
+public final class BidirectionalEncoder {
+  /// Tokens that go through the encoder at once (whole instances; a longer one goes alone). Shapes the order of additions, so it
+  /// is part of `numericsVersion`.
+  package static let blockRows = 512
+
+  public let configuration: ModelConfiguration
+  public let layout: ParameterLayout
+  private let workspace = Workspace()
+  private let backend: any Backend
+  private let embeddings: Embeddings
+  private let layers: [EncoderLayer]
+  private let head: PredictionHead
+  private let loss: MaskedItemLoss
+  private let gradientA: UnsafeMutablePointer<Float>  // (T, H)
+  private let gradientB: UnsafeMutablePointer<Float>  // (T, H)
+
+  package init(_ configuration: ModelConfiguration, backend: any Backend) {
+    precondition(configuration.layerCount > 0 && configuration.hiddenSize % configuration.headCount == 0)
+    self.configuration = configuration
+    self.backend = backend
+    let context = LayerContext(
+      configuration: configuration, backend: backend, workspace: workspace,
+      rowCapacity: max(Self.blockRows, configuration.maximumSequenceLength))
+    layout = context.layout
+    embeddings = Embeddings(context)
+    let scratch = EncoderLayer.Scratch(context)
+    let last = configuration.layerCount - 1
+    layers = (0...last).map {
+      EncoderLayer(context, layer: $0, rows: $0 == last ? .masked : .all, scratch: scratch)
+    }
+    head = PredictionHead(context)
+    loss = MaskedItemLoss(context)
+    gradientA = context.hiddenRows()
+    gradientB = context.hiddenRows()
+  }
+
+  /// An encoder on the fast backend.
+  public convenience init(_ configuration: ModelConfiguration) { self.init(configuration, backend: OpenBLASBackend()) }
+
+  /// Bytes of its buffers.
+  public var workspaceBytes: Int { workspace.byteCount }
+
+  /// The sum of the masked items' cross entropies. With `gradients` (flat, as `layout`) adds the sum's gradient there.
+  ///
+  /// - Parameter dropout: nil switches dropout off.
+  public func loss(
+    _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
+    dropout: DropoutKey?
+  ) -> Double {
+    let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout)
+    var sum = 0.0
+    batch.forEachBlock(rows: Self.blockRows) { block in
+      if block.maskedCount == 0 { return }
+      let t = forward(block, pass)
+      let hidden = configuration.hiddenSize
+      let tGradient = Matrix(gradientA, block.maskedCount, hidden)
+      sum += loss(t, labels: block.labels, tGradient: tGradient, pass)
+      if gradients != nil { backward(block, tGradient, pass) }
+    }
+    return sum
+  }
+
+  /// Writes the logits (M, V) of the batch's masked rows, without dropout. Scoring and evaluation are this.
+  public func logits(
+    _ batch: PackedBatch, parameters: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>
+  ) {
+    let pass = Pass(parameters: parameters, gradients: nil, dropout: nil)
+    let (hidden, vocabulary) = (configuration.hiddenSize, configuration.vocabularySize)
+    var row = 0
+    batch.forEachBlock(rows: Self.blockRows) { block in
+      if block.maskedCount == 0 { return }
+      let t = forward(block, pass)
+      let result = Matrix(logits + row * vocabulary, block.maskedCount, vocabulary)
+      backend.project(t, pass.weight(layout.wordEmbeddings, vocabulary, hidden), into: result)
+      backend.addBias(parameters + layout.predictionBias, to: result)
+      row += block.maskedCount
+    }
+  }
+
+  private func forward(_ block: Block, _ pass: Pass) -> Matrix {
+    var x = embeddings.forward(block, pass)
+    for layer in layers { x = layer.forward(block, x: x, pass) }
+    return head.forward(x, pass)
+  }
+
+  private func backward(_ block: Block, _ tGradient: Matrix, _ pass: Pass) {
+    let hidden = configuration.hiddenSize
+    var gradient = Matrix(gradientB, block.maskedCount, hidden)
+    var next = gradientA
+    head.backward(tGradient, yGradient: gradient, pass)
+    for layer in layers.reversed() {
+      let xGradient = Matrix(next, block.tokenCount, hidden)
+      layer.backward(block, gradient, xGradient: xGradient, pass)
+      next = gradient.base
+      gradient = xGradient
+    }
+    embeddings.backward(block, gradient, pass)
+  }
+}

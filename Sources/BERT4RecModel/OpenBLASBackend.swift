@@ -1,0 +1,105 @@
+import CKernels
+import COpenBLAS
+
+/// The fast backend: OpenBLAS for products, CKernels for the rest. Used by several threads at once; BLAS itself stays at one
+/// thread, since ranks and our own threads use the cores.
+package final class OpenBLASBackend: Backend {
+  package init() {
+    openblas_set_num_threads(1)
+  }
+
+  /// OpenBLAS's name for the CPU, such as "Zen": it decides which kernels, hence which bits.
+  package static var coreType: String { String(cString: openblas_get_corename()) }
+
+  package func multiply(
+    _ a: Matrix, transposed transposesA: Bool, _ b: Matrix, transposed transposesB: Bool, into c: Matrix, scale: Float,
+    accumulates: Bool
+  ) {
+    let inner = transposesA ? a.rows : a.columns
+    if c.rows == 0 || c.columns == 0 || (inner == 0 && accumulates) { return }
+    cblas_sgemm(
+      CblasRowMajor, transposesA ? CblasTrans : CblasNoTrans, transposesB ? CblasTrans : CblasNoTrans,
+      Int32(c.rows), Int32(c.columns), Int32(inner), scale, a.base, Int32(a.stride), b.base, Int32(b.stride),
+      accumulates ? 1 : 0, c.base, Int32(c.stride))
+  }
+
+  package func addBias(_ bias: UnsafePointer<Float>, to values: Matrix) {
+    kernel_add_bias(values.base, bias, values.rows, values.columns, values.stride)
+  }
+
+  package func addColumnSums(of values: Matrix, to sums: UnsafeMutablePointer<Float>) {
+    kernel_add_column_sums(values.base, sums, values.rows, values.columns, values.stride)
+  }
+
+  package func activate(
+    _ values: Matrix, bias: UnsafePointer<Float>, _ activation: Activation, derivative: UnsafeMutablePointer<Float>
+  ) {
+    kernel_bias_activation(values.base, bias, activation.kernel, derivative, values.rows, values.columns)
+  }
+
+  package func activateBackward(
+    _ gradient: Matrix, derivative: UnsafePointer<Float>, biasGradient: UnsafeMutablePointer<Float>
+  ) {
+    kernel_activation_backward(gradient.base, derivative, biasGradient, gradient.rows, gradient.columns)
+  }
+
+  package func residualNorm(
+    _ input: Matrix, inputBias: UnsafePointer<Float>?, inputDropout: RowDropout, residual: UnsafePointer<Float>?,
+    weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, outputDropout: RowDropout,
+    output: UnsafeMutablePointer<Float>, saved: NormState
+  ) {
+    kernel_residual_norm(
+      input.base, inputBias, residual, weight, bias, ModelConfiguration.layerNormEpsilon, inputDropout.kernel,
+      outputDropout.kernel, output, saved.normalized, saved.inverseDeviation, input.rows, input.columns)
+  }
+
+  package func residualNormBackward(
+    _ outputGradient: Matrix, saved: NormState, weight: UnsafePointer<Float>, inputDropout: RowDropout,
+    outputDropout: RowDropout, residualGradient: UnsafeMutablePointer<Float>,
+    inputGradient: UnsafeMutablePointer<Float>?, weightGradient: UnsafeMutablePointer<Float>,
+    biasGradient: UnsafeMutablePointer<Float>, inputBiasGradient: UnsafeMutablePointer<Float>?
+  ) {
+    kernel_residual_norm_backward(
+      outputGradient.base, saved.normalized, saved.inverseDeviation, weight, inputDropout.kernel, outputDropout.kernel,
+      residualGradient, inputGradient, weightGradient, biasGradient, inputBiasGradient, outputGradient.rows,
+      outputGradient.columns)
+  }
+
+  package func softmax(_ scores: Matrix, dropped: Matrix, dropout: RowDropout) {
+    kernel_softmax(scores.base, dropped.base, scores.rows, scores.columns, scores.stride, dropout.kernel)
+  }
+
+  package func softmaxBackward(_ signedProbabilities: Matrix, gradient: Matrix, dropped: Matrix, rate: DropoutRate) {
+    kernel_softmax_backward(
+      signedProbabilities.base, gradient.base, dropped.base, gradient.rows, gradient.columns, gradient.stride, rate.scale)
+  }
+
+  package func tileExponentials(
+    _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
+    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>
+  ) {
+    kernel_tile_exponentials(
+      logits.base, bias, logits.rows, logits.columns, logits.stride, rowMaximum, rowSum, tileMaximum)
+  }
+
+  package func scaleRows(_ values: Matrix, factors: UnsafePointer<Float>, columnSums: UnsafeMutablePointer<Float>) {
+    kernel_tile_gradient(values.base, factors, columnSums, values.rows, values.columns, values.stride)
+  }
+}
+
+extension RowDropout {
+  fileprivate var kernel: kernel_dropout {
+    kernel_dropout(row_keys: rowKeys, threshold: rowKeys == nil ? 0 : rate.threshold, scale: rate.scale)
+  }
+}
+
+extension Activation {
+  fileprivate var kernel: kernel_activation {
+    switch self {
+    case .gelu: KERNEL_GELU
+    case .relu: KERNEL_RELU
+    case .tanh: KERNEL_TANH
+    case .linear: KERNEL_LINEAR
+    }
+  }
+}

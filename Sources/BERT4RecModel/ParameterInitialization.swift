@@ -1,0 +1,41 @@
+import MaskedInstances
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+extension ParameterLayout {
+  /// Fills a flat buffer as the original starts: weights and embeddings from a truncated normal (cut at two standard
+  /// deviations), biases 0, LayerNorm weights 1. A pure function of the seed.
+  public func initialize(_ parameters: UnsafeMutablePointer<Float>, standardDeviation: Double, seed: UInt64) {
+    for (index, slot) in slots.enumerated() {
+      switch slot.initialization {
+      case .zeros: (parameters + slot.offset).update(repeating: 0, count: slot.count)
+      case .ones: (parameters + slot.offset).update(repeating: 1, count: slot.count)
+      case .truncatedNormal:
+        for element in 0..<slot.count {
+          let normal = Self.truncatedNormal(seed: seed, slot: UInt32(index), element: UInt64(element))
+          parameters[slot.offset + element] = Float(normal * standardDeviation)
+        }
+      }
+    }
+  }
+
+  /// Box-Muller, drawn again until within two standard deviations.
+  private static func truncatedNormal(seed: UInt64, slot: UInt32, element: UInt64) -> Double {
+    var attempt: UInt32 = 0
+    while true {
+      let words = KeyedRandom.block(seed: seed, .initialization, attempt, element, slot)
+      for pair in 0..<2 {
+        // (0, 1]: its logarithm is finite.
+        let uniform = (Double(words[2 * pair]) + 1) / 4_294_967_296
+        let angle = 2 * Double.pi * Double(words[2 * pair + 1]) / 4_294_967_296
+        let radius = (-2 * log(uniform)).squareRoot()
+        for normal in [radius * cos(angle), radius * sin(angle)] where abs(normal) <= 2 { return normal }
+      }
+      attempt += 1
+    }
+  }
+}

@@ -1,0 +1,190 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// The plain twin of the fast backend: one scalar at a time, in double, slow and obviously right. Tests hold the fast one to it.
+package final class ReferenceBackend: Backend {
+  package init() {}
+
+  package func multiply(
+    _ a: Matrix, transposed transposesA: Bool, _ b: Matrix, transposed transposesB: Bool, into c: Matrix, scale: Float,
+    accumulates: Bool
+  ) {
+    let inner = transposesA ? a.rows : a.columns
+    for row in 0..<c.rows {
+      for column in 0..<c.columns {
+        var sum = 0.0
+        for k in 0..<inner {
+          sum +=
+            Double(transposesA ? a[k, row] : a[row, k]) * Double(transposesB ? b[column, k] : b[k, column])
+        }
+        c[row, column] = Float((accumulates ? Double(c[row, column]) : 0) + Double(scale) * sum)
+      }
+    }
+  }
+
+  package func addBias(_ bias: UnsafePointer<Float>, to values: Matrix) {
+    for row in 0..<values.rows { for column in 0..<values.columns { values[row, column] += bias[column] } }
+  }
+
+  package func addColumnSums(of values: Matrix, to sums: UnsafeMutablePointer<Float>) {
+    for row in 0..<values.rows { for column in 0..<values.columns { sums[column] += values[row, column] } }
+  }
+
+  package func activate(
+    _ values: Matrix, bias: UnsafePointer<Float>, _ activation: Activation, derivative: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<values.rows {
+      for column in 0..<values.columns {
+        let (value, slope) = activation.valueAndDerivative(Double(values[row, column] + bias[column]))
+        values[row, column] = Float(value)
+        derivative[row * values.columns + column] = Float(slope)
+      }
+    }
+  }
+
+  package func activateBackward(
+    _ gradient: Matrix, derivative: UnsafePointer<Float>, biasGradient: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<gradient.rows {
+      for column in 0..<gradient.columns {
+        gradient[row, column] *= derivative[row * gradient.columns + column]
+        biasGradient[column] += gradient[row, column]
+      }
+    }
+  }
+
+  package func residualNorm(
+    _ input: Matrix, inputBias: UnsafePointer<Float>?, inputDropout: RowDropout, residual: UnsafePointer<Float>?,
+    weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, outputDropout: RowDropout,
+    output: UnsafeMutablePointer<Float>, saved: NormState
+  ) {
+    let size = input.columns
+    for row in 0..<input.rows {
+      let x = (0..<size).map { column -> Double in
+        let value = Double(input[row, column] + (inputBias?[column] ?? 0)) * inputDropout.factor(row, column)
+        return value + Double(residual?[row * size + column] ?? 0)
+      }
+      let mean = x.reduce(0, +) / Double(size)
+      let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(size)
+      let inverse = 1 / (variance + Double(ModelConfiguration.layerNormEpsilon)).squareRoot()
+      saved.inverseDeviation[row] = Float(inverse)
+      for column in 0..<size {
+        let normalized = (x[column] - mean) * inverse
+        saved.normalized[row * size + column] = Float(normalized)
+        output[row * size + column] = Float(
+          (normalized * Double(weight[column]) + Double(bias[column])) * outputDropout.factor(row, column))
+      }
+    }
+  }
+
+  package func residualNormBackward(
+    _ outputGradient: Matrix, saved: NormState, weight: UnsafePointer<Float>, inputDropout: RowDropout,
+    outputDropout: RowDropout, residualGradient: UnsafeMutablePointer<Float>,
+    inputGradient: UnsafeMutablePointer<Float>?, weightGradient: UnsafeMutablePointer<Float>,
+    biasGradient: UnsafeMutablePointer<Float>, inputBiasGradient: UnsafeMutablePointer<Float>?
+  ) {
+    let size = outputGradient.columns
+    for row in 0..<outputGradient.rows {
+      let x = (0..<size).map { Double(saved.normalized[row * size + $0]) }
+      let dy = (0..<size).map { Double(outputGradient[row, $0]) * outputDropout.factor(row, $0) }
+      let g = (0..<size).map { dy[$0] * Double(weight[$0]) }
+      let meanG = g.reduce(0, +) / Double(size)
+      let meanGX = (0..<size).reduce(0) { $0 + g[$1] * x[$1] } / Double(size)
+      for column in 0..<size {
+        weightGradient[column] += Float(dy[column] * x[column])
+        biasGradient[column] += Float(dy[column])
+        let dx = (g[column] - meanG - x[column] * meanGX) * Double(saved.inverseDeviation[row])
+        residualGradient[row * size + column] = Float(dx)
+        let dInput = Float(dx * inputDropout.factor(row, column))
+        inputGradient?[row * size + column] = dInput
+        inputBiasGradient?[column] += dInput
+      }
+    }
+  }
+
+  package func softmax(_ scores: Matrix, dropped: Matrix, dropout: RowDropout) {
+    for row in 0..<scores.rows {
+      let values = (0..<scores.columns).map { Double(scores[row, $0]) }
+      let highest = values.max() ?? 0
+      let exponentials = values.map { exp($0 - highest) }
+      let sum = exponentials.reduce(0, +)
+      for column in 0..<scores.columns {
+        let probability = exponentials[column] / sum
+        let factor = dropout.factor(row, column)
+        scores[row, column] = factor == 0 ? -Float(probability) : Float(probability)
+        dropped[row, column] = Float(probability * factor)
+      }
+    }
+  }
+
+  package func softmaxBackward(_ signedProbabilities: Matrix, gradient: Matrix, dropped: Matrix, rate: DropoutRate) {
+    for row in 0..<gradient.rows {
+      let columns = 0..<gradient.columns
+      let p = columns.map { Double(signedProbabilities[row, $0]) }
+      let factors = p.map { $0.sign == .minus ? 0 : Double(rate.scale) }
+      let g = columns.map { Double(gradient[row, $0]) * factors[$0] }
+      let sum = columns.reduce(0) { $0 + abs(p[$1]) * g[$1] }
+      for column in columns {
+        dropped[row, column] = Float(abs(p[column]) * factors[column])
+        gradient[row, column] = Float(abs(p[column]) * (g[column] - sum))
+      }
+    }
+  }
+
+  package func tileExponentials(
+    _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
+    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<logits.rows {
+      let values = (0..<logits.columns).map { Double(logits[row, $0] + bias[$0]) }
+      let highest = max(values.max() ?? 0, Double(rowMaximum[row]))
+      let exponentials = values.map { exp($0 - highest) }
+      rowSum[row] = Float(
+        Double(rowSum[row]) * exp(Double(rowMaximum[row]) - highest) + exponentials.reduce(0, +))
+      rowMaximum[row] = Float(highest)
+      tileMaximum[row] = Float(highest)
+      for column in 0..<logits.columns { logits[row, column] = Float(exponentials[column]) }
+    }
+  }
+
+  package func scaleRows(_ values: Matrix, factors: UnsafePointer<Float>, columnSums: UnsafeMutablePointer<Float>) {
+    for row in 0..<values.rows {
+      for column in 0..<values.columns {
+        values[row, column] *= factors[row]
+        columnSums[column] += values[row, column]
+      }
+    }
+  }
+}
+
+extension Matrix {
+  package subscript(row: Int, column: Int) -> Float {
+    get { base[row * stride + column] }
+    nonmutating set { base[row * stride + column] = newValue }
+  }
+}
+
+extension Activation {
+  /// f(x) and f'(x).
+  package func valueAndDerivative(_ x: Double) -> (value: Double, derivative: Double) {
+    switch self {
+    case .gelu:
+      let cumulative = 0.5 * erfc(-x / 2.0.squareRoot())
+      return (x * cumulative, cumulative + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot())
+    case .relu: return x > 0 ? (x, 1) : (0, 0)
+    case .tanh: return (Glibc.tanh(x), 1 - Glibc.tanh(x) * Glibc.tanh(x))
+    case .linear: return (x, 1)
+    }
+  }
+}
+
+extension RowDropout {
+  /// What an element is multiplied by: 0 or the scale.
+  package func factor(_ row: Int, _ element: Int) -> Double {
+    guard let rowKeys, rate.threshold > 0 else { return 1 }
+    return DropoutBits.value(rowKey: rowKeys[row], element: element) < rate.threshold ? 0 : Double(rate.scale)
+  }
+}

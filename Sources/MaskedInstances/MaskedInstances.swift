@@ -1,0 +1,112 @@
+import InteractionData
+
+/// How windows become masked instances (the original's data generation flags).
+public struct MaskingConfiguration: Sendable, Equatable {
+  /// Part of a window's items that is to be predicted.
+  public var maskedProbability: Double
+  /// At most so many in one instance.
+  public var maximumPredictions: Int
+  /// Probability that a chosen item is replaced by `[MASK]`; otherwise it is kept or replaced by a random item, half each.
+  public var maskProbability: Double
+  /// Instances made of a window with different masks; one more has only its last position masked.
+  public var duplicationFactor: Int
+  /// True draws new masks each epoch; false keeps an instance's mask for the whole run, as the original's stored files do.
+  public var isDynamic: Bool
+
+  public init(
+    maskedProbability: Double = 0.2, maximumPredictions: Int = 40, maskProbability: Double = 1,
+    duplicationFactor: Int = 10, isDynamic: Bool = true
+  ) {
+    self.maskedProbability = maskedProbability
+    self.maximumPredictions = maximumPredictions
+    self.maskProbability = maskProbability
+    self.duplicationFactor = duplicationFactor
+    self.isDynamic = isDynamic
+  }
+
+  /// How many positions of a window are masked: min(maximum, max(1, round(length * probability))), halves away from zero.
+  public func maskedCount(length: Int) -> Int {
+    let wanted = (Double(length) * maskedProbability).rounded(.toNearestOrAwayFromZero)
+    return min(length, min(maximumPredictions, max(1, Int(wanted))))
+  }
+}
+
+/// The endless stream of training instances: windows * (duplicationFactor + 1) an epoch, each epoch in an order of its own, made
+/// on the fly and never stored. A position of the stream always gives the same instance, on any rank.
+public struct MaskedInstances: Sendable {
+  public let windows: Windows
+  public let tokens: TokenIDs
+  public let configuration: MaskingConfiguration
+  public let seed: UInt64
+
+  public init(windows: Windows, tokens: TokenIDs, configuration: MaskingConfiguration, seed: UInt64) {
+    precondition(windows.count > 0)
+    self.windows = windows
+    self.tokens = tokens
+    self.configuration = configuration
+    self.seed = seed
+  }
+
+  /// Instances an epoch.
+  public var epochCount: Int { windows.count * (configuration.duplicationFactor + 1) }
+
+  /// An instance before its tokens are made.
+  public struct Reference: Sendable, Equatable {
+    public let window: Int
+    public let epoch: Int
+    /// Which instance of the epoch: window * (duplicationFactor + 1) + copy.
+    public let element: Int
+    /// The instance whose last position alone is masked.
+    public let masksLast: Bool
+    public let tokenCount: Int
+    public let maskedCount: Int
+  }
+
+  /// The order of one epoch.
+  public func order(epoch: Int) -> KeyedPermutation { KeyedPermutation(count: epochCount, seed: seed, round: epoch) }
+
+  /// The instance at a position of the stream (0 ..< epochCount is epoch 0). `order` must be that epoch's.
+  public func reference(at position: Int, order: KeyedPermutation) -> Reference {
+    let copies = configuration.duplicationFactor + 1
+    let element = order[position % epochCount]
+    let window = element / copies
+    let masksLast = element % copies == configuration.duplicationFactor
+    let length = windows.length(of: window)
+    return Reference(
+      window: window, epoch: position / epochCount, element: element, masksLast: masksLast, tokenCount: length,
+      maskedCount: masksLast ? 1 : configuration.maskedCount(length: length))
+  }
+
+  /// Adds an instance's tokens, masked positions and labels to a batch.
+  public func append(_ reference: Reference, place: Int, to batch: inout PackedBatch) {
+    let items = windows[reference.window]
+    if reference.masksLast {
+      for item in items.dropLast() { batch.append(token: item) }
+      batch.append(token: tokens.mask, label: items[items.count - 1])
+      batch.endInstance(place: place)
+      return
+    }
+    var random = KeyedStream(
+      seed: seed, .masking, UInt64(reference.element), UInt32(truncatingIfNeeded: configuration.isDynamic ? reference.epoch : 0))
+    // Selection sampling (Knuth, volume 2, algorithm S): every set of positions is equally likely, in ascending order.
+    var wanted = reference.maskedCount
+    for position in 0..<items.count {
+      let item = items[position]
+      if random.next(below: items.count - position) < wanted {
+        wanted -= 1
+        batch.append(token: replacement(for: item, &random), label: item)
+      } else {
+        batch.append(token: item)
+      }
+    }
+    batch.endInstance(place: place)
+  }
+
+  private func replacement(for item: Int32, _ random: inout KeyedStream) -> Int32 {
+    if configuration.maskProbability >= 1 || random.nextBool(probability: configuration.maskProbability) {
+      return tokens.mask
+    }
+    if random.nextBool(probability: 0.5) { return item }
+    return Int32(1 + random.next(below: tokens.itemCount))
+  }
+}
