@@ -1,0 +1,87 @@
+import BERT4RecModel
+import CKernels
+
+/// Adam with decoupled weight decay as the original has it: no bias correction, epsilon outside the root, decay 0.01 on all but
+/// biases and LayerNorms (which includes the embedding tables), after clipping to a global norm of 5.
+///
+///     m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g²,  p -= rate (m / (√v + 1e-6) + decay p)
+///
+/// Every rank updates its own replica; the kernels give the same bits on every CPU, and the work is cut into fixed blocks, so
+/// that the number of threads changes nothing.
+package struct Adam {
+  package static let clipNorm = 5.0
+  package static let weightDecay: Float = 0.01
+  private static let block = 1 << 16
+
+  private let layout: ParameterLayout
+  /// Ranges of the flat buffer, each wholly decayed or not, none longer than a block.
+  private let blocks: [(range: Range<Int>, decays: Bool)]
+  private let squares: UnsafeMutableBufferPointer<Double>
+  private let storage: SquareStorage
+  private var settings = kernel_adam()
+
+  package init(_ layout: ParameterLayout) {
+    self.layout = layout
+    var runs: [(range: Range<Int>, decays: Bool)] = []
+    for slot in layout.slots {
+      if let last = runs.last, last.decays == slot.decays {
+        runs[runs.count - 1].range = last.range.lowerBound..<slot.range.upperBound
+      } else {
+        runs.append((slot.range, slot.decays))
+      }
+    }
+    blocks = runs.flatMap { run in
+      stride(from: run.range.lowerBound, to: run.range.upperBound, by: Self.block).map {
+        ($0..<min($0 + Self.block, run.range.upperBound), run.decays)
+      }
+    }
+    storage = SquareStorage(count: blocks.count)
+    squares = storage.values
+  }
+
+  /// A thread's share of the sums of squares.
+  package func addSquares(_ gradients: UnsafePointer<Float>, thread: Int = 0, of threads: Int = 1) {
+    for index in stride(from: thread, to: blocks.count, by: threads) {
+      let range = blocks[index].range
+      squares[index] = kernel_sum_of_squares(gradients + range.lowerBound, range.count)
+    }
+  }
+
+  /// The global norm of the gradient of the mean loss, once all squares are there; added in the order of the blocks.
+  package func norm(maskedCount: Int) -> Double { squares.reduce(0, +).squareRoot() / Double(maskedCount) }
+
+  /// Settles an update. The summed gradients are divided by the number of masked items by the update, once.
+  package mutating func begin(rate: Double, norm: Double, maskedCount: Int) {
+    let clip = Self.clipNorm / max(norm, Self.clipNorm)
+    settings = kernel_adam(
+      learning_rate: Float(rate), beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: Self.weightDecay,
+      gradient_scale: Float(clip / Double(maskedCount)))
+  }
+
+  /// A thread's share of the update.
+  package func update(
+    _ state: ModelState, gradients: UnsafePointer<Float>, thread: Int = 0, of threads: Int = 1
+  ) {
+    var settings = settings
+    for index in stride(from: thread, to: blocks.count, by: threads) {
+      let (range, decays) = blocks[index]
+      let start = range.lowerBound
+      settings.weight_decay = decays ? Self.weightDecay : 0
+      kernel_adam_update(
+        settings, state.parameters.start + start, gradients + start, state.firstMoment.start + start,
+        state.secondMoment.start + start, range.count)
+    }
+  }
+}
+
+/// A sum of squares a block.
+private final class SquareStorage {
+  let values: UnsafeMutableBufferPointer<Double>
+
+  init(count: Int) {
+    values = .allocate(capacity: count)
+    values.initialize(repeating: 0)
+  }
+
+  deinit { values.deallocate() }
+}

@@ -1,0 +1,146 @@
+import BERT4RecModel
+import MaskedInstances
+
+/// How a step's global batch is cut into gradient shards: balanced by the cost formula in whole numbers, longest first into the
+/// least loaded shard, ties by place in the batch and by shard number. Every rank computes the same cut for itself.
+///
+/// Refilled each step without allocating.
+struct GradientShards {
+  let shardCount: Int
+  let batchSize: Int
+  /// The batch's instances by place.
+  private(set) var references: [MaskedInstances.Reference] = []
+  /// Places of the instances, shard after shard; in a shard by descending cost.
+  private(set) var places: [Int] = []
+  /// Shard s has `places[offsets[s] ..< offsets[s + 1]]`.
+  private(set) var offsets: [Int]
+  /// Tokens and masked items of the whole batch.
+  private(set) var tokenCount = 0
+  private(set) var maskedCount = 0
+  private(set) var epoch = 0
+
+  private let instances: MaskedInstances
+  private let cost: InstanceCost
+  private var order: KeyedPermutation
+  private var orderEpoch = 0
+  private var keys: [UInt64] = []  // cost and place of each instance, as one sortable number
+  private var loads: [UInt64]
+  private var shardOf: [Int32]
+  private var cursor: [Int]
+
+  init(_ instances: MaskedInstances, cost: InstanceCost, batchSize: Int, shardCount: Int) {
+    precondition(shardCount > 0 && batchSize < 1 << 24)
+    self.instances = instances
+    self.cost = cost
+    self.batchSize = batchSize
+    self.shardCount = shardCount
+    order = instances.order(epoch: 0)
+    offsets = [Int](repeating: 0, count: shardCount + 1)
+    loads = [UInt64](repeating: 0, count: shardCount)
+    cursor = [Int](repeating: 0, count: shardCount)
+    shardOf = [Int32](repeating: 0, count: batchSize)
+    places = [Int](repeating: 0, count: batchSize)
+    references.reserveCapacity(batchSize)
+    keys.reserveCapacity(batchSize)
+  }
+
+  /// Cuts the batch of a step (counted from 0). Batches cross epochs.
+  mutating func fill(step: Int) {
+    references.removeAll(keepingCapacity: true)
+    keys.removeAll(keepingCapacity: true)
+    (tokenCount, maskedCount) = (0, 0)
+    for place in 0..<batchSize {
+      let position = step * batchSize + place
+      epoch = position / instances.epochCount
+      if epoch != orderEpoch {
+        order = instances.order(epoch: epoch)
+        orderEpoch = epoch
+      }
+      let reference = instances.reference(at: position, order: order)
+      references.append(reference)
+      tokenCount += reference.tokenCount
+      maskedCount += reference.maskedCount
+      // Descending cost, ascending place, as ascending numbers.
+      let cost = cost(tokens: reference.tokenCount, masked: reference.maskedCount)
+      keys.append((InstanceCost.limit - cost) << 24 | UInt64(place))
+    }
+    heapSort(&keys)
+    for shard in 0..<shardCount { (loads[shard], cursor[shard]) = (0, 0) }
+    for key in keys {
+      var least = 0
+      for shard in 1..<shardCount where loads[shard] < loads[least] { least = shard }
+      loads[least] += InstanceCost.limit - key >> 24
+      cursor[least] += 1
+      shardOf[Int(key & 0xFF_FFFF)] = Int32(least)
+    }
+    var total = 0
+    for shard in 0..<shardCount {
+      offsets[shard] = total
+      total += cursor[shard]
+      cursor[shard] = offsets[shard]
+    }
+    offsets[shardCount] = total
+    for key in keys {
+      let place = Int(key & 0xFF_FFFF)
+      let shard = Int(shardOf[place])
+      places[cursor[shard]] = place
+      cursor[shard] += 1
+    }
+  }
+
+  /// Makes the instances of one shard.
+  func makeBatch(shard: Int, into batch: inout PackedBatch) {
+    batch.removeAll()
+    for index in offsets[shard]..<offsets[shard + 1] {
+      instances.append(references[places[index]], place: places[index], to: &batch)
+    }
+  }
+}
+
+/// The work of one instance, forward, in FLOP: n tokens, m masked, H hidden, I intermediate, V vocabulary, l layers; the last
+/// layer computes masked rows only. Forward and backward are three times that.
+public struct InstanceCost: Sendable {
+  /// More than any instance costs.
+  static let limit: UInt64 = 1 << 40
+
+  private let hidden, intermediate, vocabulary, layers: UInt64
+
+  public init(_ configuration: ModelConfiguration) {
+    hidden = UInt64(configuration.hiddenSize)
+    intermediate = UInt64(configuration.intermediateSize)
+    vocabulary = UInt64(configuration.vocabularySize)
+    layers = UInt64(configuration.layerCount)
+  }
+
+  /// Saturates below `limit`: such instances cannot be told apart, and the cut stays the same on every rank.
+  func callAsFunction(tokens: Int, masked: Int) -> UInt64 { UInt64(min(flop(tokens: tokens, masked: masked), Double(Self.limit - 1))) }
+
+  /// Exact in double up to 2^53.
+  public func flop(tokens: Int, masked: Int) -> Double {
+    let (n, m, h, i, v, l) = (
+      Double(tokens), Double(masked), Double(hidden), Double(intermediate), Double(vocabulary), Double(layers)
+    )
+    let full = n * 2 * (4 * h * h + 2 * h * i) + 4 * h * n * n
+    let last = n * 4 * h * h + m * 2 * (2 * h * h + 2 * h * i) + 4 * h * n * m
+    return (l - 1) * full + last + m * (2 * h * h + 2 * h * v)
+  }
+}
+
+/// Sorts in place without the buffer that the standard library's sort takes.
+private func heapSort(_ values: inout [UInt64]) {
+  func sift(_ values: inout [UInt64], _ start: Int, _ end: Int) {
+    var root = start
+    while 2 * root + 1 < end {
+      var child = 2 * root + 1
+      if child + 1 < end && values[child] < values[child + 1] { child += 1 }
+      if values[root] >= values[child] { return }
+      values.swapAt(root, child)
+      root = child
+    }
+  }
+  for start in stride(from: values.count / 2 - 1, through: 0, by: -1) { sift(&values, start, values.count) }
+  for end in stride(from: values.count - 1, to: 0, by: -1) {
+    values.swapAt(0, end)
+    sift(&values, 0, end)
+  }
+}

@@ -1,0 +1,80 @@
+import SystemSupport
+import Yams
+
+extension RunConfiguration {
+  /// Sets a key from text. `origin` (such as "recipe.yaml:3" or "--set") begins the message of an error.
+  public mutating func set(_ name: String, _ value: String, origin: String) throws(Failure) {
+    guard let key = ConfigurationKey.named(name) else {
+      throw Failure(
+        .usage, "\(origin): unknown key \"\(name)\"; the nearest known one is \"\(ConfigurationKey.nearest(to: name))\".")
+    }
+    if let expected = key.write(&self, value) {
+      throw Failure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
+    }
+  }
+
+  /// Sets keys from a YAML file: one mapping of keys to plain values.
+  public mutating func read(yaml: String, file: String) throws(Failure) {
+    let root: Node?
+    do { root = try Yams.compose(yaml: yaml) } catch { throw Failure(.usage, "\(file): not YAML: \(error)") }
+    // A file of comments alone changes nothing.
+    guard let root else { return }
+    guard let mapping = root.mapping else {
+      if root.scalar?.string.isEmpty == true { return }
+      throw Failure(.usage, "\(file): a configuration is a list of lines `key: value`, but this is something else.")
+    }
+    var seen: Set<String> = []
+    for (keyNode, valueNode) in mapping {
+      let line = keyNode.mark.map { ":\($0.line)" } ?? ""
+      let name = keyNode.scalar?.string ?? ""
+      guard let value = valueNode.scalar?.string else {
+        throw Failure(.usage, "\(file)\(line): the value of \"\(name)\" must be a plain value, not a list or mapping.")
+      }
+      if !seen.insert(name).inserted { throw Failure(.usage, "\(file)\(line): \"\(name)\" stands twice.") }
+      try set(name, value, origin: file + line)
+    }
+    if seen.contains("num_train_steps") && !seen.contains("num_train_epochs") { trainingEpochs = nil }
+  }
+
+  /// Every key and its value, for the checkpoint and for comparing runs.
+  public var values: [String: String] {
+    Dictionary(uniqueKeysWithValues: ConfigurationKey.all.map { ($0.name, $0.read(self)) })
+  }
+
+  /// Everything resolved, as YAML: `train --config` of it repeats the run.
+  public var yaml: String {
+    var text = "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
+    for key in ConfigurationKey.all {
+      let value = key.read(self)
+      if key.name == "data" && value.isEmpty { continue }
+      let needsQuotes = key.name == "data" || key.name == "monitor"
+      text += "\(key.name): \(needsQuotes ? Self.quoted(value) : value)\n"
+    }
+    return text
+  }
+
+  /// A YAML double-quoted scalar.
+  private static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": result += "\\\""
+      case "\\": result += "\\\\"
+      case "\n": result += "\\n"
+      case "\t": result += "\\t"
+      case "\r": result += "\\r"
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+
+  /// How this configuration differs from the one that a checkpoint was made with, key by key.
+  func differences(from recorded: [String: String]) -> [(key: ConfigurationKey, recorded: String, now: String)] {
+    ConfigurationKey.all.compactMap { key in
+      guard key.name != "data", let old = recorded[key.name] else { return nil }
+      let new = key.read(self)
+      return old == new ? nil : (key, old, new)
+    }
+  }
+}

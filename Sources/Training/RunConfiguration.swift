@@ -1,0 +1,120 @@
+import BERT4RecModel
+import Evaluation
+import MaskedInstances
+import SystemSupport
+
+/// How the ranks' gradients are summed.
+public enum Reduction: String, Sendable, CaseIterable {
+  /// The same bits on any number of ranks and threads.
+  case exact
+  /// MPI_Allreduce in whatever order it likes.
+  case fast
+}
+
+/// Whether masks are drawn anew each epoch.
+public enum MaskingMode: String, Sendable, CaseIterable {
+  case dynamic
+  /// One mask an instance for the whole run, as the original's stored files have.
+  case `static`
+}
+
+/// Everything a training run depends on, besides the data. Keys, meanings and defaults: `ConfigurationKey.all`, which is also the
+/// one place that reads, writes and explains them.
+public struct RunConfiguration: Sendable, Equatable {
+  // Data and masked instances.
+  public var data: String?
+  public var maximumSequenceLength = 200
+  public var maskedProbability = 0.2
+  /// nil: L * masked_lm_prob, rounded up.
+  public var maximumPredictions: Int?
+  public var maskProbability = 1.0
+  public var duplicationFactor = 10
+  public var slidingWindow = 0.5
+  public var masking = MaskingMode.dynamic
+  public var holdsOutValidation = true
+
+  // Model.
+  public var hiddenSize = 64
+  public var layerCount = 2
+  public var headCount = 2
+  public var intermediateSize = 256
+  public var activation = Activation.gelu
+  public var hiddenDropout = 0.2
+  public var attentionDropout = 0.2
+  public var initializerRange = 0.02
+
+  // Optimiser.
+  public var learningRate = 1e-3
+  public var trainingSteps = 20_000
+  /// nil: `trainingSteps` counts.
+  public var trainingEpochs: Double?
+  public var warmupSteps = 100
+  public var batchSize = 256
+  public var gradientShards = 16
+  public var reduction = Reduction.exact
+  public var seed: UInt64 = 12345
+
+  // Run.
+  public var checkpointInterval = 1000
+  public var keepCheckpoints = 5
+  /// nil: as often as checkpoints.
+  public var evaluationInterval: Int?
+  public var monitor = "ndcg@10[full]"
+  public var reportInterval = 10
+  /// nil: the cores that the rank may use, shared with the ranks on the same ones.
+  public var threads: Int?
+
+  public init() {}
+
+  /// Positions that an instance may have masked, `auto` resolved.
+  public var resolvedMaximumPredictions: Int {
+    maximumPredictions ?? Int((Double(maximumSequenceLength) * maskedProbability).rounded(.up))
+  }
+
+  /// Items between two windows of a long sequence: int(prop_sliding_window * L), or L for -1.
+  public var slidingStep: Int {
+    slidingWindow == -1 ? maximumSequenceLength : Int(slidingWindow * Double(maximumSequenceLength))
+  }
+
+  public var resolvedEvaluationInterval: Int { evaluationInterval ?? checkpointInterval }
+
+  public var maskingConfiguration: MaskingConfiguration {
+    MaskingConfiguration(
+      maskedProbability: maskedProbability, maximumPredictions: resolvedMaximumPredictions,
+      maskProbability: maskProbability, duplicationFactor: duplicationFactor, isDynamic: masking == .dynamic)
+  }
+
+  public func modelConfiguration(vocabularySize: Int) -> ModelConfiguration {
+    ModelConfiguration(
+      vocabularySize: vocabularySize, hiddenSize: hiddenSize, layerCount: layerCount, headCount: headCount,
+      intermediateSize: intermediateSize, maximumSequenceLength: maximumSequenceLength, hiddenDropout: hiddenDropout,
+      attentionDropout: attentionDropout, activation: activation, initializerRange: initializerRange)
+  }
+
+  /// Relations between keys that no single key can check.
+  public func validate() throws(Failure) {
+    if hiddenSize % headCount != 0 {
+      throw Failure(
+        .usage,
+        "hidden_size \(hiddenSize) is not a multiple of num_attention_heads \(headCount): each head takes an equal part of "
+          + "the hidden vector. Change one of the two.")
+    }
+    if slidingStep < 1 {
+      throw Failure(
+        .usage,
+        "prop_sliding_window \(slidingWindow) of max_seq_length \(maximumSequenceLength) gives windows that do not move: "
+          + "use at least \(1 / Double(maximumSequenceLength)), or -1 for windows side by side.")
+    }
+    if gradientShards > batchSize {
+      throw Failure(
+        .usage,
+        "gradient_shards \(gradientShards) is more than batch_size \(batchSize): a shard would have no instance. "
+          + "Lower gradient_shards or raise batch_size.")
+    }
+    let known = EvaluationProtocol.allCases.flatMap { kind in Metrics.names.map { kind.key($0) } }
+    if !known.contains(monitor) {
+      throw Failure(
+        .usage, "monitor \"\(monitor)\" is not a metric of the evaluation; known are \(known.joined(separator: ", ")).")
+    }
+  }
+}

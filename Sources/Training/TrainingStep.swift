@@ -1,0 +1,171 @@
+import BERT4RecModel
+import Collectives
+import MaskedInstances
+import SystemSupport
+
+/// What one update did.
+public struct StepResult: Sendable {
+  /// Mean cross entropy of the batch's masked items, in nats.
+  public let loss: Double
+  /// Global norm of the gradient before clipping.
+  public let gradientNorm: Double
+  public let learningRate: Double
+  public let tokenCount: Int
+  public let maskedCount: Int
+  public let epoch: Int
+}
+
+/// One optimiser step, from the keyed order of instances to the updated parameters: shards, tree sum, allreduce, clip, Adam.
+///
+/// The result is a function of the step, the configuration and the data: not of the number of ranks or threads.
+package final class TrainingStep {
+  private let state: ModelState
+  private let schedule: LearningRateSchedule
+  private let reduction: GradientAllReduce
+  private let work: ThreadedWork
+  private let team: ThreadTeam
+
+  /// Collective.
+  package init(
+    state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, communicator: any Communicator,
+    threads: Int
+  ) throws(Failure) {
+    self.state = state
+    schedule = LearningRateSchedule(
+      peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
+      totalSteps: configuration.trainingSteps)
+    let length = state.layout.count + configuration.gradientShards
+    if configuration.gradientShards >= communicator.size {
+      let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<configuration.gradientShards)
+      work = ThreadedWork(
+        state: state, configuration: configuration, instances: instances, shards: own,
+        threads: max(1, min(threads, own.count)), length: length)
+    } else {
+      // The reduction refuses this with its reason.
+      work = ThreadedWork(
+        state: state, configuration: configuration, instances: instances, shards: 0..<1, threads: 1, length: length)
+    }
+    reduction = try GradientAllReduce(
+      communicator: communicator, shardCount: configuration.gradientShards, length: length,
+      mode: configuration.reduction == .exact ? .exact : .fast, scratch: work.firstBuffer())
+    let work = work
+    team = try ThreadTeam(count: work.threadCount) { thread, task in work.run(thread: thread, task: task) }
+  }
+
+  deinit { team.stop() }
+
+  package var threadCount: Int { work.threadCount }
+  package var reductionDescription: String { reduction.methodDescription }
+
+  /// Collective. Computes the update that follows `state.step` earlier ones and counts it.
+  ///
+  /// Non-finite numbers change nothing: the result tells, and every rank gets the same one.
+  package func callAsFunction() throws(Failure) -> StepResult {
+    let step = state.step
+    work.prepare(step: step)
+    team.run(ThreadedWork.gradients)
+    work.merge.prepare()
+    team.run(ThreadedWork.merging)
+    let sums = work.merge.sums
+    let total = sums[0].values
+    try reduction.reduce(sums, into: total)
+
+    let maskedCount = work.plan.maskedCount
+    var loss = 0.0
+    for shard in 0..<work.plan.shardCount { loss += Double(total[state.layout.count + shard]) }
+    work.total = total.start
+    team.run(ThreadedWork.squares)
+    let norm = work.adam.norm(maskedCount: maskedCount)
+    let rate = schedule.rate(step: step)
+    let result = StepResult(
+      loss: loss / Double(maskedCount), gradientNorm: norm, learningRate: rate, tokenCount: work.plan.tokenCount,
+      maskedCount: maskedCount, epoch: work.plan.epoch)
+    if !result.loss.isFinite || !norm.isFinite { return result }
+    work.adam.begin(rate: rate, norm: norm, maskedCount: maskedCount)
+    team.run(ThreadedWork.update)
+    state.step += 1
+    return result
+  }
+}
+
+/// What the threads of a rank do in a step. Each has an encoder, a batch and an accumulator of its own.
+private final class ThreadedWork: @unchecked Sendable {
+  static let gradients = 0
+  static let merging = 1
+  static let squares = 2
+  static let update = 3
+
+  let threadCount: Int
+  var plan: GradientShards
+  let merge: ThreadMerge
+  var adam: Adam
+  /// The summed gradient, for clipping and the update.
+  var total: UnsafeMutablePointer<Float>?
+
+  private let state: ModelState
+  private let dropsOut: Bool
+  private let seed: UInt64
+  private let length: Int
+  private let encoders: [BidirectionalEncoder]
+  private var batches: [PackedBatch]
+  private var step = 0
+
+  init(
+    state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, shards: Range<Int>, threads: Int,
+    length: Int
+  ) {
+    self.state = state
+    self.length = length
+    threadCount = threads
+    seed = configuration.seed
+    dropsOut = configuration.hiddenDropout > 0 || configuration.attentionDropout > 0
+    plan = GradientShards(
+      instances, cost: InstanceCost(state.configuration), batchSize: configuration.batchSize,
+      shardCount: configuration.gradientShards)
+    adam = Adam(state.layout)
+    encoders = (0..<threads).map { _ in BidirectionalEncoder(state.configuration) }
+    batches = [PackedBatch](repeating: PackedBatch(), count: threads)
+    merge = ThreadMerge(
+      (0..<threads).map {
+        ShardAccumulator(shards: ShardTree.range(part: $0, of: threads, in: shards), length: length)
+      })
+  }
+
+  /// A gradient buffer, for the reduction's trial before the first step.
+  func firstBuffer() -> UnsafeMutableBufferPointer<Float> {
+    let buffer = merge.accumulators[0].nextBuffer()
+    merge.accumulators[0].reset()
+    return buffer
+  }
+
+  func prepare(step: Int) {
+    self.step = step
+    plan.fill(step: step)
+  }
+
+  func run(thread: Int, task: Int) {
+    switch task {
+    case Self.gradients: computeGradients(thread)
+    case Self.merging: merge.add(elements: ShardTree.range(part: thread, of: threadCount, in: 0..<length))
+    case Self.squares:
+      if let total { adam.addSquares(total, thread: thread, of: threadCount) }
+    default:
+      if let total { adam.update(state, gradients: total, thread: thread, of: threadCount) }
+    }
+  }
+
+  private func computeGradients(_ thread: Int) {
+    let accumulator = merge.accumulators[thread]
+    accumulator.reset()
+    for shard in accumulator.shards {
+      let buffer = accumulator.nextBuffer()
+      plan.makeBatch(shard: shard, into: &batches[thread])
+      let loss = encoders[thread].loss(
+        batches[thread], parameters: UnsafePointer(state.parameters.start), gradients: buffer.start,
+        dropout: dropsOut ? DropoutKey(seed: seed, step: step) : nil)
+      // A slot a shard: the tree adds zeros to it, so it arrives unchanged.
+      buffer[state.layout.count + shard] = Float(loss)
+      accumulator.add(shard: shard, buffer)
+    }
+  }
+}
