@@ -1,0 +1,136 @@
+import BERT4RecModel
+import InteractionData
+import SystemSupport
+
+/// A checkpoint that was found whole: every file has its size and checksum, and the tensors are those of the
+/// configuration.
+public struct CheckpointReader: Sendable {
+  public let path: String
+  public let configuration: ModelConfiguration
+  public let layout: ParameterLayout
+  /// External id and occurrences of item `i` at index `i - 1`.
+  public let itemIDs: ExternalIDs
+  public let itemCounts: [Int64]
+  public let state: TrainerState
+
+  private let model: SafeTensors
+  private let optimizer: SafeTensors?
+
+  /// Opens a checkpoint folder and verifies all of it; optimizer.safetensors only `withMoments`.
+  ///
+  /// Exit code 66 where a file is not there or not readable, 65 where something is wrong with it.
+  public static func open(_ path: String, withMoments: Bool = false) throws(Failure) -> CheckpointReader {
+    try CheckpointReader(path, withMoments: withMoments)
+  }
+
+  private init(_ path: String, withMoments: Bool) throws(Failure) {
+    guard FileSystem.kind(path) == .directory else { throw Failure(.unreadable, "\(path): no such folder") }
+    let trainerPath = path + "/" + CheckpointName.trainer
+    guard FileSystem.kind(trainerPath) == .file else {
+      throw Failure(
+        .unreadable,
+        "\(path) has no \(CheckpointName.trainer): not a checkpoint of this program, or an incomplete copy")
+    }
+    let state = try TrainerState(decoding: FileSystem.read(trainerPath, limit: 1 << 24), path: trainerPath)
+
+    let configurationPath = path + "/" + CheckpointName.modelConfiguration
+    let configurationFile = try MappedFile(Self.regularFile(configurationPath))
+    try Self.verify(configurationFile.bytes, CheckpointName.modelConfiguration, path, state)
+    let json: JSON
+    do throws(JSONError) { json = try JSON.parse(configurationFile.bytes) } catch {
+      throw Failure(.badData, "\(configurationPath): \(error)")
+    }
+    let configuration = try ModelConfiguration(huggingFaceJSON: json, path: configurationPath)
+
+    let itemsPath = path + "/" + CheckpointName.items
+    let itemsFile = try MappedFile(Self.regularFile(itemsPath))
+    try Self.verify(itemsFile.bytes, CheckpointName.items, path, state)
+    let (itemIDs, itemCounts) = try ItemTable.decode(itemsFile.bytes, path: itemsPath)
+    let tokens = TokenIDs(itemCount: itemIDs.count)
+    guard configuration.vocabularySize == tokens.vocabularySize, json["mask_token_id"]?.int == Int(tokens.mask) else {
+      throw Failure(
+        .badData,
+        "\(path): \(CheckpointName.items) has \(itemIDs.count) items, which does not go with vocab_size "
+          + "\(configuration.vocabularySize) and mask_token_id in \(CheckpointName.modelConfiguration)")
+    }
+
+    let layout = ParameterLayout(configuration)
+    model = try Self.openTensors(
+      CheckpointName.model, path, state, tensors: layout.slots.map { ($0.name, $0.shape) })
+    optimizer =
+      withMoments ? try Self.openTensors(CheckpointName.optimizer, path, state, tensors: layout.momentTensors) : nil
+    guard sha256Hex(model.data) == state.parameterHash else {
+      throw Failure(.badData, "\(path): the parameters do not have the parameter_hash of \(CheckpointName.trainer)")
+    }
+    self.path = path
+    self.configuration = configuration
+    self.layout = layout
+    self.itemIDs = itemIDs
+    self.itemCounts = itemCounts
+    self.state = state
+  }
+
+  /// Copies all parameters, `layout.count` of them.
+  public func copyParameters(into buffer: UnsafeMutableBufferPointer<Float>) {
+    precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
+    UnsafeMutableRawBufferPointer(buffer).copyMemory(from: model.data)
+  }
+
+  /// Copies both of Adam's moments. The checkpoint must have been opened `withMoments`.
+  public func copyMoments(
+    first: UnsafeMutableBufferPointer<Float>, second: UnsafeMutableBufferPointer<Float>
+  ) {
+    for buffer in [first, second] {
+      precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
+    }
+    guard let optimizer else { preconditionFailure("the checkpoint was opened without its moments") }
+    let half = optimizer.data.count / 2
+    UnsafeMutableRawBufferPointer(first).copyMemory(from: UnsafeRawBufferPointer(rebasing: optimizer.data[..<half]))
+    UnsafeMutableRawBufferPointer(second).copyMemory(from: UnsafeRawBufferPointer(rebasing: optimizer.data[half...]))
+  }
+
+  // MARK: Checks
+
+  private static func regularFile(_ path: String) throws(Failure) -> String {
+    switch FileSystem.kind(path) {
+    case .file: return path
+    case nil: throw Failure(.unreadable, "\(path) is not there: the checkpoint is incomplete")
+    case .directory, .other: throw Failure(.unreadable, "\(path) is not a file")
+    }
+  }
+
+  private static func verify(
+    _ bytes: UnsafeRawBufferPointer, _ name: String, _ path: String, _ state: TrainerState
+  ) throws(Failure) {
+    guard let record = state.files[name] else {
+      throw Failure(.badData, "\(path)/\(CheckpointName.trainer) says nothing about \(name)")
+    }
+    guard bytes.count == record.bytes else {
+      throw Failure(.badData, "\(path)/\(name) is damaged: \(bytes.count) bytes, \(record.bytes) were written")
+    }
+    guard sha256Hex(bytes) == record.sha256 else {
+      throw Failure(.badData, "\(path)/\(name) is damaged: its checksum is not the one in \(CheckpointName.trainer)")
+    }
+  }
+
+  /// Opens a file of float tensors that must be just these, in this order.
+  private static func openTensors(
+    _ name: String, _ path: String, _ state: TrainerState, tensors: [(name: String, shape: [Int])]
+  ) throws(Failure) -> SafeTensors {
+    let file = try SafeTensors(regularFile(path + "/" + name))
+    try verify(file.fileBytes, name, path, state)
+    guard file.tensors.count == tensors.count else {
+      throw Failure(
+        .badData, "\(file.path) has \(file.tensors.count) tensors, the configuration asks for \(tensors.count)")
+    }
+    for (found, wanted) in zip(file.tensors, tensors) {
+      guard found.name == wanted.name, found.shape == wanted.shape, found.type == "F32" else {
+        throw Failure(
+          .badData,
+          "\(file.path): found tensor \"\(found.name)\", \(found.type) \(found.shape), where the configuration "
+            + "asks for \"\(wanted.name)\", F32 \(wanted.shape)")
+      }
+    }
+    return file
+  }
+}

@@ -1,0 +1,123 @@
+import BERT4RecModel
+import InteractionData
+import SystemSupport
+
+/// Writes the checkpoints of a run, all or nothing each: whatever happens in between, the earlier ones stay good.
+///
+/// Rank 0 alone has one. Buffers are flat, in `ParameterLayout` order.
+public struct CheckpointWriter: Sendable {
+  public let run: RunFolder
+  public let configuration: ModelConfiguration
+  /// How many of the newest are kept, at least 1; the best is kept besides.
+  public let keepCheckpoints: Int
+
+  private let layout: ParameterLayout
+  /// What is the same in all checkpoints of a run: name and contents.
+  private let constantFiles: [(name: String, bytes: [UInt8])]
+
+  public init(
+    run: RunFolder, configuration: ModelConfiguration, itemIDs: ExternalIDs, itemCounts: [Int64], keepCheckpoints: Int
+  ) {
+    let tokens = TokenIDs(itemCount: itemIDs.count)
+    precondition(configuration.vocabularySize == tokens.vocabularySize, "the vocabulary is not the items and four more")
+    precondition(keepCheckpoints >= 1, "at least the newest checkpoint is kept")
+    self.run = run
+    self.configuration = configuration
+    self.keepCheckpoints = keepCheckpoints
+    layout = ParameterLayout(configuration)
+    constantFiles = [
+      (
+        CheckpointName.modelConfiguration,
+        Array((configuration.huggingFaceJSON(maskToken: tokens.mask).pretty + "\n").utf8)
+      ),
+      (CheckpointName.items, ItemTable.encode(ids: itemIDs, counts: itemCounts)),
+    ]
+  }
+
+  /// Writes the checkpoint of `state.step`, points `latest` at it and removes what is no longer kept. A checkpoint of
+  /// the same step is replaced.
+  ///
+  /// Returns the new folder's path. Exit code 74 when the disk does not do it; nothing half-written stays then.
+  @discardableResult
+  public func write(
+    state: TrainerState, parameters: UnsafeBufferPointer<Float>, firstMoment: UnsafeBufferPointer<Float>,
+    secondMoment: UnsafeBufferPointer<Float>
+  ) throws(Failure) -> String {
+    for buffer in [parameters, firstMoment, secondMoment] {
+      precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
+    }
+    // JSON has no other numbers: the checkpoint could not be read again.
+    precondition(state.best?.score.isFinite ?? true, "the best score is not finite")
+    let folder = run.checkpointsPath
+    let name = CheckpointName.folder(step: state.step)
+    let temporary = folder + "/" + CheckpointName.temporaryPrefix + name
+    try FileSystem.createDirectories(folder)
+    try run.recoverInterruptedWrites()
+
+    do throws(Failure) {
+      try FileSystem.createDirectories(temporary)
+      try writeFiles(temporary, state, parameters, firstMoment, secondMoment)
+      try FileSystem.syncDirectory(temporary)
+      try moveIntoPlace(temporary, folder: folder, name: name)
+    } catch {
+      // The first failure is the one to tell; the rest of the folder goes at the next write if it does not now.
+      try? FileSystem.removeRecursively(temporary)
+      throw Failure(
+        .disk, "checkpoint of step \(state.step) not written, the earlier ones are unharmed: \(error.message)")
+    }
+    try FileSystem.replaceAtomically(folder + "/" + CheckpointName.latest, name + "\n")
+    try prune(written: name, best: state.best.map { CheckpointName.folder(step: $0.step) })
+    return folder + "/" + name
+  }
+
+  private func writeFiles(
+    _ folder: String, _ state: TrainerState, _ parameters: UnsafeBufferPointer<Float>,
+    _ firstMoment: UnsafeBufferPointer<Float>, _ secondMoment: UnsafeBufferPointer<Float>
+  ) throws(Failure) {
+    var state = state
+    state.parameterHash = sha256Hex(UnsafeRawBufferPointer(parameters))
+    for file in constantFiles {
+      try FileSystem.writeDurably(folder + "/" + file.name, file.bytes)
+      state.files[file.name] = FileRecord(sha256: sha256Hex(file.bytes), bytes: file.bytes.count)
+    }
+    state.files[CheckpointName.model] = try SafeTensors.write(
+      folder + "/" + CheckpointName.model, tensors: layout.slots.map { ($0.name, $0.shape) }, data: [parameters])
+    state.files[CheckpointName.optimizer] = try SafeTensors.write(
+      folder + "/" + CheckpointName.optimizer, tensors: layout.momentTensors, data: [firstMoment, secondMoment])
+    try FileSystem.writeDurably(folder + "/" + CheckpointName.trainer, state.encoded())
+  }
+
+  /// A folder cannot be renamed onto another one, so an older checkpoint of this step is set aside first;
+  /// `recoverInterruptedWrites` brings it back if its successor never arrives.
+  private func moveIntoPlace(_ temporary: String, folder: String, name: String) throws(Failure) {
+    let target = folder + "/" + name
+    let replaced = folder + "/" + CheckpointName.replacedPrefix + name
+    let isReplacing = FileSystem.kind(target) != nil
+    if isReplacing { try FileSystem.rename(target, replaced) }
+    do throws(Failure) { try FileSystem.rename(temporary, target) } catch {
+      if isReplacing { try? FileSystem.rename(replaced, target) }
+      throw error
+    }
+    try FileSystem.syncDirectory(folder)
+    if isReplacing { try FileSystem.removeRecursively(replaced) }
+  }
+
+  /// Removes all but the newest `keepCheckpoints`, the best and the one just written.
+  private func prune(written: String, best: String?) throws(Failure) {
+    let names = try run.checkpoints()
+    let kept = Set(names.prefix(keepCheckpoints) + [written] + [best, try run.best()].compactMap { $0 })
+    for name in names where !kept.contains(name) {
+      // Renamed first: half a checkpoint is never seen under a checkpoint's name.
+      let doomed = run.checkpointsPath + "/" + CheckpointName.temporaryPrefix + name
+      try FileSystem.rename(run.checkpointsPath + "/" + name, doomed)
+      try FileSystem.removeRecursively(doomed)
+    }
+  }
+}
+
+extension ParameterLayout {
+  /// The tensors of optimizer.safetensors: all first moments, then all second ones.
+  var momentTensors: [(name: String, shape: [Int])] {
+    ["first_moment.", "second_moment."].flatMap { prefix in slots.map { (prefix + $0.name, $0.shape) } }
+  }
+}

@@ -1,0 +1,98 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+import SystemSupport
+
+/// A value in a line of metrics.jsonl.
+public enum MetricValue: Sendable, Equatable {
+  case string(String)
+  case int(Int)
+  /// Written with the fewest digits that read back as the same number; null where it is not finite.
+  case double(Double)
+
+  var json: JSON {
+    switch self {
+    case .string(let value): .string(value)
+    case .int(let value): .integer(value)
+    case .double(let value): .double(value)
+    }
+  }
+}
+
+/// metrics.jsonl: a JSON object a line, each appended by one write.
+///
+/// A crash may tear the last line and leave lines of steps that the resumed run does again; both go when the file is
+/// opened, so that no step stands twice.
+public final class MetricsLog {
+  public let path: String
+  /// Lines that were removed at opening, because they were torn, not readable, or of later steps.
+  public let removedLines: Int
+  private let descriptor: Int32
+  private var length: Int
+
+  /// Opens the file; lines of steps after `step` are removed, all lines where it is nil (a new run).
+  ///
+  /// Exit code 74 where the disk does not do it.
+  public init(_ path: String, resumingAfter step: Int?) throws(Failure) {
+    let existing = FileSystem.kind(path) == nil ? [] : try FileSystem.read(path)
+    var kept: [UInt8] = []
+    var removed = 0
+    var rest = existing[...]
+    while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
+      let line = rest[...newline]
+      if let step, let lineStep = Self.step(of: line), lineStep <= step { kept += line } else { removed += 1 }
+      rest = rest[(newline + 1)...]
+    }
+    if !rest.isEmpty { removed += 1 }
+    if removed > 0 {
+      let temporary = path + ".tmp"
+      do throws(Failure) {
+        try FileSystem.writeDurably(temporary, kept)
+        try FileSystem.rename(temporary, path)
+        try FileSystem.syncDirectory(FileSystem.parent(of: path))
+      } catch {
+        unlink(temporary)
+        throw error
+      }
+    }
+    descriptor = try FileSystem.writing { () throws(SystemError) in
+      try systemCall("open", path) { open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o666) }
+    }
+    self.path = path
+    removedLines = removed
+    length = kept.count
+  }
+
+  deinit { close(descriptor) }
+
+  private static func step(of line: ArraySlice<UInt8>) -> Int? {
+    do throws(JSONError) { return try JSON.parse(Array(line))["step"]?.int } catch { return nil }
+  }
+
+  /// Appends a line with these keys in this order. Exit code 74 where the disk does not take it; the file is as before
+  /// then.
+  public func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) {
+    let text = Array((JSON.object(line.map { JSON.Member($0.key, $0.value.json) }).line + "\n").utf8)
+    do throws(Failure) {
+      let result = text.withUnsafeBytes { buffer in
+        Result { () throws(Failure) in
+          try FileSystem.writing { () throws(SystemError) in try FileSystem.writeAll(descriptor, buffer, path) }
+        }
+      }
+      try result.get()
+      length += text.count
+    } catch {
+      // A full disk may have taken half of the line.
+      _ = ftruncate(descriptor, off_t(length))
+      throw error
+    }
+  }
+
+  /// Forces the lines to the disk. Done before a checkpoint is written, no line up to its step can be missing after a
+  /// power cut.
+  public func sync() throws(Failure) {
+    try FileSystem.writing { () throws(SystemError) in _ = try systemCall("fsync", path) { fsync(descriptor) } }
+  }
+}

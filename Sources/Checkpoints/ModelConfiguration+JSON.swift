@@ -1,0 +1,73 @@
+import BERT4RecModel
+import InteractionData
+import SystemSupport
+
+/// config.json, in the form that Hugging Face's `BertForMaskedLM` loads.
+extension ModelConfiguration {
+  package func huggingFaceJSON(maskToken: Int32) -> JSON {
+    .object([
+      JSON.Member("architectures", .array([.string("BertForMaskedLM")])),
+      JSON.Member("model_type", .string("bert")),
+      JSON.Member("vocab_size", .integer(vocabularySize)),
+      JSON.Member("hidden_size", .integer(hiddenSize)),
+      JSON.Member("num_hidden_layers", .integer(layerCount)),
+      JSON.Member("num_attention_heads", .integer(headCount)),
+      JSON.Member("intermediate_size", .integer(intermediateSize)),
+      JSON.Member("hidden_act", .string(activation.rawValue)),
+      JSON.Member("hidden_dropout_prob", .double(hiddenDropout)),
+      JSON.Member("attention_probs_dropout_prob", .double(attentionDropout)),
+      JSON.Member("max_position_embeddings", .integer(maximumSequenceLength)),
+      JSON.Member("type_vocab_size", .integer(Self.typeVocabularySize)),
+      JSON.Member("initializer_range", .double(initializerRange)),
+      JSON.Member("layer_norm_eps", .number("1e-12")),
+      JSON.Member("pad_token_id", .integer(TokenIDs.padding)),
+      JSON.Member("mask_token_id", .integer(maskToken)),
+      JSON.Member("tie_word_embeddings", .bool(true)),
+      // Hugging Face's older and newer name of the same thing.
+      JSON.Member("torch_dtype", .string("float32")),
+      JSON.Member("dtype", .string("float32")),
+    ])
+  }
+
+  /// Reads config.json; `path` is for the messages. Sizes are bounded, so that a layout of them cannot overflow.
+  package init(huggingFaceJSON json: JSON, path: String) throws(Failure) {
+    func size(_ key: String, _ range: ClosedRange<Int>) throws(Failure) -> Int {
+      guard let value = json[key]?.int, range.contains(value) else {
+        throw Failure(
+          .badData, "\(path): \"\(key)\" is not a whole number from \(range.lowerBound) to \(range.upperBound)")
+      }
+      return value
+    }
+    func fraction(_ key: String) throws(Failure) -> Double {
+      guard let value = json[key]?.double, value >= 0, value < 1 else {
+        throw Failure(.badData, "\(path): \"\(key)\" is not a number from 0 to below 1")
+      }
+      return value
+    }
+
+    let architecture = json["model_type"]?.string
+    guard architecture == "bert" else {
+      throw Failure(.badData, "\(path): model_type is \(architecture ?? "missing"), \"bert\" is needed")
+    }
+    guard let activation = json["hidden_act"]?.string.flatMap(Activation.init(rawValue:)) else {
+      let known = Activation.allCases.map(\.rawValue).joined(separator: ", ")
+      throw Failure(.badData, "\(path): \"hidden_act\" is none of \(known)")
+    }
+    guard try size("type_vocab_size", 0...Int(Int32.max)) == Self.typeVocabularySize else {
+      throw Failure(.badData, "\(path): \"type_vocab_size\" is not \(Self.typeVocabularySize)")
+    }
+    self.init(
+      vocabularySize: try size("vocab_size", 4...Int(Int32.max)), hiddenSize: try size("hidden_size", 1...(1 << 20)),
+      layerCount: try size("num_hidden_layers", 1...(1 << 12)),
+      headCount: try size("num_attention_heads", 1...(1 << 20)),
+      intermediateSize: try size("intermediate_size", 1...(1 << 24)),
+      maximumSequenceLength: try size("max_position_embeddings", 1...(1 << 24)),
+      hiddenDropout: try fraction("hidden_dropout_prob"),
+      attentionDropout: try fraction("attention_probs_dropout_prob"),
+      activation: activation, initializerRange: try fraction("initializer_range"))
+    guard hiddenSize % headCount == 0 else {
+      throw Failure(
+        .badData, "\(path): \"hidden_size\" \(hiddenSize) is not a multiple of \"num_attention_heads\" \(headCount)")
+    }
+  }
+}

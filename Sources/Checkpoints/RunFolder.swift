@@ -1,0 +1,142 @@
+import SystemSupport
+
+/// A run's folder: config.yaml, metrics.jsonl, lock, and checkpoints/ with `latest` and `best`.
+public struct RunFolder: Sendable {
+  public let path: String
+
+  public init(_ path: String) { self.path = path }
+
+  public var checkpointsPath: String { path + "/checkpoints" }
+  public var configurationPath: String { path + "/config.yaml" }
+  public var metricsPath: String { path + "/metrics.jsonl" }
+
+  /// Makes the folder and checkpoints/ in it. Exit code 74 where that cannot be done.
+  public func create() throws(Failure) {
+    try FileSystem.createDirectories(path)
+    try FileSystem.createDirectories(checkpointsPath)
+  }
+
+  /// Makes the folder and puts the resolved configuration into it.
+  public func create(configuration yaml: String) throws(Failure) {
+    try create()
+    try FileSystem.replaceAtomically(configurationPath, yaml)
+  }
+
+  // MARK: Checkpoints
+
+  /// Names of the checkpoint folders, newest (highest step) first; unfinished ones are not among them.
+  public func checkpoints() throws(Failure) -> [String] {
+    guard FileSystem.kind(checkpointsPath) == .directory else { return [] }
+    var folders: [(step: Int, name: String)] = []
+    for name in try FileSystem.list(checkpointsPath) {
+      if let step = CheckpointName.step(ofFolder: name) { folders.append((step, name)) }
+    }
+    return folders.sorted { $0.step > $1.step }.map(\.name)
+  }
+
+  /// The newest checkpoint that is whole, opened with its moments; nil where there is no checkpoint at all.
+  ///
+  /// A damaged one is named by `log`, with what is wrong, and left as it is. Where all are damaged, exit code 65: to
+  /// start from nothing is the user's decision.
+  public func newestGood(log: (String) -> Void) throws(Failure) -> CheckpointReader? {
+    try recoverInterruptedWrites()
+    let names = try checkpoints()
+    for name in names {
+      do throws(Failure) { return try CheckpointReader.open(checkpointsPath + "/" + name, withMoments: true) } catch {
+        log("checkpoint \(name) cannot be used and is left as it is: \(error.message)")
+      }
+    }
+    guard names.isEmpty else {
+      throw Failure(
+        .badData,
+        "none of the \(names.count) checkpoints in \(checkpointsPath) can be used: restore one from a copy, or start "
+          + "anew in another folder (--run)")
+    }
+    return nil
+  }
+
+  /// Name of the checkpoint that was written last, as the file `latest` says.
+  public func latest() throws(Failure) -> String? { try pointer(CheckpointName.latest) }
+
+  /// Name of the checkpoint with the best validation, as the file `best` says.
+  public func best() throws(Failure) -> String? { try pointer(CheckpointName.best) }
+
+  /// Makes the checkpoint of a step the best one.
+  public func setBest(step: Int) throws(Failure) {
+    let name = CheckpointName.folder(step: step)
+    guard FileSystem.kind(checkpointsPath + "/" + name) == .directory else {
+      throw Failure(.disk, "\(checkpointsPath)/\(name) is not there any more: something else removed it")
+    }
+    try FileSystem.replaceAtomically(checkpointsPath + "/" + CheckpointName.best, name + "\n")
+  }
+
+  private func pointer(_ file: String) throws(Failure) -> String? {
+    let path = checkpointsPath + "/" + file
+    guard FileSystem.kind(path) == .file else { return nil }
+    let bytes = try FileSystem.read(path, limit: 256)
+    let text = String(decoding: bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...], as: UTF8.self)
+    // Only a plain folder name is taken, whatever stands in the file.
+    guard CheckpointName.step(ofFolder: text) != nil else {
+      throw Failure(
+        .badData,
+        "\(path) is damaged: it holds \(JSON.string(String(text.prefix(60))).line), not a name such as step-00001000; "
+          + "remove it, or name a checkpoint folder")
+    }
+    return text
+  }
+
+  // MARK: What a user names
+
+  /// The checkpoint folder behind a path: itself, or a run folder's best, else latest, else newest one.
+  ///
+  /// Exit code 66 where there is none; says what was looked for.
+  public static func resolve(_ path: String) throws(Failure) -> String {
+    guard FileSystem.kind(path) == .directory else {
+      throw Failure(.unreadable, "\(path): no such folder; a checkpoint folder or a run folder is needed")
+    }
+    for file in [CheckpointName.trainer, CheckpointName.model] where FileSystem.kind(path + "/" + file) != nil {
+      return path
+    }
+    let run = RunFolder(path)
+    var named = try run.best()
+    if named == nil { named = try run.latest() }
+    if let name = named {
+      guard FileSystem.kind(run.checkpointsPath + "/" + name) == .directory else {
+        throw Failure(
+          .unreadable,
+          "\(run.checkpointsPath)/\(name) is not there, though best or latest beside it names it; "
+            + "name a checkpoint folder")
+      }
+      return run.checkpointsPath + "/" + name
+    }
+    guard let name = try run.checkpoints().first else {
+      throw Failure(
+        .unreadable,
+        "no checkpoint in \(path): looked for \(CheckpointName.trainer) in it (a checkpoint folder) and for "
+          + "checkpoints/step-... in it (a run folder)")
+    }
+    return run.checkpointsPath + "/" + name
+  }
+
+  // MARK: After a crash
+
+  /// Clears what an interrupted write left: unfinished folders go, a checkpoint that was set aside for a successor that
+  /// never arrived comes back.
+  func recoverInterruptedWrites() throws(Failure) {
+    guard FileSystem.kind(checkpointsPath) == .directory else { return }
+    for name in try FileSystem.list(checkpointsPath) {
+      let leftover = checkpointsPath + "/" + name
+      if name.hasPrefix(CheckpointName.temporaryPrefix) {
+        try FileSystem.removeRecursively(leftover)
+      } else if name.hasPrefix(CheckpointName.replacedPrefix) {
+        let target = String(name.dropFirst(CheckpointName.replacedPrefix.count))
+        guard CheckpointName.step(ofFolder: target) != nil else { continue }
+        if FileSystem.kind(checkpointsPath + "/" + target) == nil {
+          try FileSystem.rename(leftover, checkpointsPath + "/" + target)
+        } else {
+          try FileSystem.removeRecursively(leftover)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import SystemSupport
+
+/// A file's size and SHA-256 (hex), as trainer.json keeps them.
+public struct FileRecord: Sendable, Equatable {
+  public let sha256: String
+  public let bytes: Int
+
+  public init(sha256: String, bytes: Int) {
+    self.sha256 = sha256
+    self.bytes = bytes
+  }
+}
+
+/// What a run needs besides parameters and moments to go on as if it had not stopped: trainer.json.
+public struct TrainerState: Sendable, Equatable {
+  /// The best validation so far.
+  public struct Best: Sendable, Equatable {
+    public var step: Int
+    public var score: Double
+    /// As in metrics.jsonl, such as "ndcg@10[full]".
+    public var metric: String
+
+    public init(step: Int, score: Double, metric: String) {
+      self.step = step
+      self.score = score
+      self.metric = metric
+    }
+  }
+
+  /// Rises when a reader of the old form would misread the new one.
+  public static let formatVersion = 1
+
+  /// Updates done.
+  public var step: Int
+  public var seed: UInt64
+  public var best: Best?
+  /// `Dataset.name` and `Dataset.fingerprint`.
+  public var dataName: String
+  public var dataFingerprint: String
+  /// Version of the constants that shape the arithmetic; a run goes on under its own only.
+  public var numericsVersion: Int
+  public var programVersion: String
+  /// The resolved run configuration.
+  public var configuration: [String: String]
+  /// SHA-256 (hex) of the flat parameter buffer, which is the data section of model.safetensors. Set by the writer.
+  public internal(set) var parameterHash = ""
+  /// The folder's other files. Set by the writer.
+  public internal(set) var files: [String: FileRecord] = [:]
+
+  public init(
+    step: Int, seed: UInt64, best: Best? = nil, dataName: String, dataFingerprint: String, numericsVersion: Int,
+    programVersion: String, configuration: [String: String]
+  ) {
+    self.step = step
+    self.seed = seed
+    self.best = best
+    self.dataName = dataName
+    self.dataFingerprint = dataFingerprint
+    self.numericsVersion = numericsVersion
+    self.programVersion = programVersion
+    self.configuration = configuration
+  }
+}
+
+// MARK: - trainer.json
+
+extension TrainerState {
+  /// The last member is the SHA-256 of all text before its line: trainer.json holds the checksums of the other files,
+  /// and nobody else would hold its own.
+  private static let checksumKey = "  \"sha256\": \""
+
+  /// The text of trainer.json.
+  package func encoded() -> [UInt8] {
+    var members = [
+      JSON.Member("format_version", .integer(Self.formatVersion)),
+      JSON.Member("step", .integer(step)),
+      JSON.Member("seed", .integer(seed)),
+    ]
+    if let best {
+      members.append(
+        JSON.Member(
+          "best",
+          .object([
+            JSON.Member("step", .integer(best.step)), JSON.Member("score", .double(best.score)),
+            JSON.Member("metric", .string(best.metric)),
+          ])))
+    }
+    members += [
+      JSON.Member("data_name", .string(dataName)),
+      JSON.Member("data_fingerprint", .string(dataFingerprint)),
+      JSON.Member("numerics_version", .integer(numericsVersion)),
+      JSON.Member("program_version", .string(programVersion)),
+      JSON.Member("parameter_hash", .string(parameterHash)),
+      JSON.Member(
+        "configuration",
+        .object(configuration.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) })),
+      JSON.Member(
+        "files",
+        .object(
+          files.sorted { $0.key < $1.key }.map { name, record in
+            JSON.Member(
+              name,
+              .object([JSON.Member("bytes", .integer(record.bytes)), JSON.Member("sha256", .string(record.sha256))]))
+          })),
+    ]
+    // The object's own end makes room for the checksum.
+    let body = Array((JSON.object(members).pretty.dropLast(2) + ",\n").utf8)
+    return body + Self.checksumLine(of: body)
+  }
+
+  private static func checksumLine(of body: [UInt8]) -> [UInt8] {
+    Array("\(checksumKey)\(sha256Hex(body))\"\n}\n".utf8)
+  }
+
+  /// Reads trainer.json; `path` is for the messages. Exit code 65 where it is damaged or newer than this program.
+  package init(decoding bytes: [UInt8], path: String) throws(Failure) {
+    let json: JSON
+    do throws(JSONError) { json = try JSON.parse(bytes) } catch {
+      throw Failure(.badData, "\(path) is damaged: \(error)")
+    }
+    guard let version = json["format_version"]?.int, version >= 1 else {
+      throw Failure(.badData, "\(path) has no format_version: not a checkpoint of this program, or damaged")
+    }
+    guard version <= Self.formatVersion else {
+      throw Failure(
+        .badData,
+        "\(path) has format_version \(version), this program reads up to \(Self.formatVersion): the checkpoint was "
+          + "written by a newer program\(json["program_version"]?.string.map { " (\($0))" } ?? ""); use that one or a later one")
+    }
+    let body = Array(bytes.dropLast(Self.checksumLine(of: []).count))
+    guard Array(bytes.dropFirst(body.count)) == Self.checksumLine(of: body) else {
+      throw Failure(.badData, "\(path) is damaged or was changed: its checksum is wrong")
+    }
+
+    func field<T>(_ key: String, _ value: T?) throws(Failure) -> T {
+      guard let value else { throw Failure(.badData, "\(path): \"\(key)\" is missing or not of its type") }
+      return value
+    }
+    step = try field("step", json["step"]?.int.flatMap { $0 >= 0 ? $0 : nil })
+    seed = try field("seed", json["seed"]?.unsigned)
+    if let value = json["best"] {
+      best = Best(
+        step: try field("best.step", value["step"]?.int), score: try field("best.score", value["score"]?.double),
+        metric: try field("best.metric", value["metric"]?.string))
+    }
+    dataName = try field("data_name", json["data_name"]?.string)
+    dataFingerprint = try field("data_fingerprint", json["data_fingerprint"]?.string)
+    numericsVersion = try field("numerics_version", json["numerics_version"]?.int)
+    programVersion = try field("program_version", json["program_version"]?.string)
+    parameterHash = try field("parameter_hash", json["parameter_hash"]?.string)
+    configuration = [:]
+    for member in try field("configuration", json["configuration"]?.members) {
+      configuration[member.key] = try field("configuration.\(member.key)", member.value.string)
+    }
+    for member in try field("files", json["files"]?.members) {
+      files[member.key] = FileRecord(
+        sha256: try field("files.\(member.key).sha256", member.value["sha256"]?.string),
+        bytes: try field("files.\(member.key).bytes", member.value["bytes"]?.int))
+    }
+  }
+}
+
+extension JSON {
+  fileprivate var unsigned: UInt64? {
+    guard case .number(let text) = self else { return nil }
+    return UInt64(text)
+  }
+}
