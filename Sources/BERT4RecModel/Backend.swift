@@ -32,6 +32,11 @@ package struct RowDropout: @unchecked Sendable {
   package let rowKeys: UnsafePointer<UInt64>?
   package let rate: DropoutRate
 
+  package init(rowKeys: UnsafePointer<UInt64>?, rate: DropoutRate) {
+    self.rowKeys = rowKeys
+    self.rate = rate
+  }
+
   package static let none = RowDropout(rowKeys: nil, rate: .none)
 }
 
@@ -107,6 +112,11 @@ package protocol Backend: AnyObject, Sendable {
 package struct NormState {
   package let normalized: UnsafeMutablePointer<Float>  // (R, H)
   package let inverseDeviation: UnsafeMutablePointer<Float>  // (R)
+
+  package init(normalized: UnsafeMutablePointer<Float>, inverseDeviation: UnsafeMutablePointer<Float>) {
+    self.normalized = normalized
+    self.inverseDeviation = inverseDeviation
+  }
 }
 
 extension Backend {

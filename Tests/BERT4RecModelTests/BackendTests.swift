@@ -1,0 +1,171 @@
+import BERT4RecModel
+import Testing
+
+/// The fast backend against its plain twin, on odd sizes.
+@Suite struct BackendTests {
+  let fast = OpenBLASBackend()
+  let plain = ReferenceBackend()
+
+  private func dropout(_ keys: [UInt64], _ probability: Double) -> RowDropout {
+    let copy = UnsafeMutablePointer<UInt64>.allocate(capacity: keys.count)
+    copy.initialize(from: keys, count: keys.count)
+    return RowDropout(rowKeys: copy, rate: DropoutRate(probability))
+  }
+
+  @Test(arguments: [false, true], [false, true])
+  func products(_ transposesA: Bool, _ transposesB: Bool) {
+    var numbers = TestNumbers(1)
+    let (m, n, k) = (13, 7, 5)
+    let a = Buffer(numbers.array(20 * 20))
+    let b = Buffer(numbers.array(20 * 20))
+    for accumulates in [false, true] {
+      let start = numbers.array(m * 11)
+      let results = [fast as any Backend, plain].map { backend -> [Float] in
+        let c = Buffer(start)
+        backend.multiply(
+          transposesA ? a.matrix(k, m, stride: 17) : a.matrix(m, k, stride: 9), transposed: transposesA,
+          transposesB ? b.matrix(n, k, stride: 6) : b.matrix(k, n, stride: 8), transposed: transposesB,
+          into: c.matrix(m, n, stride: 11), scale: 0.7, accumulates: accumulates)
+        return c.values
+      }
+      #expect(relativeDistance(results[0], results[1]) < 1e-5)
+      // What lies between the columns of a view is not touched.
+      #expect(results[0][7] == start[7] && results[0][10] == start[10])
+    }
+  }
+
+  @Test(arguments: Activation.allCases) func activations(_ activation: Activation) {
+    var numbers = TestNumbers(2)
+    for (rows, columns, scale) in [(5, 37, 1), (3, 16, 6), (1, 1, 0.01), (2, 50, 20)] as [(Int, Int, Float)] {
+      let (values, bias) = (numbers.array(rows * columns, scale: scale), numbers.array(columns))
+      let results = [fast as any Backend, plain].map { backend -> ([Float], [Float]) in
+        let (buffer, derivative) = (Buffer(values), Buffer(zeros: rows * columns))
+        backend.activate(buffer.matrix(rows, columns), bias: bias, activation, derivative: derivative.base)
+        return (buffer.values, derivative.values)
+      }
+      #expect(relativeDistance(results[0].0, results[1].0) < 5e-7)
+      #expect(relativeDistance(results[0].1, results[1].1) < 1e-6)
+    }
+  }
+
+  @Test(arguments: [1, 15, 16, 17, 64, 100], [0.0, 0.3]) func residualNorm(_ columns: Int, _ probability: Double) {
+    var numbers = TestNumbers(3)
+    let rows = 6
+    let (input, residual) = (numbers.array(rows * columns), numbers.array(rows * columns))
+    let (bias, weight, normBias) = (numbers.array(columns), numbers.array(columns), numbers.array(columns))
+    let gradient = numbers.array(rows * columns)
+    let (inputDropout, outputDropout) = (
+      dropout(numbers.keys(rows), probability), dropout(numbers.keys(rows), probability / 2)
+    )
+    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+      let buffers = (0..<8).map { _ in Buffer(zeros: rows * columns) }
+      let saved = NormState(normalized: buffers[0].base, inverseDeviation: buffers[1].base)
+      let inputBuffer = Buffer(input)
+      backend.residualNorm(
+        inputBuffer.matrix(rows, columns), inputBias: bias, inputDropout: inputDropout, residual: residual,
+        weight: weight, bias: normBias, outputDropout: outputDropout, output: buffers[2].base, saved: saved)
+      let gradientBuffer = Buffer(gradient)
+      backend.residualNormBackward(
+        gradientBuffer.matrix(rows, columns), saved: saved, weight: weight, inputDropout: inputDropout,
+        outputDropout: outputDropout, residualGradient: buffers[3].base, inputGradient: buffers[4].base,
+        weightGradient: buffers[5].base, biasGradient: buffers[6].base, inputBiasGradient: buffers[7].base)
+      return buffers.map(\.values)
+    }
+    // One column has no variance: 1 / sqrt(1e-12) blows rounding up, and nothing is to be learnt from it.
+    if columns == 1 { return }
+    for (a, b) in zip(results[0], results[1]) { #expect(relativeDistance(a, b) < 2e-5) }
+  }
+
+  @Test(arguments: [1, 9, 16, 37, 200], [0.0, 0.2]) func softmax(_ n: Int, _ probability: Double) {
+    var numbers = TestNumbers(4)
+    let (rows, stride) = (5, paddedColumns(n))
+    let scores = numbers.array(rows * stride, scale: 4)
+    let gradient = numbers.array(rows * stride)
+    let dropout = dropout(numbers.keys(rows), probability)
+    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+      let (p, dropped, g) = (Buffer(scores), Buffer(zeros: rows * stride), Buffer(gradient))
+      backend.softmax(
+        p.matrix(rows, n, stride: stride), dropped: dropped.matrix(rows, n, stride: stride), dropout: dropout)
+      let forward = dropped.rows(rows, n, stride: stride)
+      let signed = p.rows(rows, n, stride: stride)
+      backend.softmaxBackward(
+        p.matrix(rows, n, stride: stride), gradient: g.matrix(rows, n, stride: stride),
+        dropped: dropped.matrix(rows, n, stride: stride), rate: dropout.rate)
+      return [signed, forward, g.rows(rows, n, stride: stride), dropped.rows(rows, n, stride: stride)]
+    }
+    for row in 0..<rows {
+      #expect(abs(results[0][0][(row * n)..<((row + 1) * n)].reduce(0) { $0 + abs($1) } - 1) < 1e-5)
+    }
+    #expect(results[0][1] == results[0][3])
+    for (a, b) in zip(results[0], results[1]) {
+      let isZero = (b.map(abs).max() ?? 0) < 1e-7  // one key: the gradient of its score is zero
+      if isZero { #expect((a.map(abs).max() ?? 0) < 1e-6) } else { #expect(relativeDistance(a, b) < 1e-5) }
+    }
+    #expect(zip(results[0][0], results[1][0]).allSatisfy { ($0.sign == .minus) == ($1.sign == .minus) })
+  }
+
+  @Test(arguments: [1, 15, 16, 40]) func tilesOfTheOnlineSoftmax(_ width: Int) {
+    var numbers = TestNumbers(5)
+    let (rows, stride) = (7, 48)
+    let tiles = (0..<3).map { _ in (numbers.array(rows * stride, scale: 9), numbers.array(width)) }
+    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+      let (maximum, sum) = (Buffer([Float](repeating: -.infinity, count: rows)), Buffer(zeros: rows))
+      var outputs: [[Float]] = []
+      for (logits, bias) in tiles {
+        let (values, shift) = (Buffer(logits), Buffer(zeros: rows))
+        backend.tileExponentials(
+          values.matrix(rows, width, stride: stride), bias: bias, rowMaximum: maximum.base, rowSum: sum.base,
+          tileMaximum: shift.base)
+        outputs += [values.rows(rows, width, stride: stride), shift.values]
+        let sums = Buffer(numbers.array(0) + [Float](repeating: 0.5, count: width))
+        backend.scaleRows(values.matrix(rows, width, stride: stride), factors: maximum.base, columnSums: sums.base)
+        outputs += [values.rows(rows, width, stride: stride), sums.values]
+      }
+      return outputs + [maximum.values, sum.values]
+    }
+    for (a, b) in zip(results[0], results[1]) { #expect(relativeDistance(a, b) < 1e-5) }
+  }
+
+  @Test func sumsAndBiases() {
+    var numbers = TestNumbers(6)
+    let (rows, columns, stride) = (9, 21, 25)
+    let (values, bias) = (numbers.array(rows * stride), numbers.array(columns))
+    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+      let (matrix, sums, gradient) = (Buffer(values), Buffer(bias), Buffer(values))
+      backend.addBias(bias, to: matrix.matrix(rows, columns, stride: stride))
+      backend.addColumnSums(of: matrix.matrix(rows, columns, stride: stride), to: sums.base)
+      let biasGradient = Buffer(bias)
+      backend.activateBackward(
+        gradient.matrix(rows, columns), derivative: values, biasGradient: biasGradient.base)
+      return [matrix.values, sums.values, gradient.values, biasGradient.values]
+    }
+    for (a, b) in zip(results[0], results[1]) { #expect(relativeDistance(a, b) < 1e-6) }
+  }
+
+  /// Non-finite numbers are passed on, never hidden: training looks at the loss.
+  @Test func nonFiniteNumbersArePassedOn() {
+    for poison in [Float.nan, .infinity] {
+      var values = [Float](repeating: 0.5, count: 3 * 32)
+      values[40] = poison
+      let (p, dropped) = (Buffer(values), Buffer(zeros: values.count))
+      fast.softmax(p.matrix(3, 20, stride: 32), dropped: dropped.matrix(3, 20, stride: 32), dropout: .none)
+      #expect(dropped.values[32..<52].contains { $0.isNaN })
+      #expect(!dropped.values[0..<20].contains { $0.isNaN })
+      let (tile, maximum, sum, shift) = (
+        Buffer(values), Buffer([Float](repeating: -.infinity, count: 3)), Buffer(zeros: 3), Buffer(zeros: 3)
+      )
+      fast.tileExponentials(
+        tile.matrix(3, 20, stride: 32), bias: [Float](repeating: 0, count: 20), rowMaximum: maximum.base,
+        rowSum: sum.base, tileMaximum: shift.base)
+      #expect(!sum.values[1].isFinite && sum.values[0].isFinite)
+      let (activated, derivative) = (Buffer(values), Buffer(zeros: values.count))
+      for activation in Activation.allCases where !(activation == .tanh && poison == .infinity) {
+        let buffer = Buffer(values)
+        fast.activate(
+          buffer.matrix(3, 32), bias: [Float](repeating: 0, count: 32), activation, derivative: derivative.base)
+        #expect(!buffer.values[40].isFinite, "\(activation) of \(poison)")
+      }
+      _ = activated
+    }
+  }
+}
