@@ -5,6 +5,13 @@ public struct ExternalIDs: Sendable, Equatable {
 
   public init() {}
 
+  /// Takes over id `i` at `bytes[offsets[i] ..< offsets[i + 1]]`; `offsets` begin with 0 and ascend to the bytes' count.
+  package init(offsets: [Int], bytes: [UInt8]) {
+    precondition(offsets.first == 0 && offsets.last == bytes.count)
+    self.offsets = offsets
+    self.bytes = bytes
+  }
+
   public init<S: Sequence>(_ ids: S) where S.Element == [UInt8] {
     for id in ids { append(id) }
   }
@@ -17,6 +24,9 @@ public struct ExternalIDs: Sendable, Equatable {
     bytes.append(contentsOf: id)
     offsets.append(bytes.count)
   }
+
+  /// The raw storage, for hashing and broadcasting: offsets (ids + 1), bytes.
+  package var storage: (offsets: [Int], bytes: [UInt8]) { (offsets, bytes) }
 }
 
 /// A data set as training and evaluation use it.
@@ -43,6 +53,16 @@ public struct Dataset: Sendable {
     self.userIDs = userIDs
     self.sequences = sequences
     self.fingerprint = fingerprint
+  }
+
+  /// A data set made in memory; its fingerprint is computed.
+  public init(
+    name: String, itemIDs: ExternalIDs, itemCounts: [Int64], userIDs: ExternalIDs, sequences: Sequences
+  ) {
+    self.init(
+      name: name, itemIDs: itemIDs, itemCounts: itemCounts, userIDs: userIDs, sequences: sequences,
+      fingerprint: Fingerprint.compute(
+        itemIDs: itemIDs, itemCounts: itemCounts, userIDs: userIDs, sequences: sequences))
   }
 
   public var itemCount: Int { itemCounts.count }

@@ -1,0 +1,91 @@
+/// What `prepare` tells about a data set.
+public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConvertible {
+  /// Quantiles of the users' numbers of interactions, interpolated linearly as NumPy's default does.
+  public struct Lengths: Sendable, Equatable, Codable {
+    public var minimum: Double
+    public var quartile1: Double
+    public var median: Double
+    public var quartile3: Double
+    public var percentile95: Double
+    public var maximum: Double
+
+    enum CodingKeys: String, CodingKey {
+      case minimum = "min"
+      case quartile1 = "25%"
+      case median = "50%"
+      case quartile3 = "75%"
+      case percentile95 = "95%"
+      case maximum = "max"
+    }
+  }
+
+  public var users: Int
+  public var items: Int
+  public var interactions: Int
+  /// Interactions / (users x items).
+  public var density: Double
+  public var lengths: Lengths
+  /// Users with fewer than 3 interactions: they only train.
+  public var shortUsers: Int
+  /// Users whose last two interactions have the same time, so that the order of the file decides which one is the test item; nil
+  /// without a time column.
+  public var usersEndingOnTie: Int?
+  /// Rows that were left out, by reason.
+  public var droppedRows: [String: Int]
+
+  enum CodingKeys: String, CodingKey {
+    case users, items, interactions, density, lengths
+    case shortUsers = "users_with_fewer_than_3"
+    case usersEndingOnTie = "users_ending_on_tie"
+    case droppedRows = "dropped_rows"
+  }
+
+  public init(
+    sequences: Sequences, itemCount: Int, usersEndingOnTie: Int? = nil, droppedRows: [String: Int] = [:]
+  ) {
+    users = sequences.userCount
+    items = itemCount
+    interactions = sequences.interactionCount
+    density = users > 0 && items > 0 ? Double(interactions) / (Double(users) * Double(items)) : 0
+    let sorted = (0..<sequences.userCount).map { sequences.length(of: $0) }.sorted()
+    func quantile(_ share: Double) -> Double {
+      guard let last = sorted.last else { return 0 }
+      let place = share * Double(sorted.count - 1)
+      let below = Int(place)
+      guard below + 1 < sorted.count else { return Double(last) }
+      return Double(sorted[below]) + (place - Double(below)) * Double(sorted[below + 1] - sorted[below])
+    }
+    lengths = Lengths(
+      minimum: quantile(0), quartile1: quantile(0.25), median: quantile(0.5), quartile3: quantile(0.75),
+      percentile95: quantile(0.95), maximum: quantile(1))
+    shortUsers = sorted.count { $0 < LeaveOneOut.minimumLength }
+    self.usersEndingOnTie = usersEndingOnTie
+    self.droppedRows = droppedRows
+  }
+
+  /// Several lines for people, without a line end after the last.
+  public var description: String {
+    func number(_ value: Double) -> String { PrintableText.decimal(value, places: 2) }
+    let quantiles = [
+      ("min", lengths.minimum), ("25 %", lengths.quartile1), ("median", lengths.median), ("75 %", lengths.quartile3),
+      ("95 %", lengths.percentile95), ("max", lengths.maximum),
+    ]
+    var lines = [
+      "users                     \(users)",
+      "items                     \(items)",
+      "interactions              \(interactions)",
+      "density                   \(PrintableText.decimal(100 * density, places: 4)) %",
+      "interactions a user       " + quantiles.map { "\($0.0) \(number($0.1))" }.joined(separator: ", "),
+      "users with fewer than 3   \(shortUsers) (they only train)",
+    ]
+    if let usersEndingOnTie {
+      lines.append(
+        "users that end on a tie   \(usersEndingOnTie) (their last two times are equal; the order of the file decides)")
+    }
+    let dropped = droppedRows.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    let reasons = dropped.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    let total = dropped.reduce(0) { $0 + $1.value }
+    lines.append("rows left out             \(total)" + (reasons.isEmpty ? "" : " (\(reasons))"))
+    return lines.joined(separator: "\n")
+  }
+}

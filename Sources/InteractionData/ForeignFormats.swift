@@ -1,0 +1,64 @@
+import SystemSupport
+
+/// Formats that are recognised by their first bytes but not read: the error says how to convert them.
+enum ForeignFormats {
+  private static let magics: [(bytes: [UInt8], name: String, command: String)] = [
+    ([0x1F, 0x8B], "gzip-compressed data", "zcat F > G"),
+    ([0x28, 0xB5, 0x2F, 0xFD], "zstd-compressed data", "zstdcat F > G"),
+    ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00], "xz-compressed data", "xzcat F > G"),
+    (Array("BZh".utf8), "bzip2-compressed data", "bzcat F > G"),
+    ([0x50, 0x4B, 0x03, 0x04], "a zip archive", "unzip -p F > G"),
+    ([0xFF, 0xFE], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 F > G"),
+    ([0xFE, 0xFF], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 F > G"),
+  ]
+
+  static func refuse(_ bytes: UnsafeRawBufferPointer, block: UnsafeRawBufferPointer, name: String) throws(Failure) {
+    let line = block.prefix { $0 != 0x0A }
+    func failure(_ what: String, _ command: String) -> Failure {
+      Failure(
+        .badData,
+        "\(name):1: \(PrintableText.quoted(line)): \(what), which is not read yet; convert it (\(command)) and give G")
+    }
+    for magic in magics where bytes.starts(with: magic.bytes) {
+      // Ids may begin with letters that happen to be a magic; compressed data are no text.
+      if magic.bytes.allSatisfy({ (0x20..<0x7F).contains($0) }) && isText(block) { continue }
+      throw failure(magic.name, magic.command)
+    }
+    let parquet = Array("PAR1".utf8)
+    if bytes.count >= 12, bytes.starts(with: parquet), bytes.suffix(4).elementsEqual(parquet) {
+      throw failure(
+        "a Parquet file", "python3 -c 'import pandas; pandas.read_parquet(\"F\").to_csv(\"G\", index=False)'")
+    }
+    if let nul = block.firstIndex(of: 0) {
+      throw Failure(
+        .badData,
+        "\(name):1: \(PrintableText.quoted(line)): binary data (a zero byte at offset \(nul)); give a text file with one "
+          + "interaction a line, such as 'user item'")
+    }
+    if let quote = quoteOfFirstKey(bytes) {
+      if quote == UInt8(ascii: "\"") {
+        throw failure("JSON", "jq -r '[.user_id, .item_id, .timestamp] | @tsv' F > G, with the names of your keys")
+      }
+      throw failure(
+        "Python literals",
+        "python3 -c 'import ast, sys; [print(d[\"username\"], d[\"product_id\"], d[\"date\"], sep=\"\\t\") for d in "
+          + "map(ast.literal_eval, sys.stdin)]' < F > G, with the names of your keys")
+    }
+  }
+
+  private static func isText(_ block: UnsafeRawBufferPointer) -> Bool {
+    block.allSatisfy { $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
+  }
+
+  /// The quote that opens the first key, where the text begins as an object or dictionary does: `{"`, `[{"`, `{u'`.
+  private static func quoteOfFirstKey(_ bytes: UnsafeRawBufferPointer) -> UInt8? {
+    let significant = bytes.prefix(256).filter { $0 > 0x20 }
+    var rest = significant[...]
+    if rest.first == UInt8(ascii: "[") { rest.removeFirst() }
+    guard rest.first == UInt8(ascii: "{") else { return nil }
+    rest.removeFirst()
+    if rest.first == UInt8(ascii: "u") { rest.removeFirst() }
+    guard let quote = rest.first, quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'") else { return nil }
+    return quote
+  }
+}

@@ -1,0 +1,42 @@
+/// Finds an item's number by its external id.
+public struct ItemIndex: Sendable {
+  private final class Table: @unchecked Sendable {
+    let ids: IDTable
+    init(_ ids: consuming IDTable) { self.ids = ids }
+  }
+
+  /// Never changed once built.
+  private let table: Table
+  /// The item of each distinct id: without duplicates it is the id's place + 1.
+  private let items: [Int32]
+
+  /// Item `i` has the id at index `i - 1`; the first one counts where an id stands twice.
+  public init(_ ids: ExternalIDs) {
+    var table = IDTable()
+    var items: [Int32] = []
+    items.reserveCapacity(ids.count)
+    for index in 0..<ids.count {
+      let isNew = ids[index].withUnsafeBytes { id in
+        let before = table.count
+        _ = table.intern(id)
+        return table.count > before
+      }
+      if isNew { items.append(Int32(index + 1)) }
+    }
+    self.table = Table(table)
+    self.items = items
+  }
+
+  /// How many distinct ids there are.
+  public var count: Int { items.count }
+
+  /// The item (1 ...) with an id, or nil.
+  public func item(_ externalID: ArraySlice<UInt8>) -> Int32? { externalID.withUnsafeBytes { find($0) } }
+
+  public func item(_ externalID: some Collection<UInt8>) -> Int32? {
+    externalID.withContiguousStorageIfAvailable { find(UnsafeRawBufferPointer($0)) }
+      ?? Array(externalID).withUnsafeBytes { find($0) }
+  }
+
+  private func find(_ id: UnsafeRawBufferPointer) -> Int32? { table.ids.number(of: id).map { items[Int($0)] } }
+}

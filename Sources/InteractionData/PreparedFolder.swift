@@ -1,0 +1,155 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+import SystemSupport
+
+/// The folder that `prepare` writes: `manifest.json`, `items.tsv`, `users.tsv` and `sequences.bin`.
+public enum PreparedFolder {
+  static let manifestName = "manifest.json"
+  static let itemsName = "items.tsv"
+  static let usersName = "users.tsv"
+  static let sequencesName = "sequences.bin"
+  static let contents = [itemsName, usersName, sequencesName]
+
+  /// Whether a path is a folder with a manifest of ours; whether all is well with it, `open` finds out.
+  public static func isPreparedFolder(_ path: String) -> Bool {
+    guard FileSystem.kind(path) == .directory,
+      let bytes = try? FileSystem.read(path + "/" + manifestName, limit: Manifest.largestSize)
+    else { return false }
+    return Manifest.isOne(bytes)
+  }
+
+  /// Whether `write` may write there: nothing stands at the path, or a prepared folder and nothing but one.
+  package static func checkTarget(_ path: String) throws(Failure) {
+    guard !path.isEmpty else { throw Failure(.usage, "the output folder's name is empty") }
+    guard linkExists(path) else { return }
+    guard isPreparedFolder(path) else {
+      throw Failure(
+        .usage,
+        "\(path) exists and is not a prepared folder, so it is not replaced; remove it or give another folder")
+    }
+    let known = contents + [manifestName]
+    if let other = try FileSystem.list(path).first(where: { !known.contains($0) }) {
+      throw Failure(
+        .usage,
+        "\(path) holds \(PrintableText.quoted(other.utf8)) besides a prepared data set, so it is not replaced; give another "
+          + "folder")
+    }
+  }
+
+  /// Writes a folder; one that stands there is replaced when the new one is complete. Fails with exit code 64 when something else
+  /// stands there, 74 when the disk does not take it; nothing half-written stays.
+  public static func write(_ loaded: LoadedDataset, to path: String) throws(Failure) {
+    try checkTarget(path)
+    let target = resolved(path)
+    let (parent, name) = (FileSystem.parent(of: target), FileSystem.lastComponent(of: target))
+    try FileSystem.createDirectories(parent)
+    let temporary = "\(parent)/.\(name).tmp-\(getpid())"
+    do throws(Failure) {
+      try FileSystem.removeRecursively(temporary)
+      try FileSystem.createDirectories(temporary)
+      try writeFiles(loaded, to: temporary)
+      try FileSystem.syncDirectory(temporary)
+      try replace(target, by: temporary, aside: "\(parent)/.\(name).old-\(getpid())")
+    } catch {
+      try? FileSystem.removeRecursively(temporary)
+      throw error
+    }
+    try FileSystem.syncDirectory(parent)
+  }
+
+  /// Opens a folder and checks all of it: sizes, checksums, ids, offsets, values, fingerprint. Fails with exit code 65 when
+  /// something is wrong, 66 when a file is not there.
+  public static func open(_ path: String) throws(Failure) -> LoadedDataset {
+    let manifestPath = path + "/" + manifestName
+    let manifest = try Manifest.decode(
+      FileSystem.read(manifestPath, limit: Manifest.largestSize), path: manifestPath)
+    func mapped(_ name: String) throws(Failure) -> MappedFile {
+      let file = try MappedFile(path + "/" + name)
+      guard let record = manifest.files[name], record.size == file.bytes.count, record.sha256 == sha256Hex(file.bytes) else {
+        throw Failure(
+          .badData, "\(path)/\(name) is not the file that \(manifestName) describes (size or checksum differs); write the "
+            + "folder again with prepare")
+      }
+      return file
+    }
+    let (items, itemCounts) = try IDFiles.readItems(mapped(itemsName), path: "\(path)/\(itemsName)")
+    let users = try IDFiles.readUsers(mapped(usersName), path: "\(path)/\(usersName)")
+    let sequences = try SequencesFile.open(
+      mapped(sequencesName), path: "\(path)/\(sequencesName)", itemCounts: itemCounts)
+    let dataset = Dataset(
+      name: manifest.name, itemIDs: items, itemCounts: itemCounts, userIDs: users, sequences: sequences)
+    let statistics = manifest.statistics
+    guard users.count == sequences.userCount, dataset.fingerprint == manifest.fingerprint,
+      statistics.users == users.count, statistics.items == items.count,
+      statistics.interactions == sequences.interactionCount
+    else {
+      throw Failure(.badData, "\(path): its files do not fit each other; write the folder again with prepare")
+    }
+    return LoadedDataset(dataset: dataset, statistics: statistics)
+  }
+
+  private static func writeFiles(_ loaded: LoadedDataset, to folder: String) throws(Failure) {
+    let dataset = loaded.dataset
+    var files: [String: Manifest.File] = [:]
+    func write(_ name: String, _ parts: [UnsafeRawBufferPointer]) throws(Failure) {
+      var hasher = SHA256Hasher()
+      for part in parts { hasher.update(part) }
+      files[name] = .init(size: parts.reduce(0) { $0 + $1.count }, sha256: hasher.hexDigest())
+      try FileSystem.writeDurably("\(folder)/\(name)", parts)
+    }
+    func write(_ name: String, _ bytes: [UInt8]) throws(Failure) {
+      let result = bytes.withUnsafeBytes { buffer in Result { () throws(Failure) in try write(name, [buffer]) } }
+      try result.get()
+    }
+    try write(itemsName, IDFiles.items(dataset.itemIDs, dataset.itemCounts))
+    try write(usersName, IDFiles.users(dataset.userIDs))
+    let header = SequencesFile.header(
+      users: dataset.sequences.userCount, interactions: dataset.sequences.interactionCount, items: dataset.itemCount)
+    let result = header.withUnsafeBytes { header in
+      dataset.sequences.withStorage { offsets, values in
+        Result { () throws(Failure) in
+          try write(sequencesName, [header, UnsafeRawBufferPointer(offsets), UnsafeRawBufferPointer(values)])
+        }
+      }
+    }
+    try result.get()
+    let manifest = Manifest(
+      name: dataset.name, fingerprint: dataset.fingerprint, statistics: loaded.statistics, files: files)
+    try FileSystem.writeDurably("\(folder)/\(manifestName)", manifest.encoded())
+  }
+
+  /// A folder cannot be renamed over one that is not empty: the old one steps aside, and comes back if the new one cannot take its
+  /// place. Whatever moment the machine stops at, one of the two is whole.
+  private static func replace(_ target: String, by temporary: String, aside: String) throws(Failure) {
+    guard linkExists(target) else { return try FileSystem.rename(temporary, target) }
+    // Once more, at the last moment: reading the input may have taken minutes.
+    try checkTarget(target)
+    try FileSystem.removeRecursively(aside)
+    try FileSystem.rename(target, aside)
+    do throws(Failure) { try FileSystem.rename(temporary, target) } catch {
+      try? FileSystem.rename(aside, target)
+      throw error
+    }
+    try FileSystem.removeRecursively(aside)
+  }
+
+  /// A link to a folder stays a link: what it points to is replaced.
+  private static func resolved(_ path: String) -> String {
+    if let real = realpath(path, nil) {
+      defer { free(real) }
+      return String(cString: real)
+    }
+    var trimmed = path[...]
+    while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
+    return String(trimmed)
+  }
+
+  /// Also true for a link that leads nowhere.
+  private static func linkExists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
+  }
+}
