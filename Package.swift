@@ -55,7 +55,10 @@ let package = Package(
     .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData"]),
     .testTarget(name: "MaskedInstancesTests", dependencies: ["MaskedInstances"]),
     .testTarget(name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"]),
-    .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
+    // What CollectivesTests start under mpirun.
+    .executableTarget(
+      name: "collectives-probe", dependencies: ["Collectives", "SystemSupport"], path: "Tests/CollectivesProbe"),
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "collectives-probe"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training"], resources: [.copy("Fixtures")]),

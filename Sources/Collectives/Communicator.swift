@@ -1,12 +1,17 @@
 import SystemSupport
 
-/// The ranks of a run, as everything above this module sees them. All calls are collective: every rank makes them in the same
-/// order. Only the thread that made the communicator may call it.
+/// The ranks of a run, as everything above this module sees them.
+///
+/// All calls except `abort` and the properties are collective: every rank makes them in the same order. Only the thread that made
+/// the communicator may call it. `Communicator+Agreement.swift` builds the calls that most code wants on top of these.
 public protocol Communicator: AnyObject {
   /// 0 ..< size; rank 0 owns the disk and the terminal.
   var rank: Int { get }
   var size: Int { get }
   var hostName: String { get }
+
+  /// The last failure that was thrown on every rank alike, so that `finish(after:)` can tell it from one that only this rank knows.
+  var sharedFailure: Failure? { get set }
 
   /// Overwrites `bytes` on every rank with rank 0's; the count is the same everywhere and may exceed 2^31.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure)
@@ -19,4 +24,44 @@ public protocol Communicator: AnyObject {
 
   /// Waits until every rank is here, sleeping in between, so that ranks that wait for rank 0's work leave it the cores.
   func waitForAll() throws(Failure)
+
+  /// Replaces `values` on every rank by their sum over all ranks, added in whatever order the implementation likes. The count is
+  /// the same everywhere and may exceed 2^31.
+  func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure)
+
+  /// Sends block k of `send` to rank k, for every k; block k of `receive` is what rank k sent here. Allocates nothing.
+  func exchange(
+    _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
+    into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout) throws(Failure)
+
+  /// Every rank's block, on every rank: block k of `all` is rank k's `own`, which may not overlap `all`. Allocates nothing.
+  func allGather(
+    _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout) throws(Failure)
+
+  /// Takes leave of the other ranks, which do the same; what is to be printed is printed before. No call may follow.
+  func finish() throws(Failure)
+
+  /// Ends the whole run at once, with this exit code, because of something that only this rank knows.
+  func abort(_ exitCode: ExitCode) -> Never
+}
+
+/// Where a buffer's blocks lie, one block a rank; in elements, as MPI's 32-bit counts.
+public struct BlockLayout: Sendable {
+  public let counts: [Int32]
+  public let offsets: [Int32]
+
+  /// Blocks one after the other without gaps. All of them together have less than 2^31 elements.
+  public init(counts: [Int]) {
+    precondition(counts.reduce(0, +) < Int(Int32.max), "blocks beyond MPI's 32-bit counts")
+    self.counts = counts.map(Int32.init)
+    var offsets: [Int32] = []
+    var next = 0
+    for count in counts {
+      offsets.append(Int32(next))
+      next += count
+    }
+    self.offsets = offsets
+  }
+
+  public var total: Int { counts.reduce(0) { $0 + Int($1) } }
 }

@@ -1,0 +1,168 @@
+// The only file that imports CMPI: MPI's names, handles and error codes end here.
+import CMPI
+import SystemSupport
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// All processes that MPI started (MPI_COMM_WORLD), for the thread that makes this.
+public final class MPICommunicator: Communicator {
+  public let rank: Int
+  public let size: Int
+  public let hostName = currentHostName()
+  public var sharedFailure: Failure?
+
+  /// A copy of MPI_COMM_WORLD, so that a program with MPI calls of its own cannot mix its messages with ours.
+  private let group: MPI_Comm
+  private let finalizes: Bool
+  private var isFinished = false
+
+  /// No message is longer than this, because MPI's counts are C ints.
+  private let longestPiece = 1 << 28
+
+  /// Initialises MPI, unless the program has done so itself. Once a process.
+  public init() throws(Failure) {
+    var initialized: Int32 = 0
+    try mpi("MPI_Initialized", MPI_Initialized(&initialized))
+    if initialized == 0 {
+      // Only this thread calls MPI, however many others compute.
+      var provided: Int32 = 0
+      let needed = Int32(MPI_THREAD_FUNNELED)
+      try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, needed, &provided))
+      guard provided >= needed else {
+        throw Failure(.internalFault, "this MPI library cannot be used beside threads (MPI_THREAD_FUNNELED is not granted)")
+      }
+    }
+    finalizes = initialized == 0
+    // Otherwise MPI ends the program itself, without a word from us.
+    try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(cmpi_comm_world(), cmpi_errors_return()))
+    var copy: MPI_Comm?
+    try mpi("MPI_Comm_dup", MPI_Comm_dup(cmpi_comm_world(), &copy))
+    guard let copy else { throw Failure(.internalFault, "MPI_Comm_dup gave no communicator") }
+    group = copy
+    var (rank, size): (Int32, Int32) = (0, 0)
+    try mpi("MPI_Comm_rank", MPI_Comm_rank(copy, &rank))
+    try mpi("MPI_Comm_size", MPI_Comm_size(copy, &size))
+    self.rank = Int(rank)
+    self.size = Int(size)
+  }
+
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
+    try inPieces(bytes.count) { start, count throws(Failure) in
+      try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, group))
+    }
+  }
+
+  public func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] {
+    var count = Int64(bytes.count)
+    var counts = [Int64](repeating: 0, count: size)
+    try mpi("MPI_Gather", MPI_Gather(&count, 1, cmpi_int64(), &counts, 1, cmpi_int64(), 0, group))
+    // One sender after the other: MPI_Gatherv's offsets are C ints, and all ranks' bytes together may exceed them.
+    let tag: Int32 = 1
+    if rank != 0 {
+      try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
+        try inPieces(buffer.count) { start, count throws(Failure) in
+          try mpi("MPI_Send", MPI_Send(buffer.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, tag, group))
+        }
+      }
+      return []
+    }
+    var all = [bytes]
+    for sender in 1..<max(size, 1) {
+      var received = [UInt8](repeating: 0, count: Int(counts[sender]))
+      try received.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+        try inPieces(buffer.count) { start, count throws(Failure) in
+          let target = buffer.baseAddress.map { $0 + start }
+          try mpi(
+            "MPI_Recv", MPI_Recv(target, count, cmpi_byte(), Int32(sender), tag, group, cmpi_status_ignore()))
+        }
+      }
+      all.append(received)
+    }
+    return all
+  }
+
+  public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
+    precondition(records.count == size * record.count && record.count <= longestPiece)
+    let count = Int32(record.count)
+    try mpi(
+      "MPI_Allgather",
+      MPI_Allgather(record.baseAddress, count, cmpi_byte(), records.baseAddress, count, cmpi_byte(), group))
+  }
+
+  public func waitForAll() throws(Failure) {
+    // MPI_Barrier would do, but it polls without rest, and takes a core from whoever is being waited for.
+    var request: MPI_Request?
+    try mpi("MPI_Ibarrier", MPI_Ibarrier(group, &request))
+    var pause: UInt32 = 50
+    while true {
+      var isDone: Int32 = 0
+      try mpi("MPI_Test", MPI_Test(&request, &isDone, cmpi_status_ignore()))
+      if isDone != 0 { return }
+      usleep(pause)
+      pause = min(pause * 2, 2000)
+    }
+  }
+
+  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+    try inPieces(values.count) { start, count throws(Failure) in
+      let piece = values.baseAddress.map { $0 + start }
+      // Always in place, so that a check of the order and the sums that rely on it make the very same call.
+      try mpi("MPI_Allreduce", MPI_Allreduce(cmpi_in_place(), piece, count, cmpi_float(), cmpi_sum(), group))
+    }
+  }
+
+  public func exchange(
+    _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
+    into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
+  ) throws(Failure) {
+    try mpi(
+      "MPI_Alltoallv",
+      MPI_Alltoallv(
+        send, sendBlocks.counts, sendBlocks.offsets, cmpi_float(),
+        receive, receiveBlocks.counts, receiveBlocks.offsets, cmpi_float(), group))
+  }
+
+  public func allGather(
+    _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
+  ) throws(Failure) {
+    try mpi(
+      "MPI_Allgatherv",
+      MPI_Allgatherv(own, blocks.counts[rank], cmpi_float(), all, blocks.counts, blocks.offsets, cmpi_float(), group))
+  }
+
+  public func finish() throws(Failure) {
+    guard !isFinished else { return }
+    isFinished = true
+    var copy: MPI_Comm? = group
+    try mpi("MPI_Comm_free", MPI_Comm_free(&copy))
+    if finalizes { try mpi("MPI_Finalize", MPI_Finalize()) }
+  }
+
+  public func abort(_ exitCode: ExitCode) -> Never {
+    if !isFinished { MPI_Abort(group, exitCode.rawValue) }
+    exit(exitCode.rawValue)
+  }
+
+  private func inPieces(_ count: Int, _ body: (_ start: Int, _ count: Int32) throws(Failure) -> Void) throws(Failure) {
+    var start = 0
+    while start < count {
+      let piece = min(longestPiece, count - start)
+      try body(start, Int32(piece))
+      start += piece
+    }
+  }
+}
+
+/// Turns what an MPI call returned into a failure that names the call. Each call stands in the argument, so it has run by then.
+private func mpi(_ call: String, _ code: Int32) throws(Failure) {
+  guard code != MPI_SUCCESS else { return }
+  var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
+  var length: Int32 = 0
+  MPI_Error_string(code, &text, &length)
+  let reason = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  throw Failure(.internalFault, "\(call) failed: \(reason.isEmpty ? "error \(code)" : reason)")
+}

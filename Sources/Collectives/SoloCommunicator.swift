@@ -1,0 +1,54 @@
+import SystemSupport
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// A run of one process, without MPI.
+public final class SoloCommunicator: Communicator {
+  public let rank = 0
+  public let size = 1
+  public let hostName = currentHostName()
+  public var sharedFailure: Failure?
+
+  public init() {}
+
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {}
+
+  public func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] { [bytes] }
+
+  public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
+    precondition(records.count == record.count)
+    records.copyMemory(from: record)
+  }
+
+  public func waitForAll() throws(Failure) {}
+
+  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure) {}
+
+  public func exchange(
+    _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
+    into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
+  ) throws(Failure) {
+    receive.update(from: send, count: sendBlocks.total)
+  }
+
+  public func allGather(
+    _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
+  ) throws(Failure) {
+    all.update(from: own, count: blocks.total)
+  }
+
+  public func finish() throws(Failure) {}
+
+  public func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
+}
+
+/// This machine's name, for messages.
+func currentHostName() -> String {
+  var name = [CChar](repeating: 0, count: 256)
+  guard gethostname(&name, name.count - 1) == 0 else { return "an unnamed host" }
+  return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}

@@ -1,0 +1,100 @@
+// Runs collective operations on the ranks that mpirun starts, and prints on rank 0 what CollectivesTests look at.
+import Collectives
+import SystemSupport
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+func say(_ line: String) { print(line) }
+
+/// Sums keyed values of G shards with `threads` accumulators a rank, twice, and prints method and hash of the second sum.
+func reduce(_ communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode, threads: Int) throws(Failure) {
+  let result = UnsafeMutableBufferPointer<Float>.allocate(capacity: length)
+  defer { result.deallocate() }
+  let allReduce = try GradientAllReduce(
+    communicator: communicator, shardCount: shardCount, length: length, mode: mode, scratch: result, segmentLength: 1000)
+  let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<shardCount)
+  let merge = ThreadMerge(
+    (0..<threads).map { ShardAccumulator(shards: ShardTree.range(part: $0, of: threads, in: own), length: length) })
+  for _ in 0..<2 {
+    for accumulator in merge.accumulators {
+      accumulator.reset()
+      for shard in accumulator.shards {
+        let buffer = accumulator.nextBuffer()
+        for i in 0..<length { buffer[i] += OrderTest.value(stream: shard, element: i) }
+        accumulator.add(shard: shard, buffer)
+      }
+    }
+    merge.prepare()
+    merge.add(elements: 0..<length / 3)
+    merge.add(elements: length / 3..<length)
+    try allReduce.reduce(merge.sums, into: result)
+  }
+  let hash = sha256Hex(UnsafeRawBufferPointer(result))
+  try communicator.requireSame("the sum", hash)
+  if communicator.rank == 0 { say("\(shardCount) \(length) \(hash) \(allReduce.methodDescription)") }
+}
+
+func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure) {
+  let (rank, size) = (communicator.rank, communicator.size)
+  switch arguments.first {
+  case "reduce":
+    // reduce MODE THREADS (SHARDS LENGTH)...
+    let numbers = arguments.dropFirst(2).compactMap { Int($0) }
+    for i in stride(from: 1, to: numbers.count - 1, by: 2) {
+      try reduce(
+        communicator, shardCount: numbers[i], length: numbers[i + 1],
+        mode: ReductionMode(rawValue: arguments[1]) ?? .exact, threads: numbers[0])
+    }
+  case "move":
+    let integers = try communicator.broadcastArray(rank == 0 ? [Int32.min, 7, -1] : [])
+    let none = try communicator.broadcastArray(rank == 0 ? [Int64]() : [1, 2])
+    let text = try communicator.broadcastText(rank == 0 ? "Käse" : "")
+    let bytes = try communicator.fromRankZero { () throws(Failure) in [1, 2, UInt8(size)] }
+    try communicator.requireSame("what was sent", "\(integers) \(none) \(text) \(bytes)")
+    let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: rank * 3))
+    try communicator.requireSame("the number of ranks", "\(size)")
+    try communicator.agree(on: nil)
+    if rank == 0 { say("\(integers) \(none) \(text) \(bytes) \(gathered)") } else if !gathered.isEmpty { abort() }
+  case "idle":
+    try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
+    let used = clock() * 1000 / CLOCKS_PER_SEC
+    // Of which start-up is a part; measured again over the second wait.
+    try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
+    let milliseconds = [UInt8(clamping: clock() * 1000 / CLOCKS_PER_SEC - used)]
+    let all = try communicator.gather(milliseconds)
+    if rank == 0 { say(all.map { "\($0[0])" }.joined(separator: " ")) }
+  case "fail-on-rank-zero":
+    _ = try communicator.fromRankZero { () throws(Failure) in throw Failure(.badData, "line 3 is no good") }
+  case "fail-on-ranks":
+    let failing = arguments.dropFirst().compactMap { Int($0) }
+    try communicator.onEveryRank { () throws(Failure) in
+      if failing.contains(rank) { throw Failure(.disk, "disk \(rank) is full") }
+    }
+  case "fail-alone":
+    if rank == size - 1 { throw Failure(.unreadable, "only I know") }
+    try communicator.waitForAll()
+  case "differ":
+    try communicator.requireSame("the program's version", rank == size - 1 ? "0.2" : "0.1")
+  default:
+    throw communicator.shared(Failure(.usage, "no such probe"))
+  }
+}
+
+func main() -> ExitCode {
+  do throws(Failure) {
+    let communicator = try makeCommunicator()
+    do throws(Failure) {
+      try run(communicator, Array(CommandLine.arguments.dropFirst()))
+      return communicator.finish()
+    } catch { return communicator.finish(after: error) }
+  } catch {
+    printError("error: \(error.message)")
+    return error.exitCode
+  }
+}
+
+exit(main().rawValue)
