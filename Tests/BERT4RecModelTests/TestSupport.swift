@@ -16,7 +16,7 @@ struct TestNumbers {
   }
 }
 
-/// Numbers in memory of their own, for views.
+/// Numbers in memory of their own, for views. Never freed: a view may outlive the buffer's last use.
 final class Buffer {
   let base: UnsafeMutablePointer<Float>
   let count: Int
@@ -28,8 +28,6 @@ final class Buffer {
   }
 
   convenience init(zeros count: Int) { self.init([Float](repeating: 0, count: count)) }
-
-  deinit { base.deallocate() }
 
   var values: [Float] { Array(UnsafeBufferPointer(start: base, count: count)) }
 
