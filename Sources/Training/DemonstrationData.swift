@@ -1,6 +1,5 @@
 import InteractionData
 import MaskedInstances
-import SystemSupport
 
 /// The built-in data set: 400 users over 120 items that lie on 12 rings of 10. A user walks along a ring, mostly to the next item,
 /// and sometimes changes rings. What comes next follows from what came before, and all items are equally popular: a
@@ -45,12 +44,11 @@ public enum DemonstrationData {
     }.map(\.element)
     let ids = Dictionary(uniqueKeysWithValues: ranked.enumerated().map { ($0.element, Int32($0.offset + 1)) })
     let sequences = raw.map { $0.map { ids[$0] ?? 0 } }
-    let fingerprint = sha256Hex(Array(raw.map { $0.map(String.init).joined(separator: " ") }.joined(separator: "\n").utf8))
     return Dataset(
       name: "demo",
       itemIDs: ExternalIDs(ranked.map { Array("ring\($0 / ringSize)-item\($0 % ringSize)".utf8) }),
       itemCounts: ranked.map { counts[$0] ?? 0 },
       userIDs: ExternalIDs((0..<userCount).map { Array("user\($0)".utf8) }),
-      sequences: Sequences(sequences), fingerprint: fingerprint)
+      sequences: Sequences(sequences))
   }
 }

@@ -1,0 +1,33 @@
+import BERT4RecModel
+import Evaluation
+import MaskedInstances
+import SystemSupport
+
+/// A trained model as evaluation and recommendation see it: one code path for both, in training and afterwards.
+public final class ModelScorer: SequenceScorer {
+  private let encoder: BidirectionalEncoder
+  private let parameters: UnsafePointer<Float>
+  private let state: ModelState
+  private let logits: UnsafeMutableBufferPointer<Float>
+
+  /// Reads the state's parameters as they are when it scores.
+  public init(_ state: ModelState) {
+    self.state = state
+    encoder = BidirectionalEncoder(state.configuration)
+    parameters = UnsafePointer(state.parameters.start)
+    let vocabulary = state.configuration.vocabularySize
+    logits = .allocate(capacity: max(1, min(64, (1 << 22) / vocabulary)) * vocabulary)
+    logits.initialize(repeating: 0)
+  }
+
+  deinit { logits.deallocate() }
+
+  public var vocabularySize: Int { state.configuration.vocabularySize }
+
+  public func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
+    let count = batch.maskedCount * vocabularySize
+    precondition(count <= logits.count, "more instances than instancesAtOnce")
+    encoder.logits(batch, parameters: parameters, into: logits.start)
+    return UnsafeBufferPointer(rebasing: logits[..<count])
+  }
+}

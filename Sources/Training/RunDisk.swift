@@ -1,0 +1,166 @@
+import Checkpoints
+import Evaluation
+import InteractionData
+import SystemSupport
+
+/// Everything that a training run keeps on disk. Rank 0 alone calls it; the other ranks hold one that stays closed.
+final class RunDisk {
+  enum Start: String {
+    case fresh, resumed
+    /// All steps are done, the final evaluation is not.
+    case evaluating
+    case finished
+  }
+
+  let run: RunFolder
+  private let dataset: Dataset
+  private let configuration: RunConfiguration
+  private let state: ModelState
+  private var lock: RunLock?
+  private var metrics: MetricsLog?
+  private(set) var best: TrainerState.Best?
+  /// Step of the newest checkpoint that this run has written or gone on from.
+  private var savedStep: Int?
+
+  init(_ path: String, dataset: Dataset, configuration: RunConfiguration, state: ModelState) {
+    run = RunFolder(path)
+    self.dataset = dataset
+    self.configuration = configuration
+    self.state = state
+  }
+
+  /// Takes the run folder and loads the state to go on from, if there is one.
+  func open(_ resume: ResumeMode, log: @escaping (String) -> Void) throws(Failure) -> Start {
+    try run.create()
+    lock = try RunLock(run, log: log)
+    let checkpoint = try checkpoint(resume, log: log)
+    guard let checkpoint else {
+      try run.create(configuration: configuration.yaml)
+      metrics = try MetricsLog(run.metricsPath, resumingAfter: nil)
+      return .fresh
+    }
+    try requireSameRun(checkpoint.state, checkpoint.path, log: log)
+    checkpoint.copyParameters(into: state.parameters)
+    checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
+    state.step = checkpoint.state.step
+    best = checkpoint.state.best
+    savedStep = state.step
+    if state.step >= configuration.trainingSteps && hasTestEvaluation() { return .finished }
+    try run.create(configuration: configuration.yaml)
+    metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
+    log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
+    return state.step >= configuration.trainingSteps ? .evaluating : .resumed
+  }
+
+  private func checkpoint(_ resume: ResumeMode, log: (String) -> Void) throws(Failure) -> CheckpointReader? {
+    let existing = try run.checkpoints()
+    switch resume {
+    case .never:
+      if let newest = existing.first {
+        throw Failure(
+          .usage,
+          "\(run.path) has checkpoints (the newest is \(newest)) and --resume never would write over them. "
+            + "Name another folder with --run, remove this one, or leave out --resume to go on.")
+      }
+      return nil
+    case .auto: return try run.newestGood(log: log)
+    case .checkpoint(let path):
+      let checkpoint = try CheckpointReader.open(RunFolder.resolve(path), withMoments: true)
+      let later = existing.filter { $0 > FileSystem.lastComponent(of: checkpoint.path) }
+      if let newest = later.first {
+        throw Failure(
+          .usage,
+          "\(run.path) has later checkpoints (the newest is \(newest)) than \(checkpoint.path); going on from there would "
+            + "mix two runs. Name another folder with --run.")
+      }
+      return checkpoint
+    }
+  }
+
+  private func requireSameRun(_ recorded: TrainerState, _ path: String, log: (String) -> Void) throws(Failure) {
+    let startAnew = "Go on with the old values, or start anew in another folder (--run)."
+    if recorded.dataFingerprint != dataset.fingerprint {
+      throw Failure(
+        .usage,
+        "\(path) was trained on other data (\(recorded.dataName), fingerprint \(recorded.dataFingerprint.prefix(12))) than "
+          + "\(dataset.name) (\(dataset.fingerprint.prefix(12))). Give the same data, or start anew in another folder (--run).")
+    }
+    if recorded.numericsVersion != ProgramVersion.numerics {
+      throw Failure(
+        .usage,
+        "\(path) was made with numerics version \(recorded.numericsVersion) (program \(recorded.programVersion)), this "
+          + "program has \(ProgramVersion.numerics): the run could not go on with the same bits. Use that program. \(startAnew)")
+    }
+    var refused: [String] = []
+    for (key, old, new) in configuration.differences(from: recorded.configuration) {
+      if key.mayChangeOnResume {
+        log("\(key.name) changes from \(old) to \(new)")
+      } else {
+        refused.append("\(key.name) was \(old) and is \(new)")
+      }
+    }
+    if !refused.isEmpty {
+      throw Failure(.usage, "\(path) belongs to another configuration: \(refused.joined(separator: "; ")). \(startAnew)")
+    }
+  }
+
+  private func hasTestEvaluation() -> Bool {
+    guard let bytes = try? FileSystem.read(run.metricsPath) else { return false }
+    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains {
+      $0.contains("\"split\"") && $0.contains("\"test\"")
+    }
+  }
+
+  func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) { try metrics?.append(line) }
+
+  /// A line an evaluation.
+  func append(_ report: EvaluationReport) throws(Failure) {
+    var line: [(key: String, value: MetricValue)] = [
+      ("step", .int(report.step)), ("split", .string(report.split.rawValue)), ("users", .int(report.users)),
+    ]
+    line += report.metrics.map { ($0.key, .double($0.value)) }
+    try append(line)
+  }
+
+  /// Whether the monitored metric is better than ever before.
+  func isBest(_ report: EvaluationReport) -> Bool {
+    guard let score = report.value(configuration.monitor), score.isFinite else { return false }
+    guard let best else { return true }
+    return score > best.score
+  }
+
+  /// Writes a checkpoint of the state unless it is there already. With `best`, it becomes the best one.
+  func save(best report: EvaluationReport? = nil) throws(Failure) {
+    if let report, let score = report.value(configuration.monitor) {
+      best = TrainerState.Best(step: state.step, score: score, metric: configuration.monitor)
+    } else if savedStep == state.step {
+      return
+    }
+    try metrics?.sync()
+    let writer = CheckpointWriter(
+      run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
+      keepCheckpoints: configuration.keepCheckpoints)
+    try writer.write(
+      state: TrainerState(
+        step: state.step, seed: configuration.seed, best: best, dataName: dataset.name,
+        dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
+        programVersion: ProgramVersion.current, configuration: configuration.values),
+      parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
+      secondMoment: UnsafeBufferPointer(state.secondMoment))
+    savedStep = state.step
+    if report != nil { try run.setBest(step: state.step) }
+  }
+
+  /// Loads the parameters of the best checkpoint, where there is one that is not the present state.
+  func loadBest() throws(Failure) {
+    guard let best, best.step != state.step else { return }
+    let path = try run.best().map { "\(run.checkpointsPath)/\($0)" }
+    guard let path else { return }
+    let checkpoint = try CheckpointReader.open(path)
+    guard checkpoint.layout == state.layout else {
+      throw Failure(.badData, "\(path) is a checkpoint of another model; the file `best` beside it was changed.")
+    }
+    checkpoint.copyParameters(into: state.parameters)
+    state.step = checkpoint.state.step
+  }
+}

@@ -1,0 +1,88 @@
+import SystemSupport
+
+/// Where a run begins.
+public enum ResumeMode: Sendable, Equatable {
+  /// From the newest good checkpoint of the run folder, if there is one.
+  case auto
+  /// From the start; refused where the run folder has checkpoints.
+  case never
+  /// From this checkpoint or run folder.
+  case checkpoint(String)
+
+  public init(_ text: String) {
+    switch text {
+    case "auto": self = .auto
+    case "never": self = .never
+    default: self = .checkpoint(text)
+    }
+  }
+}
+
+/// What a user asked for, before anything was checked: the command line of `train`.
+public struct TrainingOptions: Sendable {
+  public var configurationFile: String?
+  public var data: String?
+  /// nil: `runs/NAME` in the current folder, NAME from the data set.
+  public var runFolder: String?
+  public var resume = ResumeMode.auto
+  public var threads: Int?
+  /// Save and stop after this many updates.
+  public var stopAfter: Int?
+  /// `key=value`, in order.
+  public var settings: [String] = []
+
+  public init() {}
+
+  /// Neither data nor configuration: the built-in demo.
+  var isDemonstration: Bool { data == nil && configurationFile == nil }
+
+  /// Command line > file > defaults.
+  func configuration() throws(Failure) -> RunConfiguration {
+    var configuration = isDemonstration ? RunConfiguration.demonstration : RunConfiguration()
+    if let configurationFile {
+      let bytes = try FileSystem.read(configurationFile, limit: 1 << 20)
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        throw Failure(.usage, "\(configurationFile): not a text file, so not a configuration.")
+      }
+      try configuration.read(yaml: text, file: configurationFile)
+    }
+    var keys: Set<String> = []
+    for setting in settings {
+      guard let equals = setting.firstIndex(of: "=") else {
+        throw Failure(.usage, "--set \(setting): expected key=value.")
+      }
+      let key = String(setting[..<equals])
+      keys.insert(key)
+      try configuration.set(key, String(setting[setting.index(after: equals)...]), origin: "--set")
+    }
+    // The command line's steps win over a file's epochs.
+    if keys.contains("num_train_steps") && !keys.contains("num_train_epochs") { configuration.trainingEpochs = nil }
+    if let data { configuration.data = data }
+    if let threads { try configuration.set("threads", "\(threads)", origin: "--threads") }
+    try configuration.validate()
+    if configuration.data == nil && !isDemonstration {
+      throw Failure(.usage, "no data set: give --data PATH, or `data:` in \(configurationFile ?? "the configuration").")
+    }
+    return configuration
+  }
+}
+
+extension RunConfiguration {
+  /// Small and quick, for the built-in data set.
+  static var demonstration: RunConfiguration {
+    var configuration = RunConfiguration()
+    configuration.maximumSequenceLength = 32
+    configuration.maskedProbability = 0.3
+    configuration.hiddenSize = 32
+    configuration.intermediateSize = 64
+    configuration.hiddenDropout = 0.1
+    configuration.attentionDropout = 0.1
+    configuration.learningRate = 5e-3
+    configuration.trainingSteps = 600
+    configuration.warmupSteps = 20
+    configuration.batchSize = 64
+    configuration.checkpointInterval = 200
+    configuration.reportInterval = 50
+    return configuration
+  }
+}

@@ -1,0 +1,187 @@
+import BERT4RecModel
+import Checkpoints
+import Collectives
+import Evaluation
+import InteractionData
+import MaskedInstances
+import SystemSupport
+
+/// A training run from the command line's words to the last evaluation: settles configuration, data, run folder and the place to
+/// go on from, the same on every rank, then hands over to `TrainingLoop`.
+///
+/// In a program of one's own:
+/// ```swift
+/// let communicator = try makeCommunicator()
+/// var options = TrainingOptions()
+/// options.data = "ml-1m.txt"
+/// try TrainingRun(options, communicator: communicator, hooks: [MedianRank()]).run()
+/// ```
+/// `hooks` watch every evaluation (`EvaluationHook` shows how one is written); their metrics go into reports and metrics.jsonl.
+public final class TrainingRun {
+  public enum Outcome: Sendable, Equatable {
+    case finished
+    /// State saved; the same command goes on.
+    case stopped
+  }
+
+  private let options: TrainingOptions
+  private let communicator: any Communicator
+  private let hooks: [any EvaluationHook]
+  /// Where messages go, on rank 0.
+  private let log: (String) -> Void
+  /// Where results go, on rank 0.
+  private let output: (String) -> Void
+
+  public init(
+    _ options: TrainingOptions, communicator: any Communicator, hooks: [any EvaluationHook] = [],
+    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
+  ) {
+    self.options = options
+    self.communicator = communicator
+    self.hooks = hooks
+    self.log = communicator.rank == 0 ? log : { _ in }
+    self.output = communicator.rank == 0 ? output : { _ in }
+  }
+
+  /// Collective. Throws the same failure on every rank.
+  @discardableResult
+  public func run() throws(Failure) -> Outcome {
+    try communicator.requireSame(
+      "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
+    var configuration = try sharedConfiguration()
+    if options.isDemonstration {
+      log("This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
+      log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
+    }
+    let dataset = try sharedDataset(configuration)
+    let instances = try makeInstances(dataset, configuration)
+    if let epochs = configuration.trainingEpochs {
+      let steps = (epochs * Double(instances.epochCount) / Double(configuration.batchSize)).rounded(.up)
+      configuration.trainingSteps = max(1, Int(min(steps, 1e9)))
+    }
+
+    let state = ModelState(
+      configuration.modelConfiguration(vocabularySize: instances.tokens.vocabularySize))
+    let path = try communicator.broadcastText(options.runFolder ?? "runs/\(dataset.name)")
+    let disk = RunDisk(path, dataset: dataset, configuration: configuration, state: state)
+    let text = try communicator.fromRankZero { () throws(Failure) in
+      Array(try disk.open(options.resume, log: log).rawValue.utf8)
+    }
+    guard let start = RunDisk.Start(rawValue: String(decoding: text, as: UTF8.self)) else {
+      preconditionFailure("rank 0 sends one of the cases")
+    }
+    try shareState(state, start, seed: configuration.seed)
+
+    let threads: Int
+    if let wanted = configuration.threads { threads = wanted } else { threads = try ThreadCount.automatic(communicator) }
+    let evaluation = TrainingEvaluation(
+      dataset: dataset, configuration: configuration, state: state, communicator: communicator, hooks: hooks)
+    if start == .finished {
+      log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
+      log("To train further: --set num_train_steps=N with a larger N. To start anew: another folder with --run.")
+      return .finished
+    }
+    if start != .evaluating {
+      let step = try TrainingStep(
+        state: state, configuration: configuration, instances: instances, communicator: communicator, threads: threads)
+      describe(dataset, instances, configuration, state, step)
+      var loop = TrainingLoop(
+        configuration: configuration, stopAfter: options.stopAfter, state: state, step: step, evaluation: evaluation,
+        disk: disk, communicator: communicator, log: log)
+      if try loop.run() == .stopped { return .stopped }
+    }
+    try finalEvaluation(evaluation, state, disk, configuration)
+    return .finished
+  }
+
+  // MARK: - Beginning
+
+  private func sharedConfiguration() throws(Failure) -> RunConfiguration {
+    var own = RunConfiguration()
+    let text = try communicator.fromRankZero { () throws(Failure) in
+      own = try options.configuration()
+      return Array(own.values.map { "\($0.key)\0\($0.value)" }.joined(separator: "\0").utf8)
+    }
+    if communicator.rank == 0 { return own }
+    let parts = String(decoding: text, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false)
+    for index in stride(from: 0, to: parts.count - 1, by: 2) {
+      try own.set(String(parts[index]), String(parts[index + 1]), origin: "rank 0's configuration")
+    }
+    return own
+  }
+
+  private func sharedDataset(_ configuration: RunConfiguration) throws(Failure) -> Dataset {
+    var own: Dataset?
+    try communicator.onRankZero { () throws(Failure) in
+      if options.isDemonstration {
+        own = DemonstrationData.make()
+      } else {
+        let loaded = try DatasetLoader.load([configuration.data ?? ""], log: log)
+        for line in loaded.statistics.description.split(separator: "\n") { log(String(line)) }
+        own = loaded.dataset
+      }
+      try own?.requireUsable()
+    }
+    return try Dataset.shared(own, communicator)
+  }
+
+  private func makeInstances(_ dataset: Dataset, _ configuration: RunConfiguration) throws(Failure) -> MaskedInstances {
+    let windows = Windows(
+      LeaveOneOut(dataset.sequences, holdsOutValidation: configuration.holdsOutValidation),
+      maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep)
+    return MaskedInstances(
+      windows: windows, tokens: TokenIDs(itemCount: dataset.itemCount),
+      configuration: configuration.maskingConfiguration, seed: configuration.seed)
+  }
+
+  private func shareState(_ state: ModelState, _ start: RunDisk.Start, seed: UInt64) throws(Failure) {
+    if start == .fresh {
+      state.initialize(seed: seed)
+      return
+    }
+    state.step = try communicator.broadcastArray([state.step])[0]
+    for buffer in [state.parameters, state.firstMoment, state.secondMoment] {
+      try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer))
+    }
+  }
+
+  private func describe(
+    _ dataset: Dataset, _ instances: MaskedInstances, _ configuration: RunConfiguration, _ state: ModelState,
+    _ step: TrainingStep
+  ) {
+    log(
+      "\(dataset.name): \(dataset.sequences.userCount) users, \(dataset.itemCount) items, "
+        + "\(instances.windows.count) windows, \(instances.epochCount) instances an epoch")
+    log(
+      "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
+        + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))")
+    log(
+      "\(communicator.size) rank(s) of \(step.threadCount) thread(s), \(ProgramVersion.machine); gradients: "
+        + step.reductionDescription)
+  }
+
+  // MARK: - End
+
+  private func finalEvaluation(
+    _ evaluation: TrainingEvaluation, _ state: ModelState, _ disk: RunDisk, _ configuration: RunConfiguration
+  ) throws(Failure) {
+    try communicator.onRankZero { () throws(Failure) in try disk.loadBest() }
+    state.step = try communicator.broadcastArray([state.step])[0]
+    try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
+    let report = try evaluation.evaluate(.test)
+    try communicator.onRankZero { () throws(Failure) in
+      guard let report else { return }
+      try disk.append(report)
+      for line in report.lines { output(line) }
+      output(report.table)
+      let data = configuration.data.map { " --data \($0)" } ?? ""
+      output("checkpoints: \(disk.run.checkpointsPath)")
+      if options.isDemonstration {
+        output("next: bert4rec-dist recommend --checkpoint \(disk.run.path) --histories FILE   (lines: user item)")
+      } else {
+        output("next: bert4rec-dist evaluate --checkpoint \(disk.run.path)\(data)")
+        output("      bert4rec-dist recommend --checkpoint \(disk.run.path)\(data) --top-k 10")
+      }
+    }
+  }
+}
