@@ -67,9 +67,9 @@ public struct UserResult: Sendable, Equatable {
 ///   }
 /// }
 /// ```
-/// Hooks are called on rank 0 alone: `begin`; for each block, in user order, `beforeRun` and `afterRun`; `end`. Every user comes
-/// exactly once, and the calls are the same on any number of ranks: ranks score ahead of them, some blocks at a time. Hooks only
-/// read. What one throws ends the evaluation on every rank with that failure.
+/// Hooks are called on rank 0 alone: `begin`; for each block, in user order, `beforeRun` and `afterRun`; `end`. Every
+/// user comes exactly once, and the calls are the same on any number of ranks: ranks score ahead of them, some blocks
+/// at a time. Hooks only read. What one throws ends the evaluation on every rank with that failure.
 public protocol EvaluationHook: AnyObject {
   func begin(_ context: EvaluationContext) throws(Failure)
   /// The block's results come next.

@@ -1,7 +1,7 @@
 /// What a held-out item is ranked against.
 ///
-/// Sampled protocols order models otherwise than the full ranking does (Krichene & Rendle, KDD 2020): numbers of different
-/// protocols cannot be compared, so every metric's key carries its protocol.
+/// Sampled protocols order models otherwise than the full ranking does (Krichene & Rendle, KDD 2020): numbers of
+/// different protocols cannot be compared, so every metric's key carries its protocol.
 public enum EvaluationProtocol: String, Sendable, CaseIterable {
   /// All items that are not in the user's history.
   case full

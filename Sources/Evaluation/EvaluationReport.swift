@@ -7,8 +7,8 @@ public struct EvaluationReport: Sendable {
   /// Users with a held-out item.
   public var users: Int
   public var protocols: [EvaluationProtocol]
-  /// In order, under the keys of metrics.jsonl: "hit@1[full]", "mrr[pop100]", "masked_lm_loss", "popularity/ndcg@10[full]", and
-  /// those of other hooks.
+  /// In order, under the keys of metrics.jsonl: "hit@1[full]", "mrr[pop100]", "masked_lm_loss",
+  /// "popularity/ndcg@10[full]", and those of other hooks.
   public var metrics: [(key: String, value: Double)]
   /// The original's line of metrics a protocol.
   public var lines: [String]
@@ -26,7 +26,8 @@ public struct EvaluationReport: Sendable {
     return result
   }
 
-  /// The same as one line of JSON, in order. A metric that is not finite (only a hook of one's own can give one) is null.
+  /// The same as one line of JSON, in order. A metric that is not finite (only a hook of one's own can give one) is
+  /// null.
   public var json: String {
     var fields = ["\"step\": \(step)", "\"split\": \"\(split.rawValue)\"", "\"users\": \(users)"]
     fields += metrics.map { "\(Self.quoted($0.key)): \($0.value.isFinite ? "\($0.value)" : "null")" }
@@ -50,7 +51,8 @@ public struct EvaluationReport: Sendable {
 }
 
 extension EvaluationReport {
-  /// A plain table: a row a protocol, a column a metric, the model's value and the most-popular baseline's in each cell.
+  /// A plain table: a row a protocol, a column a metric, the model's value and the most-popular baseline's in each
+  /// cell.
   public var table: String {
     var rows = [["protocol"] + Metrics.names]
     for evaluationProtocol in protocols {

@@ -5,9 +5,10 @@ import SystemSupport
 
 /// Ranks every user's held-out item, with all ranks at work.
 ///
-/// Users come in fixed blocks of 64 by index; rank r scores the blocks r, r + size, ...; rank 0 gathers the results in rounds,
-/// hands them to the hooks in user order, and sums. So neither a metric's bits nor the hooks' calls depend on the number of ranks, and
-/// memory does not grow with the number of users. Negatives are drawn once a split and kept, on rank 0, which broadcasts them.
+/// Users come in fixed blocks of 64 by index; rank r scores the blocks r, r + size, ...; rank 0 gathers the results
+/// in rounds, hands them to the hooks in user order, and sums. So neither a metric's bits nor the hooks' calls depend
+/// on the number of ranks, and memory does not grow with the number of users. Negatives are drawn once a split and
+/// kept, on rank 0, which broadcasts them.
 public final class Evaluator {
   /// Blocks a rank scores before results are gathered.
   static let blocksPerRound = 16
@@ -40,8 +41,8 @@ public final class Evaluator {
     split = LeaveOneOut(dataset.sequences, holdsOutValidation: true)
   }
 
-  /// Collective: every rank calls it with the same arguments, its own replica of the scorer, and gets the report on rank 0, nil
-  /// elsewhere. Hooks of other ranks than 0 are not called.
+  /// Collective: every rank calls it with the same arguments, its own replica of the scorer, and gets the report on
+  /// rank 0, nil elsewhere. Hooks of other ranks than 0 are not called.
   ///
   /// Throws, on every rank the same, `badData` when no user has a held-out item, `usage` when the model is of another
   /// catalogue, `internalFault` when scores are not finite, and whatever the scorer or a hook throws.
@@ -64,7 +65,9 @@ public final class Evaluator {
     let context = EvaluationContext(
       dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: userCount)
     var candidates: [(EvaluationProtocol, NegativeSamples?)] = []
-    for evaluationProtocol in distinct { candidates.append((evaluationProtocol, try negatives(evaluationProtocol, evaluated))) }
+    for evaluationProtocol in distinct {
+      candidates.append((evaluationProtocol, try negatives(evaluationProtocol, evaluated)))
+    }
 
     let isRoot = communicator.rank == 0
     let ranking = RankingHook()
@@ -194,7 +197,7 @@ public final class Evaluator {
         (samples.shortUserCount, "fewer than \(wanted) unrated items, all of which are their candidates"),
         (
           samples.filledUserCount,
-          "candidates filled in order of ids, since \(NegativeSampler.maximumRounds) rounds did not draw \(wanted) of them"
+          "candidates filled in order of ids: \(NegativeSampler.maximumRounds) rounds did not draw \(wanted) of them"
         ),
         (samples.emptyUserCount, "no unrated item at all, so their held-out item stands at rank 1 without competition"),
       ]

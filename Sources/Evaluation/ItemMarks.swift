@@ -1,4 +1,5 @@
-/// A set of small whole numbers (item ids) that is emptied in O(1): a number is in it when its stamp is the current one.
+/// A set of small whole numbers (item ids) that is emptied in O(1): a number is in it when its stamp is the current
+/// one.
 public struct ItemMarks: Sendable {
   private var stamps: [UInt32]
   private var current: UInt32 = 1

@@ -1,7 +1,7 @@
 import SystemSupport
 
-/// The original's `masked_lm_loss` and `masked_lm_accuracy`: means over users of the held-out item's cross entropy over the whole
-/// vocabulary, and of whether it scores highest there.
+/// The original's `masked_lm_loss` and `masked_lm_accuracy`: means over users of the held-out item's cross entropy
+/// over the whole vocabulary, and of whether it scores highest there.
 public final class MaskedItemHook: EvaluationHook {
   private var lossSum = 0.0
   private var topCount = 0

@@ -6,12 +6,13 @@
 
 /// Metrics of one relevant item that stands at rank r among its candidates, counted from 1.
 ///
-/// Ties are neither good nor bad luck: r = 1 + greater + half of the equal ones, so ranks may end in .5 and a constant model gets
-/// the middle rank.
+/// Ties are neither good nor bad luck: r = 1 + greater + half of the equal ones, so ranks may end in .5 and a
+/// constant model gets the middle rank.
 public enum Metrics {
   public static let cutoffs = [1, 5, 10]
 
-  /// `greater` and `equal`: candidates that score above and like the label; the label itself is not among the equal ones.
+  /// `greater` and `equal`: candidates that score above and like the label; the label itself is not among the equal
+  /// ones.
   public static func rank(greater: Int, equal: Int) -> Double { 1 + Double(greater) + Double(equal) / 2 }
 
   /// HR@k (= Recall@k): [r <= k].

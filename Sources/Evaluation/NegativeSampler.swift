@@ -15,19 +15,20 @@ public struct NegativeSamples: Sendable, Equatable {
   public subscript(user: Int) -> ArraySlice<Int32> { items[offsets[user]..<offsets[user + 1]] }
 }
 
-/// Draws the negatives of the sampled protocols, so that NumPy gives the same (Tests/Reference/numpy_draws.py holds the same
-/// sampler in Python).
+/// Draws the negatives of the sampled protocols, so that NumPy gives the same (Tests/Reference/numpy_draws.py holds
+/// the same sampler in Python).
 ///
-/// Items have ids 1 ... n in ascending order; users are taken by index; one without a held-out item draws nothing. Each protocol
-/// has a `RandomState(12345)` of its own, new at each evaluation, so the draws depend on the data and the split alone.
+/// Items have ids 1 ... n in ascending order; users are taken by index; one without a held-out item draws nothing.
+/// Each protocol has a `RandomState(12345)` of its own, new at each evaluation, so the draws depend on the data and
+/// the split alone.
 ///
-/// *Rated* are the held-out item and the history: everything that stands before it. For the test split that is the whole sequence.
-/// For the validation split the test item, which comes later, is not rated: it stays a candidate, since at that time nobody
-/// knows of it.
+/// *Rated* are the held-out item and the history: everything that stands before it. For the test split that is the
+/// whole sequence. For the validation split the test item, which comes later, is not rated: it stays a candidate,
+/// since at that time nobody knows of it.
 public struct NegativeSampler {
   public static let seed: UInt32 = 12345
-  /// Rounds of 101 draws after which a `pop100` user's missing candidates are filled in ascending order of ids. Reached only where
-  /// nearly all unrated items are so rare that drawing 100 distinct ones would take for ever.
+  /// Rounds of 101 draws after which a `pop100` user's missing candidates are filled in ascending order of ids.
+  /// Reached only where nearly all unrated items are so rare that drawing 100 distinct ones would take for ever.
   public static let maximumRounds = 1000
 
   private let split: LeaveOneOut
@@ -57,8 +58,8 @@ public struct NegativeSampler {
     }
   }
 
-  /// `pop100`: `choice(n, 101, replace=False, p=count / sum)`, those rated or drawn before dropped, again until there are 100; the
-  /// surplus is cut. Where fewer than 100 unrated items have a count, all of these, without drawing.
+  /// `pop100`: `choice(n, 101, replace=False, p=count / sum)`, those rated or drawn before dropped, again until there
+  /// are 100; the surplus is cut. Where fewer than 100 unrated items have a count, all of these, without drawing.
   public mutating func drawByPopularity(count: Int = 100) -> NegativeSamples {
     var samples = emptySamples(count)
     let sum = itemCounts.reduce(0, +)
@@ -95,8 +96,8 @@ public struct NegativeSampler {
     return samples
   }
 
-  /// `uniform100`: `randint(1, n + 1)` one by one, each again while it is rated; the same item may be drawn twice, as in the
-  /// original. Who has rated everything has no candidate and draws nothing.
+  /// `uniform100`: `randint(1, n + 1)` one by one, each again while it is rated; the same item may be drawn twice, as
+  /// in the original. Who has rated everything has no candidate and draws nothing.
   public mutating func drawUniformly(count: Int = 100) -> NegativeSamples {
     var samples = emptySamples(count)
     var state = NumPyRandomState(seed: Self.seed)

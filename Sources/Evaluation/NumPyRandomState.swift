@@ -1,5 +1,5 @@
-/// The draws of NumPy's legacy `numpy.random.RandomState(seed)`, bit for bit, so that an evaluation's negatives can be had again
-/// in Python. Golden values: Tests/Reference/numpy_draws.py. Weighted draws: `WeightedChoice`.
+/// The draws of NumPy's legacy `numpy.random.RandomState(seed)`, bit for bit, so that an evaluation's negatives can
+/// be had again in Python. Golden values: Tests/Reference/numpy_draws.py. Weighted draws: `WeightedChoice`.
 public struct NumPyRandomState: Sendable {
   private var generator: MersenneTwister
 
@@ -17,8 +17,8 @@ public struct NumPyRandomState: Sendable {
 
   /// `randint(low, high)` for NumPy's default 64-bit integers: uniform in `low ..< high`, by masked rejection.
   ///
-  /// A range below 2^32 takes whole 32-bit draws and keeps none of their bits for the next call; a wider one takes two draws a
-  /// try, the high half first; a single possible value takes none.
+  /// A range below 2^32 takes whole 32-bit draws and keeps none of their bits for the next call; a wider one takes
+  /// two draws a try, the high half first; a single possible value takes none.
   public mutating func randomInteger(from low: Int, to high: Int) -> Int {
     precondition(low < high)
     let width = UInt64(bitPattern: Int64(high - 1)) &- UInt64(bitPattern: Int64(low))

@@ -1,11 +1,11 @@
 import InteractionData
 
-/// Ranks by item counts alone, through the same metrics: what a model has to beat. Counts are those of the data set, over all
-/// interactions (the original's popularity), so the baseline even knows of each held-out item once.
+/// Ranks by item counts alone, through the same metrics: what a model has to beat. Counts are those of the data set,
+/// over all interactions (the original's popularity), so the baseline even knows of each held-out item once.
 struct PopularityBaseline {
   private let counts: [Int64]
-  /// Items with a greater and with the same count, itself not included, at `item - 1`: found once by sorting, so that a user's full
-  /// ranking costs the length of the history.
+  /// Items with a greater and with the same count, itself not included, at `item - 1`: found once by sorting, so that
+  /// a user's full ranking costs the length of the history.
   private let greater: [Int32]
   private let equal: [Int32]
   private let mostPopular: MostPopular

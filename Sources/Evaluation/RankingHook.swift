@@ -1,8 +1,9 @@
 import InteractionData
 import SystemSupport
 
-/// HR, NDCG and MRR of each protocol, and what the top-10 lists look like: item coverage@10 (the part of the catalogue that stands
-/// in anybody's list) and mean popularity@10 (interactions of a recommended item, averaged over a list, then over users).
+/// HR, NDCG and MRR of each protocol, and what the top-10 lists look like: item coverage@10 (the part of the
+/// catalogue that stands in anybody's list) and mean popularity@10 (interactions of a recommended item, averaged over
+/// a list, then over users).
 public final class RankingHook: EvaluationHook {
   /// In front of every key: "popularity/" for the baseline.
   private let prefix: String
@@ -50,7 +51,8 @@ public final class RankingHook: EvaluationHook {
     protocols.firstIndex(of: evaluationProtocol).map { sums[$0] }
   }
 
-  /// The original's line of metrics (its full-width comma made an ordinary one), labelled with protocol and number of users.
+  /// The original's line of metrics (its full-width comma made an ordinary one), labelled with protocol and number of
+  /// users.
   public func line(_ evaluationProtocol: EvaluationProtocol) -> String {
     guard let sums = sums(evaluationProtocol) else { return "" }
     let values = [
@@ -64,7 +66,9 @@ public final class RankingHook: EvaluationHook {
   public var metrics: [(key: String, value: Double)] {
     var result: [(key: String, value: Double)] = []
     for (evaluationProtocol, sums) in zip(protocols, sums) {
-      for (name, mean) in zip(Metrics.names, sums.means) { result.append((prefix + evaluationProtocol.key(name), mean)) }
+      for (name, mean) in zip(Metrics.names, sums.means) {
+        result.append((prefix + evaluationProtocol.key(name), mean))
+      }
     }
     // The lists are made of all items that are not in the history: the candidates of the full ranking.
     let full = EvaluationProtocol.full

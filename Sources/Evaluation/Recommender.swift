@@ -14,8 +14,8 @@ public struct RecommendationList: Sendable, Equatable {
   }
 }
 
-/// Recommends next items: the model is given the last `maximumLength - 1` items of a history and `[MASK]`, and its scores at the
-/// mask order the catalogue.
+/// Recommends next items: the model is given the last `maximumLength - 1` items of a history and `[MASK]`, and its
+/// scores at the mask order the catalogue.
 public final class Recommender {
   private let scorer: any SequenceScorer
   private let tokens: TokenIDs

@@ -2,8 +2,8 @@ import SystemSupport
 
 /// What a rank tells rank 0 after a round: its users' results in user order, or why it failed.
 ///
-/// Bytes, in the machine's order (ranks run the same program): exit code (0: fine) and block of the failure as Int64; then the
-/// failure's text, or a record a user.
+/// Bytes, in the machine's order (ranks run the same program): exit code (0: fine) and block of the failure as Int64;
+/// then the failure's text, or a record a user.
 struct ResultMessage {
   private(set) var bytes: [UInt8] = []
 

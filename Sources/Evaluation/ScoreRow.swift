@@ -4,8 +4,8 @@
   import Musl
 #endif
 
-/// One instance's scores of all V tokens, and what an evaluation asks of them. Loops are written so that they become vector
-/// code; nothing depends on the machine's vector width.
+/// One instance's scores of all V tokens, and what an evaluation asks of them. Loops are written so that they become
+/// vector code; nothing depends on the machine's vector width.
 package struct ScoreRow {
   private let scores: UnsafeBufferPointer<Float>  // (V)
 
@@ -33,12 +33,22 @@ package struct ScoreRow {
 
   /// How many of the tokens in `range` score above and like `score`.
   package func count(above score: Float, in range: Range<Int>) -> (greater: Int, equal: Int) {
-    var (greater, equal): (Int32, Int32) = (0, 0)
-    for value in UnsafeBufferPointer(rebasing: scores[range]) {
-      greater &+= value > score ? 1 : 0
-      equal &+= value == score ? 1 : 0
+    precondition(range.lowerBound >= 0 && range.upperBound <= scores.count)
+    let bytes = UnsafeRawBufferPointer(scores)
+    let (zero, one) = (SIMD8<Int32>(repeating: 0), SIMD8<Int32>(repeating: 1))
+    var (greaterLanes, equalLanes) = (zero, zero)
+    let whole = range.lowerBound + range.count / 8 * 8
+    for place in stride(from: range.lowerBound, to: whole, by: 8) {
+      let values = bytes.loadUnaligned(fromByteOffset: place * 4, as: SIMD8<Float>.self)
+      greaterLanes &+= zero.replacing(with: one, where: values .> score)
+      equalLanes &+= zero.replacing(with: one, where: values .== score)
     }
-    return (Int(greater), Int(equal))
+    var (greater, equal) = (Int(greaterLanes.wrappedSum()), Int(equalLanes.wrappedSum()))
+    for value in scores[whole..<range.upperBound] {
+      if value > score { greater += 1 }
+      if value == score { equal += 1 }
+    }
+    return (greater, equal)
   }
 
   /// log(sum over all tokens of exp(score)), given the largest score.
@@ -66,7 +76,8 @@ package struct ScoreRow {
     return Double(maximum) + log(total)
   }
 
-  /// exp of numbers <= 0, below -87 as -87: range reduction and polynomial of Cephes' `expf` (relative error below 2e-7).
+  /// exp of numbers <= 0, below -87 as -87: range reduction and polynomial of Cephes' `expf` (relative error below
+  /// 2e-7).
   @inline(__always)
   package static func exp(_ numbers: SIMD8<Float>) -> SIMD8<Float> {
     typealias Lanes = SIMD8<Float>

@@ -6,12 +6,14 @@ public protocol SequenceScorer: AnyObject {
   /// V: items + 4 (`TokenIDs`).
   var vocabularySize: Int { get }
 
-  /// Scores of all V tokens for each instance of a batch with one masked row each: (B, V), row-major, valid until the next call.
+  /// Scores of all V tokens for each instance of a batch with one masked row each: (B, V), row-major, valid until the
+  /// next call.
   func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float>
 }
 
 extension SequenceScorer {
-  /// Instances scored at once, so that scores stay below 16 MiB whatever the catalogue. Depends on V alone, never on ranks.
+  /// Instances scored at once, so that scores stay below 16 MiB whatever the catalogue. Depends on V alone, never on
+  /// ranks.
   package var instancesAtOnce: Int { max(1, min(64, (1 << 22) / vocabularySize)) }
 
   /// Scores with what was promised about them checked.

@@ -17,23 +17,39 @@ public struct TopK {
 
   public init() {}
 
-  /// Fewer than `k` when fewer are left. `scores` are those of all tokens (V); only items 1 ... `itemCount` are considered, and of
-  /// these none in `excluded`. Scores must be finite.
+  /// Fewer than `k` when fewer are left. `scores` are those of all tokens (V); only items 1 ... `itemCount` are
+  /// considered, and of these none in `excluded`. Scores must be finite.
   public mutating func select(
     _ k: Int, scores: UnsafeBufferPointer<Float>, itemCount: Int, excluding excluded: ItemMarks
   ) -> [ScoredItem] {
     precondition(k > 0 && itemCount < scores.count)
     heap.removeAll(keepingCapacity: true)
-    for item in 1..<(itemCount + 1) {
-      let score = scores[item]
-      // Of equal scores the earlier item stays.
-      if heap.count == k {
-        guard score > heap[0].score, !excluded.contains(item) else { continue }
-        heap[0] = (score, Int32(item))
-        siftDown()
-      } else if !excluded.contains(item) {
-        heap.append((score, Int32(item)))
+    var item = 1
+    while heap.count < k, item <= itemCount {
+      if !excluded.contains(item) {
+        heap.append((scores[item], Int32(item)))
         siftUp()
+      }
+      item += 1
+    }
+    // From here an item must score above the worst that is kept: of equal scores the earlier item stays. Few do, so
+    // eight are looked at together.
+    let bytes = UnsafeRawBufferPointer(scores)
+    while item <= itemCount {
+      let end = min(item + 8, itemCount + 1)
+      if end - item == 8 {
+        let values = bytes.loadUnaligned(fromByteOffset: item * 4, as: SIMD8<Float>.self)
+        if !any(values .> heap[0].score) {
+          item = end
+          continue
+        }
+      }
+      while item < end {
+        if scores[item] > heap[0].score, !excluded.contains(item) {
+          heap[0] = (scores[item], Int32(item))
+          siftDown()
+        }
+        item += 1
       }
     }
     heap.sort { Self.isWorse($1, $0) }

@@ -1,12 +1,13 @@
 /// The draws of NumPy's legacy `RandomState.choice(n, size, replace=False, p=p)`, bit for bit.
 ///
-/// NumPy's algorithm: draw as many uniform numbers as are missing; set the probability of what was found to 0; take the sequential
-/// cumulative sum and divide it by its last; look each number up (`searchsorted`, right); keep first occurrences in the order they
-/// were drawn; repeat until there are enough.
+/// NumPy's algorithm: draw as many uniform numbers as are missing; set the probability of what was found to 0; take
+/// the sequential cumulative sum and divide it by its last; look each number up (`searchsorted`, right); keep first
+/// occurrences in the order they were drawn; repeat until there are enough.
 ///
-/// Repeating the sum over the whole catalogue for each user is what makes this slow, and is almost never needed: how far NumPy's
-/// rounded sum can stand from the first sum minus what was found is known (about 6 n 2^-53). A number further than that from
-/// both neighbouring boundaries falls where NumPy lets it fall; only for the others the sum is really taken.
+/// Repeating the sum over the whole catalogue for each user is what makes this slow, and is almost never needed: how
+/// far NumPy's rounded sum can stand from the first sum minus what was found is known (about 6 n 2^-53). A number
+/// further than that from both neighbouring boundaries falls where NumPy lets it fall; only for the others the sum is
+/// really taken.
 public final class WeightedChoice {
   private let probabilities: [Double]  // (n)
   /// The first pass's cumulative sum, divided by its last.
@@ -25,8 +26,8 @@ public final class WeightedChoice {
   private var exactSum: [Double] = []
   private var exactSumIsCurrent = false
 
-  /// `probabilities`: not negative, with a sum of 1 up to rounding (NumPy refuses others). `alwaysExact` takes every sum, as
-  /// NumPy does: the same draws, slowly.
+  /// `probabilities`: not negative, with a sum of 1 up to rounding (NumPy refuses others). `alwaysExact` takes every
+  /// sum, as NumPy does: the same draws, slowly.
   public init(probabilities: [Double], alwaysExact: Bool = false) {
     precondition(!probabilities.isEmpty && probabilities.allSatisfy { $0 >= 0 && $0 <= 1 })
     self.probabilities = probabilities

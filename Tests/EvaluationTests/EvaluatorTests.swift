@@ -118,14 +118,17 @@ struct EvaluatorTests {
       try Evaluator(dataset: data, maximumLength: 4, communicator: solo()).evaluate(
         FunctionScorer(itemCount: 10) { _, token in Float(token) }, split: .test, step: 3, hooks: [hook]))
     #expect(report.users == 4)
-    #expect(hook.results.map { $0.outcomes.map(\.candidateCount) } == [[8, 8, 101], [1, 1, 1], [10, 10, 101], [8, 8, 101]])
+    #expect(
+      hook.results.map { $0.outcomes.map(\.candidateCount) }
+        == [[8, 8, 101], [1, 1, 1], [10, 10, 101], [8, 8, 101]])
     // The label stays a candidate where the history holds it, and stands in the list.
     #expect(hook.results[2].topItems == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1])
     #expect(hook.results[2].rank(.full) == 7)
     #expect(hook.results[1].topItems == [10])
     #expect(hook.results.map { $0.rank(.full) } == [8, 1, 7, 3])
     #expect(report.notes.count == 3)
-    #expect(report.notes[0] == "pop100: 4 of 4 users have fewer than 100 unrated items, all of which are their candidates")
+    #expect(
+      report.notes[0] == "pop100: 4 of 4 users have fewer than 100 unrated items, all of which are their candidates")
     #expect(report.notes[2].hasPrefix("uniform100: 1 of 4 users have no unrated item at all"))
   }
 

@@ -65,7 +65,8 @@ struct NumPyDrawsTests {
     }
   }
 
-  /// A long comparison of the shortcut with the whole sums, over skews and sizes, some with unreachable items in between.
+  /// A long comparison of the shortcut with the whole sums, over skews and sizes, some with unreachable items in
+  /// between.
   @Test(arguments: [(11, 8), (102, 101), (700, 101), (3001, 60)])
   func shortcutGivesTheSameDraws(count: Int, size: Int) {
     var random = TestRandom(state: UInt64(count))

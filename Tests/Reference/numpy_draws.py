@@ -1,5 +1,5 @@
-"""Golden values for EvaluationTests: what NumPy's legacy RandomState draws, and the negatives of a small data set, sampled the
-straightforward way. Made with NumPy 2.4.6:
+"""Golden values for EvaluationTests: what NumPy's legacy RandomState draws, and the negatives of two small data sets,
+sampled the straightforward way. Made with NumPy 2.4.6:
 
     python Tests/Reference/numpy_draws.py > Tests/EvaluationTests/Fixtures/numpy_draws.json
 """
