@@ -1,0 +1,95 @@
+import InteractionData
+
+/// What an evaluation found.
+public struct EvaluationReport: Sendable {
+  public var split: EvaluationSplit
+  public var step: Int
+  /// Users with a held-out item.
+  public var users: Int
+  public var protocols: [EvaluationProtocol]
+  /// In order, under the keys of metrics.jsonl: "hit@1[full]", "mrr[pop100]", "masked_lm_loss",
+  /// "popularity/ndcg@10[full]", and those of other hooks.
+  public var metrics: [(key: String, value: Double)]
+  /// The original's line of metrics a protocol.
+  public var lines: [String]
+  /// What a reader should know, such as how many users had too few candidates.
+  public var notes: [String]
+
+  /// The metric under a key; nil when there is none.
+  public func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
+
+  /// For a JSON encoder: step, split, users, every metric at top level, and the notes when there are any.
+  public var dictionary: [String: any Sendable] {
+    var result: [String: any Sendable] = ["step": step, "split": split.rawValue, "users": users]
+    for (key, value) in metrics where value.isFinite { result[key] = value }
+    if !notes.isEmpty { result["notes"] = notes }
+    return result
+  }
+
+  /// The same as one line of JSON, in order. A metric that is not finite (only a hook of one's own can give one) is
+  /// null.
+  public var json: String {
+    var fields = ["\"step\": \(step)", "\"split\": \"\(split.rawValue)\"", "\"users\": \(users)"]
+    fields += metrics.map { "\(Self.quoted($0.key)): \($0.value.isFinite ? "\($0.value)" : "null")" }
+    if !notes.isEmpty { fields.append("\"notes\": [\(notes.map(Self.quoted).joined(separator: ", "))]") }
+    return "{" + fields.joined(separator: ", ") + "}"
+  }
+
+  private static func quoted(_ text: String) -> String {
+    var result = "\""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": result += "\\\(scalar)"
+      case _ where scalar.value < 32:
+        let digits = String(scalar.value, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return result + "\""
+  }
+}
+
+extension EvaluationReport {
+  /// A plain table: a row a protocol, a column a metric, the model's value and the most-popular baseline's in each
+  /// cell.
+  public var table: String {
+    var rows = [["protocol"] + Metrics.names]
+    for evaluationProtocol in protocols {
+      rows.append([evaluationProtocol.rawValue] + Metrics.names.map { cell(evaluationProtocol.key($0), decimals: 4) })
+    }
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    var lines = ["\(split.rawValue) split, step \(step), \(users) users; each cell: model | most popular"]
+    lines += rows.map { row in
+      let cells = row.enumerated().map { column, text in
+        text + String(repeating: " ", count: widths[column] - text.count)
+      }
+      // Trailing blanks help nobody.
+      let line = cells.joined(separator: "  ")
+      return String(line[...(line.lastIndex { $0 != " " } ?? line.startIndex)])
+    }
+    lines.append(
+      "top 10: coverage \(cell(EvaluationProtocol.full.key("coverage@10"), decimals: 4)), mean popularity "
+        + cell(EvaluationProtocol.full.key("mean_popularity@10"), decimals: 1))
+    if let loss = value("masked_lm_loss"), let accuracy = value("masked_lm_accuracy") {
+      lines.append("masked items: loss \(Self.fixed(loss, 4)), accuracy \(Self.fixed(accuracy, 4))")
+    }
+    lines += notes.map { "note: \($0)" }
+    return lines.joined(separator: "\n")
+  }
+
+  private func cell(_ key: String, decimals: Int) -> String {
+    [key, "popularity/" + key].map { value($0).map { Self.fixed($0, decimals) } ?? "-" }.joined(separator: " | ")
+  }
+
+  /// Decimal notation with a fixed number of decimals, without Foundation.
+  private static func fixed(_ value: Double, _ decimals: Int) -> String {
+    let scale = (0..<decimals).reduce(1) { scale, _ in scale * 10 }
+    let scaled = (value.magnitude * Double(scale)).rounded()
+    guard scaled < 0x1p62 else { return "\(value)" }
+    let whole = Int(scaled) / scale
+    let fraction = String(Int(scaled) % scale)
+    return (value < 0 ? "-" : "") + "\(whole)."
+      + String(repeating: "0", count: decimals - fraction.count) + fraction
+  }
+}

@@ -1,0 +1,29 @@
+import MaskedInstances
+import SystemSupport
+
+/// What scores sequences: a model, or anything else that is to be evaluated like one.
+public protocol SequenceScorer: AnyObject {
+  /// V: items + 4 (`TokenIDs`).
+  var vocabularySize: Int { get }
+
+  /// Scores of all V tokens for each instance of a batch with one masked row each: (B, V), row-major, valid until the
+  /// next call.
+  func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float>
+}
+
+extension SequenceScorer {
+  /// Instances scored at once, so that scores stay below 16 MiB whatever the catalogue. Depends on V alone, never on
+  /// ranks.
+  package var instancesAtOnce: Int { max(1, min(64, (1 << 22) / vocabularySize)) }
+
+  /// Scores with what was promised about them checked.
+  package func checkedScores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
+    let result = try scores(batch)
+    guard result.count == batch.instanceCount * vocabularySize else {
+      throw Failure(
+        .internalFault,
+        "a scorer returned \(result.count) scores for \(batch.instanceCount) instances of \(vocabularySize) tokens")
+    }
+    return result
+  }
+}

@@ -1,0 +1,195 @@
+import Collectives
+import Evaluation
+import Foundation
+import InteractionData
+import MaskedInstances
+import SystemSupport
+import Testing
+
+/// The ranks of a run as threads of this process.
+final class RankGroup: @unchecked Sendable {
+  let size: Int
+  private let condition = NSCondition()
+  private var arrived = 0
+  private var generation = 0
+  var slots: [[UInt8]]
+
+  init(size: Int) {
+    self.size = size
+    slots = [[UInt8]](repeating: [], count: size)
+  }
+
+  func barrier() {
+    condition.lock()
+    defer { condition.unlock() }
+    let mine = generation
+    arrived += 1
+    if arrived == size {
+      arrived = 0
+      generation += 1
+      condition.broadcast()
+    } else {
+      while generation == mine { condition.wait() }
+    }
+  }
+
+  func set(_ bytes: [UInt8], at rank: Int) {
+    condition.lock()
+    defer { condition.unlock() }
+    slots[rank] = bytes
+  }
+}
+
+final class ThreadCommunicator: Communicator {
+  let rank: Int
+  private let group: RankGroup
+  var size: Int { group.size }
+  let hostName = "test"
+
+  init(rank: Int, group: RankGroup) {
+    self.rank = rank
+    self.group = group
+  }
+
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
+    if rank == 0 { group.set(Array(bytes), at: 0) }
+    group.barrier()
+    let sent = group.slots[0]
+    guard sent.count == bytes.count else {
+      throw Failure(.internalFault, "rank 0 broadcasts \(sent.count) bytes, rank \(rank) expects \(bytes.count)")
+    }
+    bytes.copyBytes(from: sent)
+    group.barrier()
+  }
+
+  func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] {
+    group.set(bytes, at: rank)
+    group.barrier()
+    let result = rank == 0 ? group.slots : []
+    group.barrier()
+    return result
+  }
+
+  func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
+    group.set(Array(record), at: rank)
+    group.barrier()
+    records.copyBytes(from: group.slots.flatMap { $0 })
+    group.barrier()
+  }
+
+  func waitForAll() throws(Failure) { group.barrier() }
+}
+
+final class RankResults<R: Sendable>: @unchecked Sendable {
+  let lock = NSLock()
+  var values: [Int: Result<R, Failure>] = [:]
+}
+
+/// Runs a body on each of `size` ranks; its results in rank order.
+func onRanks<R: Sendable>(
+  _ size: Int, _ body: @escaping @Sendable (ThreadCommunicator) throws(Failure) -> R
+) -> [Result<R, Failure>] {
+  let group = RankGroup(size: size)
+  let results = RankResults<R>()
+  let done = DispatchSemaphore(value: 0)
+  for rank in 0..<size {
+    Thread {
+      let communicator = ThreadCommunicator(rank: rank, group: group)
+      let result: Result<R, Failure>
+      do throws(Failure) { result = .success(try body(communicator)) } catch { result = .failure(error) }
+      results.lock.withLock { results.values[rank] = result }
+      done.signal()
+    }.start()
+  }
+  for _ in 0..<size { done.wait() }
+  return results.lock.withLock { (0..<size).compactMap { results.values[$0] } }
+}
+
+func solo() -> ThreadCommunicator { ThreadCommunicator(rank: 0, group: RankGroup(size: 1)) }
+
+/// Scores by a function of the query's tokens (without `[MASK]`) and the token scored.
+final class FunctionScorer: SequenceScorer {
+  let vocabularySize: Int
+  private let score: (_ query: ArraySlice<Int32>, _ token: Int) -> Float
+  private var values: UnsafeMutableBufferPointer<Float> = .allocate(capacity: 0)
+  /// Instances of each call.
+  private(set) var calls: [Int] = []
+
+  init(itemCount: Int, score: @escaping (ArraySlice<Int32>, Int) -> Float) {
+    vocabularySize = itemCount + 4
+    self.score = score
+  }
+
+  deinit { values.deallocate() }
+
+  func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
+    calls.append(batch.instanceCount)
+    values.deallocate()
+    values = .allocate(capacity: batch.instanceCount * vocabularySize)
+    for instance in 0..<batch.instanceCount {
+      let query = batch.tokens[Int(batch.offsets[instance])..<Int(batch.offsets[instance + 1]) - 1]
+      for token in 0..<vocabularySize {
+        values.initializeElement(at: instance * vocabularySize + token, to: score(query, token))
+      }
+    }
+    return UnsafeBufferPointer(values)
+  }
+}
+
+/// A small generator of test data (SplitMix64).
+struct TestRandom: RandomNumberGenerator {
+  var state: UInt64
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
+
+/// Few distinct values, so that there are ties; depends on the whole query.
+func mixedScore(_ query: ArraySlice<Int32>, _ token: Int) -> Float {
+  var mixed = TestRandom(state: UInt64(token))
+  for item in query { mixed.state = mixed.next() ^ UInt64(item) }
+  return Float(mixed.next() % 23) / 4 - 3
+}
+
+func dataset(_ sequences: [[Int32]], itemCount: Int) -> Dataset {
+  var counts = [Int64](repeating: 0, count: itemCount)
+  for item in sequences.joined() { counts[Int(item) - 1] += 1 }
+  return Dataset(
+    name: "test", itemIDs: ExternalIDs((0..<itemCount).map { Array("i\($0)".utf8) }), itemCounts: counts,
+    userIDs: ExternalIDs((0..<sequences.count).map { Array("u\($0)".utf8) }), sequences: Sequences(sequences),
+    fingerprint: "")
+}
+
+/// Histories of 1 to `longest` items that favour low ids and repeat items.
+func randomDataset(users: Int, itemCount: Int, longest: Int, seed: UInt64) -> Dataset {
+  var random = TestRandom(state: seed)
+  let sequences = (0..<users).map { _ in
+    (0..<Int.random(in: 1...longest, using: &random)).map { _ in
+      let place = Double.random(in: 0..<1, using: &random)
+      return Int32(1 + Int(Double(itemCount) * place * place))
+    }
+  }
+  return dataset(sequences, itemCount: itemCount)
+}
+
+/// Tests/EvaluationTests/Fixtures/numpy_draws.json, made by Tests/Reference/numpy_draws.py.
+struct NumPyFixture: Decodable {
+  struct Raw: Decodable { var seed: UInt32, first: [UInt32], later: [UInt32] }
+  struct Samples: Decodable { var seed: UInt32, values: [String] }
+  struct Integers: Decodable { var seed: UInt32, low: Int, high: Int, values: [Int], next: String }
+  struct Choices: Decodable { var seed: UInt32, counts: [Int64], size: Int, drawn: [[Int]], next: String }
+  struct Negatives: Decodable {
+    var sequences: [[Int32]], counts: [Int64]
+    var pop100: [String: [[Int32]]], uniform100: [String: [[Int32]]]
+  }
+  var raw: [Raw], samples: [Samples], integers: [Integers], choices: [Choices], negatives: [Negatives]
+
+  static func load() throws -> NumPyFixture {
+    let url = try #require(Bundle.module.url(forResource: "Fixtures/numpy_draws", withExtension: "json"))
+    return try JSONDecoder().decode(NumPyFixture.self, from: Data(contentsOf: url))
+  }
+}
