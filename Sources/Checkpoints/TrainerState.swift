@@ -43,9 +43,9 @@ public struct TrainerState: Sendable, Equatable {
   /// The resolved run configuration.
   public var configuration: [String: String]
   /// SHA-256 (hex) of the flat parameter buffer, which is the data section of model.safetensors. Set by the writer.
-  public internal(set) var parameterHash = ""
+  public package(set) var parameterHash = ""
   /// The folder's other files. Set by the writer.
-  public internal(set) var files: [String: FileRecord] = [:]
+  public package(set) var files: [String: FileRecord] = [:]
 
   public init(
     step: Int, seed: UInt64, best: Best? = nil, dataName: String, dataFingerprint: String, numericsVersion: Int,
@@ -122,10 +122,11 @@ extension TrainerState {
       throw Failure(.badData, "\(path) has no format_version: not a checkpoint of this program, or damaged")
     }
     guard version <= Self.formatVersion else {
+      let writer = json["program_version"]?.string.map { " (\($0))" } ?? ""
       throw Failure(
         .badData,
         "\(path) has format_version \(version), this program reads up to \(Self.formatVersion): the checkpoint was "
-          + "written by a newer program\(json["program_version"]?.string.map { " (\($0))" } ?? ""); use that one or a later one")
+          + "written by a newer program\(writer); use that one or a later one")
     }
     let body = Array(bytes.dropLast(Self.checksumLine(of: []).count))
     guard Array(bytes.dropFirst(body.count)) == Self.checksumLine(of: body) else {

@@ -2,8 +2,8 @@
 
 Usage: python check_hugging_face.py CHECKPOINT HISTORIES PROGRAM
 
-HISTORIES holds `user item` lines of external ids, oldest first (a tab between them where an id holds a space). The scores of all
-items must agree within 1e-4 of the largest |logit|. Exit code: 0 they do, or PyTorch is not installed (said); 1 they do not.
+HISTORIES holds `user item` lines of external ids, oldest first (a tab between them where an id holds a space). The scores
+of all items must agree within 1e-4 of the largest |logit|. Exit code: 0 they do, or PyTorch is not installed (said); 1 not.
 """
 
 import json
@@ -55,7 +55,9 @@ def read_histories(path: pathlib.Path, items: dict[str, int]) -> dict[str, list[
     return histories
 
 
-def reference_scores(checkpoint: pathlib.Path, histories: dict[str, list[int]], item_count: int) -> dict[str, torch.Tensor]:
+def reference_scores(
+    checkpoint: pathlib.Path, histories: dict[str, list[int]], item_count: int
+) -> dict[str, torch.Tensor]:
     """Logits (items) of the token after each history; index i is item i + 1."""
     model, loading = BertForMaskedLM.from_pretrained(
         checkpoint, attn_implementation="eager", output_loading_info=True)
@@ -80,7 +82,9 @@ def reference_scores(checkpoint: pathlib.Path, histories: dict[str, list[int]], 
     return scores
 
 
-def program_scores(program: str, checkpoint: pathlib.Path, histories: pathlib.Path, items: dict[str, int]) -> dict[str, torch.Tensor]:
+def program_scores(
+    program: str, checkpoint: pathlib.Path, histories: pathlib.Path, items: dict[str, int]
+) -> dict[str, torch.Tensor]:
     command = [
         program, "recommend", "--checkpoint", str(checkpoint), "--histories", str(histories), "--format", "jsonl",
         "--keep-seen", "--top-k", str(len(items)),

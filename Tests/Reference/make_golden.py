@@ -2,9 +2,9 @@
 
 Usage: python make_golden.py [FOLDER]     (default: ../TrainingTests/Fixtures beside this script)
 
-The model is Hugging Face's BertForMaskedLM on a padded batch with an attention mask, and the gradients are PyTorch's; the
-optimiser is written out below after the original BERT4Rec's (Sun et al. 2019; its optimization.py). Versions are pinned in
-requirements.txt. Letters: B instances, L padded length, M masked items, V vocabulary.
+The model is Hugging Face's BertForMaskedLM on a padded batch with an attention mask, and the gradients are PyTorch's;
+the optimiser is written out below after the original BERT4Rec's (Sun et al. 2019; its optimization.py). Versions are
+pinned in requirements.txt. Letters: B instances, L padded length, M masked items, V vocabulary.
 """
 
 import importlib.metadata
@@ -101,7 +101,7 @@ def learning_rate(step: int) -> float:
 
 
 def train(model: BertForMaskedLM, batch: dict) -> dict:
-    """Ten updates by Adam without bias correction, with decoupled weight decay, after clipping to a global norm of 5."""
+    """Ten updates: gradients clipped to a global norm of 5, Adam without bias correction, decoupled weight decay."""
     parameters = dict(model.named_parameters())
     first = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
     second = {name: torch.zeros_like(parameter) for name, parameter in parameters.items()}
@@ -150,8 +150,8 @@ def main() -> None:
     tensors["learning_rates"] = torch.tensor(rates)
     tensors |= {f"final/{name}": value for name, value in run["parameters"].items()}
 
-    # The same in double precision says how much of a difference is only rounding. Softmax does not see the keys' biases: their
-    # gradients are rounding noise, which Adam enlarges.
+    # The same in double precision says how much of a difference is only rounding. Softmax does not see the keys' biases:
+    # their gradients are rounding noise, which Adam enlarges.
     precise_run = train(make_model("gelu", initial, torch.float64), batch)
     differences = {n: (run["parameters"][n] - precise_run["parameters"][n]).abs().max().item() for n in initial}
     rounding = {
