@@ -57,6 +57,16 @@ import Testing
     #expect(result.output == "[-2147483648, 7, -1] [] Käse [1, 2, 3] [[], [1, 1, 1], [2, 2, 2, 2, 2, 2]]\n")
   }
 
+  /// With messages of at most 5 elements, as longer ones than 2^28 go at work.
+  @Test func longBuffersGoInPieces() throws {
+    let result = try Probe.mpirun(ranks: 2, ["pieces"])
+    #expect(result.status == 0, "\(result.errors)")
+    let expected = [
+      "\(Array(0..<13))", "\([[0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]])", "\((0..<11).map { $0 * 3 })",
+    ]
+    #expect(result.output == expected.joined(separator: " ") + "\n")
+  }
+
   @Test func ranksThatWaitForRankZeroLeaveTheCores() throws {
     let result = try Probe.mpirun(ranks: 3, ["idle"])
     // Milliseconds of processor time while rank 0 sleeps 400.
