@@ -5,11 +5,11 @@
 #   make test                        all tests
 #   make bench [ARGUMENTS=...]       speed of a training step; ARGUMENTS go to `bert4rec-dist bench`
 #   make install [PREFIX=/usr/local] the program to PREFIX/bin; packagers set DESTDIR too
-#   make deps                        Open MPI and OpenBLAS, where they are missing; the only target that installs packages
+#   make deps                        Open MPI and OpenBLAS, where they are missing; nothing else installs packages
 #   make clean                       removes what was built; downloaded Swift packages stay
 #
-# Needed besides: Swift 6.1 or newer (https://www.swift.org/install/linux). Libraries in places of their own, as on clusters with
-# modules, are found through PKG_CONFIG_PATH.
+# Needed besides: Swift 6.1 or newer (https://www.swift.org/install/linux). Libraries in places of their own, as on
+# clusters with modules, are found through PKG_CONFIG_PATH.
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
@@ -44,7 +44,8 @@ test: deps swift-is-there
 bench: build
 	$(program) bench $(ARGUMENTS)
 
-# Builds only what is newer than the program, so that `sudo make install` after `make build` needs no Swift and leaves no root's files.
+# Builds only what is newer than the program, so that `sudo make install` after `make build` needs no Swift and leaves
+# no root's files.
 install: $(program)
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 755 $(program) "$(DESTDIR)$(PREFIX)/bin/bert4rec-dist"
@@ -58,19 +59,19 @@ clean:
 
 swift-is-there:
 	@command -v $(SWIFT) >/dev/null || { \
-	  echo "make: '$(SWIFT)' is not found. Install Swift 6.1 or newer (https://www.swift.org/install/linux) and put it on the PATH," >&2; \
-	  echo "      or name it: make SWIFT=/path/to/swift" >&2; exit 1; }
+	  echo "make: '$(SWIFT)' is not found. Install Swift 6.1 or newer (https://www.swift.org/install/linux)" >&2; \
+	  echo "      and put it on the PATH, or name it: make SWIFT=/path/to/swift" >&2; exit 1; }
 
 libraries-are-there:
 	@{ $(libraries_are_there); } >/dev/null 2>&1 || { \
-	  echo "make: Open MPI or OpenBLAS is not found (pkg-config: ompi-c, openblas; command: mpirun). Run 'make deps', or set" >&2; \
-	  echo "      PKG_CONFIG_PATH and PATH if they are in a place of their own." >&2; exit 1; }
+	  echo "make: Open MPI or OpenBLAS is not found (pkg-config: ompi-c, openblas; command: mpirun)." >&2; \
+	  echo "      Run 'make deps', or set PKG_CONFIG_PATH and PATH if they are in a place of their own." >&2; exit 1; }
 
 deps:
 	@if { $(libraries_are_there); } >/dev/null 2>&1; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "make: there is no apt-get here to install with. Needed are pkg-config, Open MPI 4.1 or newer and OpenBLAS, both with" >&2; \
-	  echo "      their headers and pkg-config files (ompi-c.pc, openblas.pc)." >&2; exit 1; \
+	  echo "make: there is no apt-get here to install with. Needed are pkg-config, Open MPI 4.1 or newer and" >&2; \
+	  echo "      OpenBLAS, both with their headers and pkg-config files (ompi-c.pc, openblas.pc)." >&2; exit 1; \
 	fi; \
 	if [ "$$(id -u)" = 0 ]; then as_root=env; \
 	elif sudo -n true 2>/dev/null; then as_root='sudo -n env'; \

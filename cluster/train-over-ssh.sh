@@ -6,22 +6,25 @@ usage() {
   cat <<'USAGE'
 usage: cluster/train-over-ssh.sh [option]... [--] train [argument of bert4rec-dist]...
 
-Runs bert4rec-dist on the hosts of a hostfile, over ssh. Start it on the first of them: there runs rank 0, which alone needs the
-data and the configuration, and writes the run folder.
+Runs bert4rec-dist on the hosts of a hostfile, over ssh. Start it on the first of them: there runs rank 0, which alone
+needs the data and the configuration, and writes the run folder.
 
   --hostfile FILE    hosts and their slots (default: the file hostfile beside this script)
   --ranks N          number of ranks (default: all slots)
-  --program PATH     bert4rec-dist, at the same path on every host (default: the one of this checkout, else the one on the PATH)
-  --interface NAMES  network interfaces or networks between the hosts, as eth0 or 10.1.0.0/16. Needed where hosts have several
-                     networks and not all connect them (a Docker bridge is the usual trap: the run then hangs at its start)
+  --program PATH     bert4rec-dist, at the same path on every host (default: the one of this checkout, else the one on
+                     the PATH)
+  --interface NAMES  network interfaces or networks between the hosts, as eth0 or 10.1.0.0/16. Needed where hosts have
+                     several networks and not all connect them (a Docker bridge is the usual trap: the run then hangs at
+                     its start)
   --container        in containers whose processes may not read each other's memory (messages "CMA ... not permitted")
   --help             this text
 
   AGENT              environment: what runs a command on a host instead of ssh; called as AGENT HOST COMMAND...
-  MPIRUN_OPTIONS     environment: further options of mpirun, separated by blanks, as "--map-by socket:PE=4 --bind-to core"
+  MPIRUN_OPTIONS     environment: further options of mpirun, separated by blanks, as
+                     "--map-by socket:PE=4 --bind-to core"
 
-Exit code: that of bert4rec-dist. TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command goes on
-from there. A second Ctrl-C ends it at once.
+Exit code: that of bert4rec-dist. TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command
+goes on from there. A second Ctrl-C ends it at once.
 
   cluster/train-over-ssh.sh --interface 10.1.0.0/16 train --data ml-1m/ratings.dat --run runs/ml-1m --threads 1
 USAGE
@@ -84,7 +87,8 @@ fi
 program=$(cd "$(dirname "$program")" && pwd)/$(basename "$program")
 command -v mpirun >/dev/null || fail 66 "mpirun is not on the PATH (make deps installs Open MPI)"
 
-# Every host, before anything starts: a missing program or another version shows itself under mpirun as a hang or as a riddle.
+# Every host, before anything starts: a missing program or another version shows itself under mpirun as a hang or as a
+# riddle.
 is_this_host() { # host: as mpirun, which starts nothing over ssh on its own host
   local name
   for name in localhost 127.0.0.1 "$(hostname)" "$(hostname -s)" $(hostname -I 2>/dev/null || true); do
@@ -110,9 +114,11 @@ problem() {
   echo "train-over-ssh: $1" >&2
   problems=$((problems + 1))
 }
+questions="command -v orted >/dev/null || echo no-orted; mpirun --version 2>&1 | head -n 1"
+questions+="; $(printf %q "$program") --version"
 for host in "${hosts[@]}"; do
   # orted is what mpirun starts there. Shells that ssh starts often have a shorter PATH than a login.
-  if ! answer=$(on_host "$host" "command -v orted >/dev/null || echo no-orted; mpirun --version 2>&1 | head -n 1; $(printf %q "$program") --version" 2>&1); then
+  if ! answer=$(on_host "$host" "$questions" 2>&1); then
     problem "$host: cannot be reached with '$agent', or cannot run $program: ${answer:-no answer}"
   elif [[ $answer == *no-orted* ]]; then
     problem "$host: Open MPI is not on the PATH of a command over ssh there (orted)"
@@ -124,20 +130,21 @@ for host in "${hosts[@]}"; do
 done
 [ "$problems" = 0 ] || fail 64 "nothing was started"
 is_this_host "${hosts[0]}" ||
-  echo "train-over-ssh: rank 0 runs on ${hosts[0]}, not here: it looks for the data, and writes the run folder, there" >&2
+  echo "train-over-ssh: rank 0 runs on ${hosts[0]}, not here: it looks for data and writes the run folder there" >&2
 
 # Ranks beyond the slots would be refused by mpirun; without -np it starts one a slot.
 options=(--hostfile "$hostfile" --mca plm_rsh_agent "$agent")
 [ -z "$ranks" ] || options+=(-np "$ranks")
-# The first is for the ranks' data, the second for mpirun's own words with the hosts; either alone leaves half of it to chance.
+# The first is for the ranks' data, the second for mpirun's own words with the hosts; either alone leaves half of it to
+# chance.
 [ -z "$interface" ] || options+=(--mca btl_tcp_if_include "$interface" --mca oob_tcp_if_include "$interface")
 [ -z "$container" ] || options+=(--mca btl_vader_single_copy_mechanism none)
 [ "$(id -u)" != 0 ] || options+=(--allow-run-as-root)
 read -ra more_options <<<"${MPIRUN_OPTIONS:-}"
 options+=("${more_options[@]}")
 
-# Job control gives mpirun a process group of its own: Ctrl-C then reaches this script only. mpirun would end the ranks about a
-# second after INT or TERM, and return 1; USR1 it passes on, they save their state, and it returns their 75.
+# Job control gives mpirun a process group of its own: Ctrl-C then reaches this script only. mpirun would end the ranks
+# about a second after INT or TERM, and return 1; USR1 it passes on, they save their state, and it returns their 75.
 set -m
 mpirun "${options[@]}" "$program" "$@" </dev/null &
 mpirun_pid=$!

@@ -36,7 +36,8 @@ public final class MPICommunicator: Communicator {
       let needed = Int32(MPI_THREAD_FUNNELED)
       try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, needed, &provided))
       guard provided >= needed else {
-        throw Failure(.internalFault, "this MPI library cannot be used beside threads (MPI_THREAD_FUNNELED is not granted)")
+        throw Failure(
+          .internalFault, "this MPI library cannot be used beside threads (MPI_THREAD_FUNNELED is not granted)")
       }
     }
     finalizes = initialized == 0
@@ -160,7 +161,8 @@ public final class MPICommunicator: Communicator {
   }
 }
 
-/// Turns what an MPI call returned into a failure that names the call. Each call stands in the argument, so it has run by then.
+/// Turns what an MPI call returned into a failure that names the call. Each call stands in the argument, so it has run
+/// by then.
 private func mpi(_ call: String, _ code: Int32) throws(Failure) {
   guard code != MPI_SUCCESS else { return }
   var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)

@@ -10,12 +10,15 @@ import SystemSupport
 
 func say(_ line: String) { print(line) }
 
-/// Sums keyed values of G shards with `threads` accumulators a rank, twice, and prints method and hash of the second sum.
-func reduce(_ communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode, threads: Int) throws(Failure) {
+/// Sums keyed values of G shards with `threads` accumulators a rank, twice; prints method and hash of the second sum.
+func reduce(
+  _ communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode, threads: Int
+) throws(Failure) {
   let result = UnsafeMutableBufferPointer<Float>.allocate(capacity: length)
   defer { result.deallocate() }
   let allReduce = try GradientAllReduce(
-    communicator: communicator, shardCount: shardCount, length: length, mode: mode, scratch: result, segmentLength: 1000)
+    communicator: communicator, shardCount: shardCount, length: length, mode: mode, scratch: result,
+    segmentLength: 1000)
   let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<shardCount)
   let merge = ThreadMerge(
     (0..<threads).map { ShardAccumulator(shards: ShardTree.range(part: $0, of: threads, in: own), length: length) })

@@ -10,7 +10,9 @@ import Testing
   static let ring = ["--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_allreduce_algorithm", "4"]
 
   /// Lines of shards, length, hash, method.
-  private func reduce(ranks: Int, mode: String = "exact", threads: Int, options: [String] = []) throws -> [[Substring]] {
+  private func reduce(
+    ranks: Int, mode: String = "exact", threads: Int, options: [String] = []
+  ) throws -> [[Substring]] {
     let result = try Probe.mpirun(
       ranks: ranks, ["reduce", mode, "\(threads)"] + Self.sizes.flatMap { ["\($0)", "\($1)"] }, options: options)
     #expect(result.status == 0, "\(result.errors)")
@@ -101,8 +103,8 @@ import Testing
   @Test func differencesNameRanksAndValues() throws {
     let result = try Probe.mpirun(ranks: 3, ["differ"])
     let host = SoloCommunicator().hostName
-    let expected =
-      "error: the ranks differ in the program's version: '0.1' on ranks 0 (\(host)), 1 (\(host)); '0.2' on rank 2 (\(host))"
+    let values = "'0.1' on ranks 0 (\(host)), 1 (\(host)); '0.2' on rank 2 (\(host))"
+    let expected = "error: the ranks differ in the program's version: \(values)"
     #expect(result.status == ExitCode.usage.rawValue)
     #expect(result.occurrencesInErrors(of: expected) == 1)
     #expect(result.occurrencesInErrors(of: "error: ") == 1)
