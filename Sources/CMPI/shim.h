@@ -1,5 +1,6 @@
-// What Swift needs of MPI beyond <mpi.h> itself. Open MPI's handles and special pointers are macros that cast an address, which the
-// importer cannot see, so each that is used has a function here. Only Collectives/MPICommunicator.swift imports this module.
+// What Swift needs of MPI beyond <mpi.h> itself. Open MPI's handles and special pointers are macros that cast an
+// address, which the importer cannot see, so each that is used has a function here. Only
+// Collectives/MPICommunicator.swift imports this module.
 #pragma once
 #include <mpi.h>
 

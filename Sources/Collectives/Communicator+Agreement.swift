@@ -1,6 +1,7 @@
 import SystemSupport
 
-/// What keeps the ranks together: results and failures that reach all of them, so that all go on or all leave with one exit code.
+/// What keeps the ranks together: results and failures that reach all of them, so that all go on or all leave with one
+/// exit code.
 extension Communicator {
   /// Rank 0's array on every rank; only rank 0's argument counts, and only rank 0 needs to know its length.
   public func broadcastArray<Element: BitwiseCopyable>(_ array: [Element]) throws(Failure) -> [Element] {
@@ -27,8 +28,8 @@ extension Communicator {
     String(decoding: try broadcastArray(Array(text.utf8)), as: UTF8.self)
   }
 
-  /// Rank 0 runs `work`, which makes no collective calls; the others wait without using their cores. Every rank returns rank 0's
-  /// bytes, or throws rank 0's failure.
+  /// Rank 0 runs `work`, which makes no collective calls; the others wait without using their cores. Every rank returns
+  /// rank 0's bytes, or throws rank 0's failure.
   public func fromRankZero(_ work: () throws(Failure) -> [UInt8]) throws(Failure) -> [UInt8] {
     var bytes: [UInt8] = []
     var failure: Failure?
@@ -52,8 +53,8 @@ extension Communicator {
     }
   }
 
-  /// Every rank brings its own failure, or nil. When there is any, all ranks throw that of the lowest rank that failed; its message
-  /// names the rank and its host when it is not rank 0.
+  /// Every rank brings its own failure, or nil. When there is any, all ranks throw that of the lowest rank that failed;
+  /// its message names the rank and its host when it is not rank 0.
   public func agree(on failure: Failure?) throws(Failure) {
     // The usual case, no failure at all, costs one small message.
     var code = failure.map { Int($0.exitCode.rawValue) } ?? noFailure
@@ -67,7 +68,8 @@ extension Communicator {
     throw shared(Failure(exitCode(codes[first]), text))
   }
 
-  /// Every rank runs `work`, which makes no collective calls. If it fails anywhere, it fails everywhere, as `agree(on:)` says.
+  /// Every rank runs `work`, which makes no collective calls. If it fails anywhere, it fails everywhere, as
+  /// `agree(on:)` says.
   public func onEveryRank<R>(_ work: () throws(Failure) -> R) throws(Failure) -> R {
     var failure: Failure?
     var result: R?
@@ -96,7 +98,8 @@ extension Communicator {
         let rest = ranks.count > 3 ? " and \(ranks.count - 3) more" : ""
         return "'\(value)' on \(ranks.count == 1 ? "rank" : "ranks") \(ranks.prefix(3).joined(separator: ", "))\(rest)"
       }
-      throw Failure(.usage, "the ranks differ in \(what): \(groups.joined(separator: "; ")); make it the same on every host")
+      throw Failure(
+        .usage, "the ranks differ in \(what): \(groups.joined(separator: "; ")); make it the same on every host")
     }
   }
 
@@ -106,15 +109,17 @@ extension Communicator {
     return failure
   }
 
-  /// The end of every run: prints the failure, if any, takes leave of the other ranks and gives the exit code to leave with.
+  /// The end of every run: prints the failure, if any, takes leave of the other ranks and gives the exit code to leave
+  /// with.
   ///
-  /// A failure that all ranks know is printed by rank 0 alone, and all ranks leave with its code. One that only this rank knows is
-  /// printed here, and ends the whole run, since the other ranks would wait for this one for ever.
+  /// A failure that all ranks know is printed by rank 0 alone, and all ranks leave with its code. One that only this
+  /// rank knows is printed here, and ends the whole run, since the other ranks would wait for this one for ever.
   public func finish(after failure: Failure? = nil) -> ExitCode {
     do throws(Failure) {
       if let failure {
         guard failure == sharedFailure || size == 1 else { throw failure }
-        // Before the leave-taking: mpirun ends the remaining ranks as soon as one has left with an exit code that is not 0.
+        // Before the leave-taking: mpirun ends the remaining ranks as soon as one has left with an exit code that is
+        // not 0.
         if rank == 0 { printError("error: \(failure.message)") }
       }
       try finish()

@@ -2,15 +2,17 @@ import SystemSupport
 
 /// The ranks of a run, as everything above this module sees them.
 ///
-/// All calls except `abort` and the properties are collective: every rank makes them in the same order. Only the thread that made
-/// the communicator may call it. `Communicator+Agreement.swift` builds the calls that most code wants on top of these.
+/// All calls except `abort` and the properties are collective: every rank makes them in the same order. Only the thread
+/// that made the communicator may call it. `Communicator+Agreement.swift` builds the calls that most code wants on top
+/// of these.
 public protocol Communicator: AnyObject {
   /// 0 ..< size; rank 0 owns the disk and the terminal.
   var rank: Int { get }
   var size: Int { get }
   var hostName: String { get }
 
-  /// The last failure that was thrown on every rank alike, so that `finish(after:)` can tell it from one that only this rank knows.
+  /// The last failure that was thrown on every rank alike, so that `finish(after:)` can tell it from one that only this
+  /// rank knows.
   var sharedFailure: Failure? { get set }
 
   /// Overwrites `bytes` on every rank with rank 0's; the count is the same everywhere and may exceed 2^31.
@@ -25,8 +27,8 @@ public protocol Communicator: AnyObject {
   /// Waits until every rank is here, sleeping in between, so that ranks that wait for rank 0's work leave it the cores.
   func waitForAll() throws(Failure)
 
-  /// Replaces `values` on every rank by their sum over all ranks, added in whatever order the implementation likes. The count is
-  /// the same everywhere and may exceed 2^31.
+  /// Replaces `values` on every rank by their sum over all ranks, added in whatever order the implementation likes. The
+  /// count is the same everywhere and may exceed 2^31.
   func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure)
 
   /// Sends block k of `send` to rank k, for every k; block k of `receive` is what rank k sent here. Allocates nothing.
@@ -34,7 +36,8 @@ public protocol Communicator: AnyObject {
     _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
     into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout) throws(Failure)
 
-  /// Every rank's block, on every rank: block k of `all` is rank k's `own`, which may not overlap `all`. Allocates nothing.
+  /// Every rank's block, on every rank: block k of `all` is rank k's `own`, which may not overlap `all`. Allocates
+  /// nothing.
   func allGather(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout) throws(Failure)
 

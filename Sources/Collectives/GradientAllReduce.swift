@@ -16,9 +16,10 @@ public enum ReductionMode: String, Sendable, CaseIterable {
 
 /// Sums the gradients of all shards of all ranks, so that every rank has the sum.
 ///
-/// With `exact` it is the sum of the tree (`TreeNode`), bit for bit. MPI_Allreduce often adds in just that order, but no standard
-/// says so. It is used where a trial at the start, with a vector of the very length whose sum depends on the order, gives the tree's
-/// bits on every rank; otherwise the same sum is made by `MovedBytesReduction`. `methodDescription` says which, and why.
+/// With `exact` it is the sum of the tree (`TreeNode`), bit for bit. MPI_Allreduce often adds in just that order, but
+/// no standard says so. It is used where a trial at the start, with a vector of the very length whose sum depends on
+/// the order, gives the tree's bits on every rank; otherwise the same sum is made by `MovedBytesReduction`.
+/// `methodDescription` says which, and why.
 public final class GradientAllReduce {
   public let methodDescription: String
 
@@ -51,8 +52,9 @@ public final class GradientAllReduce {
         Failure(
           .usage,
           """
-          gradient_shards is \(shardCount), but there are \(size) ranks: each needs a shard; start at most \(shardCount) ranks, \
-          or begin a new run with gradient_shards=\(size) or more (results depend on gradient_shards, not on the number of ranks)
+          gradient_shards is \(shardCount), but there are \(size) ranks: each needs a shard; start at most \
+          \(shardCount) ranks, or begin a new run with gradient_shards=\(size) or more (results depend on \
+          gradient_shards, not on the number of ranks)
           """))
     }
     self.communicator = communicator
@@ -75,7 +77,8 @@ public final class GradientAllReduce {
     let share = shardCount / size
     if shardCount % size != 0 || share & (share - 1) != 0 {
       method = .movedBytes(moved)
-      methodDescription = "tree by moved bytes (\(shardCount) gradient shards on \(size) ranks: not one whole subtree a rank)"
+      methodDescription =
+        "tree by moved bytes (\(shardCount) gradient shards on \(size) ranks: not one whole subtree a rank)"
     } else if try Self.allreduceAddsAsTree(communicator, moved, scratch) {
       method = .allreduce
       methodDescription = "MPI_Allreduce (found to add in the order of the tree)"
@@ -85,8 +88,9 @@ public final class GradientAllReduce {
     }
   }
 
-  /// Collective. `sums`: this rank's maximal nodes in ascending order, as an accumulator or `ThreadMerge` gives them; they may be
-  /// overwritten. `result` gets the sum of all shards; it may be the buffer of the first of `sums`, which saves a copy. Allocates nothing.
+  /// Collective. `sums`: this rank's maximal nodes in ascending order, as an accumulator or `ThreadMerge` gives them;
+  /// they may be overwritten. `result` gets the sum of all shards; it may be the buffer of the first of `sums`, which
+  /// saves a copy. Allocates nothing.
   public func reduce(_ sums: [PartialSum], into result: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     precondition(result.count == length && sums.count == ownNodes.count)
     for (sum, node) in zip(sums, ownNodes) { precondition(sum.node == node && sum.values.count == length) }
@@ -96,7 +100,8 @@ public final class GradientAllReduce {
     }
     guard let target = result.baseAddress, let first = sums[0].values.baseAddress else { return }
     for addition in schedule.additions {
-      guard let into = sums[addition.into].values.baseAddress, let from = sums[addition.from].values.baseAddress else { continue }
+      let (into, from) = (sums[addition.into].values.baseAddress, sums[addition.from].values.baseAddress)
+      guard let into, let from else { continue }
       add(from, into: into, count: length)
     }
     if target != first { target.update(from: first, count: length) }
@@ -111,7 +116,8 @@ public final class GradientAllReduce {
     guard let summed = scratch.baseAddress, length > 0 else { return true }
     let segment = UnsafeMutableBufferPointer<Float>.allocate(capacity: moved.segmentLength)
     defer { segment.deallocate() }
-    // The order may depend on the length, so the trial has the very length. A short vector could agree by chance: it is tried often.
+    // The order may depend on the length, so the trial has the very length. A short vector could agree by chance: it is
+    // tried often.
     let rounds = max(1, min(64, 16384 / length))
     var isEqual: UInt8 = 1
     for round in 0..<rounds {

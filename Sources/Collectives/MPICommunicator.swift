@@ -20,11 +20,14 @@ public final class MPICommunicator: Communicator {
   private let finalizes: Bool
   private var isFinished = false
 
-  /// No message is longer than this, because MPI's counts are C ints.
-  private let longestPiece = 1 << 28
+  private let longestPiece: Int
 
   /// Initialises MPI, unless the program has done so itself. Once a process.
-  public init() throws(Failure) {
+  public convenience init() throws(Failure) { try self.init(longestPiece: 1 << 28) }
+
+  /// No message has more elements than `longestPiece`, because MPI's counts are C ints; tests make it small.
+  package init(longestPiece: Int) throws(Failure) {
+    self.longestPiece = longestPiece
     var initialized: Int32 = 0
     try mpi("MPI_Initialized", MPI_Initialized(&initialized))
     if initialized == 0 {
@@ -33,7 +36,8 @@ public final class MPICommunicator: Communicator {
       let needed = Int32(MPI_THREAD_FUNNELED)
       try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, needed, &provided))
       guard provided >= needed else {
-        throw Failure(.internalFault, "this MPI library cannot be used beside threads (MPI_THREAD_FUNNELED is not granted)")
+        throw Failure(
+          .internalFault, "this MPI library cannot be used beside threads (MPI_THREAD_FUNNELED is not granted)")
       }
     }
     finalizes = initialized == 0
@@ -71,7 +75,7 @@ public final class MPICommunicator: Communicator {
       return []
     }
     var all = [bytes]
-    for sender in 1..<max(size, 1) {
+    for sender in 1..<size {
       var received = [UInt8](repeating: 0, count: Int(counts[sender]))
       try received.withUnsafeMutableBufferPointer { buffer throws(Failure) in
         try inPieces(buffer.count) { start, count throws(Failure) in
@@ -86,7 +90,7 @@ public final class MPICommunicator: Communicator {
   }
 
   public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
-    precondition(records.count == size * record.count && record.count <= longestPiece)
+    precondition(records.count == size * record.count && record.count <= Int(Int32.max))
     let count = Int32(record.count)
     try mpi(
       "MPI_Allgather",
@@ -157,7 +161,8 @@ public final class MPICommunicator: Communicator {
   }
 }
 
-/// Turns what an MPI call returned into a failure that names the call. Each call stands in the argument, so it has run by then.
+/// Turns what an MPI call returned into a failure that names the call. Each call stands in the argument, so it has run
+/// by then.
 private func mpi(_ call: String, _ code: Int32) throws(Failure) {
   guard code != MPI_SUCCESS else { return }
   var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)

@@ -6,11 +6,12 @@ import SystemSupport
   import Musl
 #endif
 
-/// The communicator for the way in which this process was started: with MPI under mpirun or srun, else for one process alone.
+/// The communicator for the way in which this process was started: with MPI under mpirun or srun, else for one process
+/// alone.
 ///
-/// MPI is initialised where a launcher has left its mark in the environment, and only there: a program that was started by hand
-/// needs no MPI runtime. A launcher that started several processes which know nothing of each other is refused (exit code 64),
-/// since each would train alone and all would write one folder.
+/// MPI is initialised where a launcher has left its mark in the environment, and only there: a program that was started
+/// by hand needs no MPI runtime. A launcher that started several processes which know nothing of each other is refused
+/// (exit code 64), since each would train alone and all would write one folder.
 public func makeCommunicator(
   environment: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }
 ) throws(Failure) -> any Communicator {
@@ -23,9 +24,9 @@ public func makeCommunicator(
       throw Failure(
         .usage,
         """
-        \(tasks) processes were started (\(name)=\(tasks)), but MPI does not connect them: each would train alone and all would \
-        write one run folder; start with mpirun, or srun --mpi=pmix, of the Open MPI that this program is built with \
-        (srun --mpi=list shows what this Slurm offers)
+        \(tasks) processes were started (\(name)=\(tasks)), but MPI does not connect them: each would train alone and \
+        all would write one run folder; start with mpirun, or srun --mpi=pmix, of the Open MPI that this program is \
+        built with (srun --mpi=list shows what this Slurm offers)
         """)
     }
   }

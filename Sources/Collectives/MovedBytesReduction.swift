@@ -2,9 +2,9 @@ import SystemSupport
 
 /// The tree's sum over ranks where MPI only moves bytes and the additions are ours.
 ///
-/// The buffer is cut into segments, and each segment into one range a rank. For a segment, every rank sends its nodes' sums of a
-/// range to the range's owner, who adds them in the order of the tree; then every rank gets all ranges. Scratch memory is
-/// bounded by the segment: (own nodes + all ranks' nodes / ranks) segments.
+/// The buffer is cut into segments, and each segment into one range a rank. For a segment, every rank sends its nodes'
+/// sums of a range to the range's owner, who adds them in the order of the tree; then every rank gets all ranges.
+/// Scratch memory is bounded by the segment: (own nodes + all ranks' nodes / ranks) segments.
 final class MovedBytesReduction {
   /// Of one length of segment: n elements, cut into a range a rank.
   private struct Segment {
@@ -68,8 +68,8 @@ final class MovedBytesReduction {
     }
   }
 
-  /// Sums elements `start ..< start + count` of `sums` into `count` elements at `result`. `count` is that of a whole segment or of
-  /// the last one.
+  /// Sums elements `start ..< start + count` of `sums` into `count` elements at `result`. `count` is that of a whole
+  /// segment or of the last one.
   func reduceSegment(
     _ sums: [PartialSum], from start: Int, count: Int, into result: UnsafeMutablePointer<Float>
   ) throws(Failure) {

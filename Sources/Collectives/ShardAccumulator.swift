@@ -11,10 +11,10 @@ public struct PartialSum: @unchecked Sendable {
 
 /// Sums the gradients of a contiguous range of shards, shard after shard, in the order of the tree.
 ///
-/// A step: `reset()`; then for each shard in ascending order `nextBuffer()`, fill it, `add(shard:_:)`; then `sums`. A shard without
-/// instances is added as well, as the zeros that it got. Complete pairs are added at once, as in a binary counter, so there are at
-/// most 2 log2(shards) + 1 buffers; they are made when first needed, by the thread that will use them, and kept for later steps.
-/// One thread at a time may use an accumulator.
+/// A step: `reset()`; then for each shard in ascending order `nextBuffer()`, fill it, `add(shard:_:)`; then `sums`. A
+/// shard without instances is added as well, as the zeros that it got. Complete pairs are added at once, as in a binary
+/// counter, so there are at most 2 log2(shards) + 1 buffers; they are made when first needed, by the thread that will
+/// use them, and kept for later steps. One thread at a time may use an accumulator.
 public final class ShardAccumulator: @unchecked Sendable {
   public let shards: Range<Int>
   /// Elements of a buffer.
@@ -73,8 +73,9 @@ public final class ShardAccumulator: @unchecked Sendable {
 
   private func makeBuffer() -> UnsafeMutableBufferPointer<Float> {
     // On a cache line, as the vector kernels like it.
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(length, 1) * MemoryLayout<Float>.stride, alignment: 64)
-    let buffer = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: max(length, 1)), count: length)
+    let capacity = max(length, 1)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity * MemoryLayout<Float>.stride, alignment: 64)
+    let buffer = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: capacity), count: length)
     buffers.append(buffer)
     return buffer
   }

@@ -2,12 +2,13 @@ import SystemSupport
 
 /// The fixed binary tree in which G gradient shards are summed. G alone defines it: no number of ranks or threads does.
 ///
-/// The sum of shards `a ..< b` is `sum(a ..< m) + sum(m ..< b)`, where m is a plus the largest power of two below b - a. For G = 7:
-/// `((0+1) + (2+3)) + ((4+5) + 6)`. It is what a binary counter of partial sums makes: equal neighbours are added at once, and at
-/// the end the remaining ones from the right. (The same shape as the hash tree of RFC 6962.)
+/// The sum of shards `a ..< b` is `sum(a ..< m) + sum(m ..< b)`, where m - a is the largest power of two below b - a.
+/// For G = 7: `((0+1) + (2+3)) + ((4+5) + 6)`. It is what a binary counter of partial sums makes: equal neighbours are
+/// added at once, and at the end the remaining ones from the right. (The same shape as the hash tree of RFC 6962.)
 ///
-/// The tree's complete parts are nodes: (level, index) sums shards `index << level ..< (index + 1) << level`. Whoever holds
-/// a contiguous range of shards can sum it to its maximal nodes without knowing the rest, and nodes of neighbours merge later.
+/// The tree's complete parts are nodes: (level, index) sums shards `index << level ..< (index + 1) << level`. Whoever
+/// holds a contiguous range of shards can sum it to its maximal nodes without knowing the rest, and nodes of neighbours
+/// merge later.
 public struct TreeNode: Equatable, Sendable {
   public let level: Int
   public let index: Int
@@ -26,8 +27,8 @@ public struct TreeNode: Equatable, Sendable {
 }
 
 public enum ShardTree {
-  /// The contiguous shards of part `part` out of `count` (of a rank, or of a thread within a rank's shards). Parts differ by at
-  /// most one shard; with more parts than shards some are empty.
+  /// The contiguous shards of part `part` out of `count` (of a rank, or of a thread within a rank's shards). Parts
+  /// differ by at most one shard; with more parts than shards some are empty.
   public static func range(part: Int, of count: Int, in shards: Range<Int>) -> Range<Int> {
     precondition(part >= 0 && part < count)
     return shards.lowerBound + part * shards.count / count..<shards.lowerBound + (part + 1) * shards.count / count
@@ -47,7 +48,8 @@ public enum ShardTree {
   }
 }
 
-/// A list of additions of numbered buffers, each into the left one of the two, that merges nodes which lie beside each other.
+/// A list of additions of numbered buffers, each into the left one of the two, that merges nodes which lie beside each
+/// other.
 struct TreeSchedule: Sendable {
   struct Addition: Equatable, Sendable {
     let into: Int
@@ -59,7 +61,8 @@ struct TreeSchedule: Sendable {
   private(set) var nodes: [TreeNode] = []
   private(set) var slots: [Int] = []
 
-  /// `nodes` are in ascending order without gaps; node i is in buffer i. A node and its sibling are added as soon as both are there.
+  /// `nodes` are in ascending order without gaps; node i is in buffer i. A node and its sibling are added as soon as
+  /// both are there.
   init(merging nodes: [TreeNode]) {
     for (slot, node) in nodes.enumerated() {
       var node = node
@@ -76,7 +79,8 @@ struct TreeSchedule: Sendable {
     }
   }
 
-  /// Merges, then adds what is left from the right, so that everything is in buffer 0. If the nodes are all of the tree, that is its sum.
+  /// Merges, then adds what is left from the right, so that everything is in buffer 0. If the nodes are all of the
+  /// tree, that is its sum.
   init(summing nodes: [TreeNode]) {
     self.init(merging: nodes)
     while slots.count > 1 {

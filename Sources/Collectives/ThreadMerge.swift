@@ -1,12 +1,12 @@
 /// Puts the sums of one rank's threads together, so that the result does not depend on how many threads there are.
 ///
-/// Each thread has an accumulator for a contiguous part of the rank's shards. When all are complete, one thread calls `prepare()`,
-/// then any number of threads call `add(elements:)` for ranges that together cover the buffers once, then `sums` holds
-/// the maximal nodes of all shards. The additions go element by element, so the ranges do not matter to the result.
-/// One accumulator works too: then there is nothing to add.
+/// Each thread has an accumulator for a contiguous part of the rank's shards. When all are complete, one thread calls
+/// `prepare()`, then any number of threads call `add(elements:)` for ranges that together cover the buffers once, then
+/// `sums` holds the maximal nodes of all shards. The additions go element by element, so the ranges do not matter to
+/// the result. One accumulator works too: then there is nothing to add.
 public final class ThreadMerge: @unchecked Sendable {
-  /// The sums of the maximal nodes of all accumulators' shards, in ascending order, in buffers of the accumulators; valid when all
-  /// elements have been added, until an accumulator is reset.
+  /// The sums of the maximal nodes of all accumulators' shards, in ascending order, in buffers of the accumulators;
+  /// valid when all elements have been added, until an accumulator is reset.
   public private(set) var sums: [PartialSum] = []
 
   public let accumulators: [ShardAccumulator]

@@ -10,12 +10,15 @@ import SystemSupport
 
 func say(_ line: String) { print(line) }
 
-/// Sums keyed values of G shards with `threads` accumulators a rank, twice, and prints method and hash of the second sum.
-func reduce(_ communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode, threads: Int) throws(Failure) {
+/// Sums keyed values of G shards with `threads` accumulators a rank, twice; prints method and hash of the second sum.
+func reduce(
+  _ communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode, threads: Int
+) throws(Failure) {
   let result = UnsafeMutableBufferPointer<Float>.allocate(capacity: length)
   defer { result.deallocate() }
   let allReduce = try GradientAllReduce(
-    communicator: communicator, shardCount: shardCount, length: length, mode: mode, scratch: result, segmentLength: 1000)
+    communicator: communicator, shardCount: shardCount, length: length, mode: mode, scratch: result,
+    segmentLength: 1000)
   let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<shardCount)
   let merge = ThreadMerge(
     (0..<threads).map { ShardAccumulator(shards: ShardTree.range(part: $0, of: threads, in: own), length: length) })
@@ -59,6 +62,15 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
     try communicator.requireSame("the number of ranks", "\(size)")
     try communicator.agree(on: nil)
     if rank == 0 { say("\(integers) \(none) \(text) \(bytes) \(gathered)") } else if !gathered.isEmpty { abort() }
+  case "pieces":
+    let sent = try communicator.broadcastArray(rank == 0 ? (0..<13).map { UInt8($0) } : [])
+    let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: 5 + rank))
+    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: 11)
+    defer { values.deallocate() }
+    for i in 0..<values.count { values[i] = Float(i * (rank + 1)) }
+    try communicator.sumInAnyOrder(values)
+    try communicator.requireSame("what was sent", "\(sent) \(Array(values))")
+    if rank == 0 { say("\(sent.map(Int.init)) \(gathered.map { $0.map(Int.init) }) \(values.map { Int($0) })") }
   case "idle":
     try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
     let used = clock() * 1000 / CLOCKS_PER_SEC
@@ -86,9 +98,10 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
 
 func main() -> ExitCode {
   do throws(Failure) {
-    let communicator = try makeCommunicator()
+    let arguments = CommandLine.arguments.dropFirst()
+    let communicator = arguments.first == "pieces" ? try MPICommunicator(longestPiece: 5) : try makeCommunicator()
     do throws(Failure) {
-      try run(communicator, Array(CommandLine.arguments.dropFirst()))
+      try run(communicator, Array(arguments))
       return communicator.finish()
     } catch { return communicator.finish(after: error) }
   } catch {

@@ -10,7 +10,9 @@ import Testing
   static let ring = ["--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_allreduce_algorithm", "4"]
 
   /// Lines of shards, length, hash, method.
-  private func reduce(ranks: Int, mode: String = "exact", threads: Int, options: [String] = []) throws -> [[Substring]] {
+  private func reduce(
+    ranks: Int, mode: String = "exact", threads: Int, options: [String] = []
+  ) throws -> [[Substring]] {
     let result = try Probe.mpirun(
       ranks: ranks, ["reduce", mode, "\(threads)"] + Self.sizes.flatMap { ["\($0)", "\($1)"] }, options: options)
     #expect(result.status == 0, "\(result.errors)")
@@ -57,6 +59,16 @@ import Testing
     #expect(result.output == "[-2147483648, 7, -1] [] Käse [1, 2, 3] [[], [1, 1, 1], [2, 2, 2, 2, 2, 2]]\n")
   }
 
+  /// With messages of at most 5 elements, as longer ones than 2^28 go at work.
+  @Test func longBuffersGoInPieces() throws {
+    let result = try Probe.mpirun(ranks: 2, ["pieces"])
+    #expect(result.status == 0, "\(result.errors)")
+    let expected = [
+      "\(Array(0..<13))", "\([[0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1]])", "\((0..<11).map { $0 * 3 })",
+    ]
+    #expect(result.output == expected.joined(separator: " ") + "\n")
+  }
+
   @Test func ranksThatWaitForRankZeroLeaveTheCores() throws {
     let result = try Probe.mpirun(ranks: 3, ["idle"])
     // Milliseconds of processor time while rank 0 sleeps 400.
@@ -91,8 +103,8 @@ import Testing
   @Test func differencesNameRanksAndValues() throws {
     let result = try Probe.mpirun(ranks: 3, ["differ"])
     let host = SoloCommunicator().hostName
-    let expected =
-      "error: the ranks differ in the program's version: '0.1' on ranks 0 (\(host)), 1 (\(host)); '0.2' on rank 2 (\(host))"
+    let values = "'0.1' on ranks 0 (\(host)), 1 (\(host)); '0.2' on rank 2 (\(host))"
+    let expected = "error: the ranks differ in the program's version: \(values)"
     #expect(result.status == ExitCode.usage.rawValue)
     #expect(result.occurrencesInErrors(of: expected) == 1)
     #expect(result.occurrencesInErrors(of: "error: ") == 1)

@@ -11,7 +11,8 @@ import Testing
   @Test func maximalNodesCoverARange() {
     #expect(
       ShardTree.maximalNodes(of: 5..<13) == [
-        TreeNode(level: 0, index: 5), TreeNode(level: 1, index: 3), TreeNode(level: 2, index: 2), TreeNode(level: 0, index: 12),
+        TreeNode(level: 0, index: 5), TreeNode(level: 1, index: 3), TreeNode(level: 2, index: 2),
+        TreeNode(level: 0, index: 12),
       ])
     #expect(ShardTree.maximalNodes(of: 8..<16) == [TreeNode(level: 3, index: 1)])
     #expect(ShardTree.maximalNodes(of: 4..<4).isEmpty)

@@ -1,0 +1,85 @@
+# bert4rec-dist, from a fresh checkout:
+#
+#   make demo                        a training with eight ranks on a built-in data set, in about a minute
+#   make build                       the program, as .build/release/bert4rec-dist
+#   make test                        all tests
+#   make bench [ARGUMENTS=...]       speed of a training step; ARGUMENTS go to `bert4rec-dist bench`
+#   make install [PREFIX=/usr/local] the program to PREFIX/bin; packagers set DESTDIR too
+#   make deps                        Open MPI and OpenBLAS, where they are missing; nothing else installs packages
+#   make clean                       removes what was built; downloaded Swift packages stay
+#
+# Needed besides: Swift 6.1 or newer (https://www.swift.org/install/linux). Libraries in places of their own, as on
+# clusters with modules, are found through PKG_CONFIG_PATH.
+
+PREFIX ?= /usr/local
+SWIFT ?= swift
+ARGUMENTS ?=
+
+program := .build/release/bert4rec-dist
+sources := Package.swift $(shell find Sources -type f)
+packages := libopenmpi-dev openmpi-bin libopenblas-dev pkg-config
+
+# mpirun refuses more ranks than cores, and root (the user of most containers), unless told otherwise.
+mpi_environment := OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+# Any OpenBLAS will do: pthread, OpenMP or serial.
+libraries_are_there := pkg-config --exists ompi-c openblas && command -v mpirun
+
+.PHONY: build demo deps test bench install clean swift-is-there libraries-are-there
+# `make -j` must not build while deps still installs; Swift uses all cores by itself.
+.NOTPARALLEL:
+
+build: swift-is-there libraries-are-there
+	$(SWIFT) build -c release
+
+# In a new folder each time, so that there is always a training to see.
+demo: deps build
+	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/bert4rec-demo.XXXXXX") && set -x && \
+	$(mpi_environment) mpirun -np 8 $(program) train --run "$$folder/demo"
+
+test: deps swift-is-there
+	$(SWIFT) build -c release --build-tests
+	@$(SWIFT) test -c release --skip-build
+
+bench: build
+	$(program) bench $(ARGUMENTS)
+
+# Builds only what is newer than the program, so that `sudo make install` after `make build` needs no Swift and leaves
+# no root's files.
+install: $(program)
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 $(program) "$(DESTDIR)$(PREFIX)/bin/bert4rec-dist"
+
+$(program): $(sources)
+	@$(MAKE) --no-print-directory build
+	@touch $@
+
+clean:
+	$(SWIFT) package clean
+
+swift-is-there:
+	@command -v $(SWIFT) >/dev/null || { \
+	  echo "make: '$(SWIFT)' is not found. Install Swift 6.1 or newer (https://www.swift.org/install/linux)" >&2; \
+	  echo "      and put it on the PATH, or name it: make SWIFT=/path/to/swift" >&2; exit 1; }
+
+libraries-are-there:
+	@{ $(libraries_are_there); } >/dev/null 2>&1 || { \
+	  echo "make: Open MPI or OpenBLAS is not found (pkg-config: ompi-c, openblas; command: mpirun)." >&2; \
+	  echo "      Run 'make deps', or set PKG_CONFIG_PATH and PATH if they are in a place of their own." >&2; exit 1; }
+
+deps:
+	@if { $(libraries_are_there); } >/dev/null 2>&1; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	  echo "make: there is no apt-get here to install with. Needed are pkg-config, Open MPI 4.1 or newer and" >&2; \
+	  echo "      OpenBLAS, both with their headers and pkg-config files (ompi-c.pc, openblas.pc)." >&2; exit 1; \
+	fi; \
+	if [ "$$(id -u)" = 0 ]; then as_root=env; \
+	elif sudo -n true 2>/dev/null; then as_root='sudo -n env'; \
+	else \
+	  echo "make: some of these packages are missing, and installing them takes root's rights. Run" >&2; \
+	  echo "    sudo apt-get update && sudo apt-get install --yes --no-install-recommends $(packages)" >&2; \
+	  echo "and then make again." >&2; exit 1; \
+	fi; \
+	set -ex; \
+	$$as_root apt-get update; \
+	$$as_root DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(packages)

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Runs bert4rec-dist on several hosts over ssh; `cluster/train-over-ssh.sh --help` explains.
+set -euo pipefail
+
+usage() {
+  cat <<'USAGE'
+usage: cluster/train-over-ssh.sh [option]... [--] train [argument of bert4rec-dist]...
+
+Runs bert4rec-dist on the hosts of a hostfile, over ssh. Start it on the first of them: there runs rank 0, which alone
+needs the data and the configuration, and writes the run folder.
+
+  --hostfile FILE    hosts and their slots (default: the file hostfile beside this script)
+  --ranks N          number of ranks (default: all slots)
+  --program PATH     bert4rec-dist, at the same path on every host (default: the one of this checkout, else the one on
+                     the PATH)
+  --interface NAMES  network interfaces or networks between the hosts, as eth0 or 10.1.0.0/16. Needed where hosts have
+                     several networks and not all connect them (a Docker bridge is the usual trap: the run then hangs at
+                     its start)
+  --container        in containers whose processes may not read each other's memory (messages "CMA ... not permitted")
+  --help             this text
+
+  AGENT              environment: what runs a command on a host instead of ssh; called as AGENT HOST COMMAND...
+  MPIRUN_OPTIONS     environment: further options of mpirun, separated by blanks, as
+                     "--map-by socket:PE=4 --bind-to core"
+
+Exit code: that of bert4rec-dist. TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command
+goes on from there. A second Ctrl-C ends it at once.
+
+  cluster/train-over-ssh.sh --interface 10.1.0.0/16 train --data ml-1m/ratings.dat --run runs/ml-1m --threads 1
+USAGE
+}
+
+fail() { # exit code, message
+  echo "train-over-ssh: $2" >&2
+  exit "$1"
+}
+
+folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+agent=${AGENT:-ssh}
+hostfile=$folder/hostfile
+program=
+ranks=
+interface=
+container=
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --hostfile | --ranks | --program | --interface)
+      [ $# -gt 1 ] || fail 64 "$1 needs a value (see --help)"
+      case $1 in
+        --hostfile) hostfile=$2 ;;
+        --ranks) ranks=$2 ;;
+        --program) program=$2 ;;
+        --interface) interface=$2 ;;
+      esac
+      shift 2
+      ;;
+    --container)
+      container=yes
+      shift
+      ;;
+    --help | -h)
+      usage
+      exit 0
+      ;;
+    --)
+      shift
+      break
+      ;;
+    -*) fail 64 "unknown option $1 (see --help); options of bert4rec-dist come after 'train'" ;;
+    *) break ;;
+  esac
+done
+[ $# -gt 0 ] || fail 64 "what is to be run? For instance: train --data FILE (see --help)"
+
+[ -r "$hostfile" ] || fail 66 "cannot read the hostfile $hostfile"
+mapfile -t hosts < <(sed 's/#.*//' "$hostfile" | awk 'NF { print $1 }')
+[ ${#hosts[@]} -gt 0 ] || fail 64 "$hostfile names no host"
+
+if [ -z "$program" ]; then
+  program=$folder/../.build/release/bert4rec-dist
+  [ -x "$program" ] || program=$(command -v bert4rec-dist) ||
+    fail 66 "bert4rec-dist is neither built here (make build) nor on the PATH; name it with --program"
+fi
+# The hosts are given the name in full, since they start elsewhere.
+[ -x "$program" ] || fail 66 "there is no program at $program"
+program=$(cd "$(dirname "$program")" && pwd)/$(basename "$program")
+command -v mpirun >/dev/null || fail 66 "mpirun is not on the PATH (make deps installs Open MPI)"
+
+# Every host, before anything starts: a missing program or another version shows itself under mpirun as a hang or as a
+# riddle.
+is_this_host() { # host: as mpirun, which starts nothing over ssh on its own host
+  local name
+  for name in localhost 127.0.0.1 "$(hostname)" "$(hostname -s)" $(hostname -I 2>/dev/null || true); do
+    [ "$1" != "$name" ] || return 0
+  done
+  return 1
+}
+on_host() { # host, command
+  if is_this_host "$1"; then
+    sh -c "$2" </dev/null
+  elif [ "$agent" = ssh ]; then
+    # Never asks for a password, and gives up in time.
+    ssh -n -o BatchMode=yes -o ConnectTimeout=10 "$1" "$2"
+  else
+    "${agent_words[@]}" "$1" "$2" </dev/null
+  fi
+}
+read -ra agent_words <<<"$agent"
+version=$("$program" --version) || fail 70 "$program --version failed"
+mpi_version=$(mpirun --version | head -n 1)
+problems=0
+problem() {
+  echo "train-over-ssh: $1" >&2
+  problems=$((problems + 1))
+}
+questions="command -v orted >/dev/null || echo no-orted; mpirun --version 2>&1 | head -n 1"
+questions+="; $(printf %q "$program") --version"
+for host in "${hosts[@]}"; do
+  # orted is what mpirun starts there. Shells that ssh starts often have a shorter PATH than a login.
+  if ! answer=$(on_host "$host" "$questions" 2>&1); then
+    problem "$host: cannot be reached with '$agent', or cannot run $program: ${answer:-no answer}"
+  elif [[ $answer == *no-orted* ]]; then
+    problem "$host: Open MPI is not on the PATH of a command over ssh there (orted)"
+  elif [[ $answer != *"$mpi_version"* ]]; then
+    problem "$host: its Open MPI is not the one here ($mpi_version): $answer"
+  elif [ "${answer##*$'\n'}" != "$version" ]; then
+    problem "$host: $program is version ${answer##*$'\n'} there, $version here"
+  fi
+done
+[ "$problems" = 0 ] || fail 64 "nothing was started"
+is_this_host "${hosts[0]}" ||
+  echo "train-over-ssh: rank 0 runs on ${hosts[0]}, not here: it looks for data and writes the run folder there" >&2
+
+# Ranks beyond the slots would be refused by mpirun; without -np it starts one a slot.
+options=(--hostfile "$hostfile" --mca plm_rsh_agent "$agent")
+[ -z "$ranks" ] || options+=(-np "$ranks")
+# The first is for the ranks' data, the second for mpirun's own words with the hosts; either alone leaves half of it to
+# chance.
+[ -z "$interface" ] || options+=(--mca btl_tcp_if_include "$interface" --mca oob_tcp_if_include "$interface")
+[ -z "$container" ] || options+=(--mca btl_vader_single_copy_mechanism none)
+[ "$(id -u)" != 0 ] || options+=(--allow-run-as-root)
+read -ra more_options <<<"${MPIRUN_OPTIONS:-}"
+options+=("${more_options[@]}")
+
+# Job control gives mpirun a process group of its own: Ctrl-C then reaches this script only. mpirun would end the ranks
+# about a second after INT or TERM, and return 1; USR1 it passes on, they save their state, and it returns their 75.
+set -m
+mpirun "${options[@]}" "$program" "$@" </dev/null &
+mpirun_pid=$!
+interrupts=0
+signalled=
+# shellcheck disable=SC2329 # called by the traps below
+on_term() {
+  signalled=yes
+  kill -USR1 "$mpirun_pid" 2>/dev/null || true
+}
+# shellcheck disable=SC2329
+on_interrupt() {
+  signalled=yes
+  interrupts=$((interrupts + 1))
+  if [ "$interrupts" = 1 ]; then
+    echo "train-over-ssh: saving and stopping; Ctrl-C again ends the run at once" >&2
+    kill -USR1 "$mpirun_pid" 2>/dev/null || true
+  else
+    kill -TERM "$mpirun_pid" 2>/dev/null || true
+  fi
+}
+trap on_term TERM
+trap on_interrupt INT
+
+# A signal ends `wait` early; then it is called again, and gives mpirun's exit code in the end.
+while :; do
+  signalled=
+  status=0
+  wait "$mpirun_pid" || status=$?
+  [ -n "$signalled" ] || break
+done
+exit "$status"
