@@ -50,17 +50,17 @@ public final class Evaluator {
     _ scorer: any SequenceScorer, split evaluated: EvaluationSplit,
     protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, step: Int, hooks: [any EvaluationHook] = []
   ) throws(Failure) -> EvaluationReport? {
-    try checkVocabulary(of: scorer, tokens)
+    do throws(Failure) { try checkVocabulary(of: scorer, tokens) } catch { throw communicator.shared(error) }
     var distinct: [EvaluationProtocol] = []
     for evaluationProtocol in protocols where !distinct.contains(evaluationProtocol) {
       distinct.append(evaluationProtocol)
     }
     let userCount = (0..<dataset.sequences.userCount).count { split.hasEvaluationItems(user: $0) }
     guard userCount > 0 else {
-      throw Failure(
+      throw communicator.shared(Failure(
         .badData,
         "no user of \(dataset.name) has \(LeaveOneOut.minimumLength) interactions, so there is no item to hold out; "
-          + "give a data set with longer histories")
+          + "give a data set with longer histories"))
     }
     let context = EvaluationContext(
       dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: userCount)
@@ -72,12 +72,12 @@ public final class Evaluator {
     let isRoot = communicator.rank == 0
     let ranking = RankingHook()
     let called: [any EvaluationHook] = isRoot ? [ranking, MaskedItemHook()] + hooks : []
-    try agree { () throws(Failure) in for hook in called { try hook.begin(context) } }
+    try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.begin(context) } }
     try score(
       BlockScorer(
         scorer, sequences: dataset.sequences, split: evaluated, tokens: tokens, maximumLength: maximumLength,
         candidates: candidates), distinct, called)
-    try agree { () throws(Failure) in for hook in called { try hook.end(context) } }
+    try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.end(context) } }
     guard isRoot else { return nil }
 
     return EvaluationReport(
@@ -106,7 +106,7 @@ public final class Evaluator {
       }
       let gathered = try communicator.gather(message.bytes)
       // Whatever goes wrong on one rank stops all of them here, instead of leaving the others to wait for it.
-      try agree { () throws(Failure) in
+      try communicator.onRankZero { () throws(Failure) in
         var readers = gathered.map(ResultReader.init)
         if let first = readers.compactMap(\.failure).min(by: { $0.block < $1.block }) { throw first.failure }
         guard !readers.isEmpty else { return }
@@ -122,36 +122,6 @@ public final class Evaluator {
     }
   }
 
-  /// Runs rank 0's work on rank 0; every rank throws what it threw.
-  private func agree(_ work: () throws(Failure) -> Void) throws(Failure) {
-    var failure: Failure?
-    if communicator.rank == 0 {
-      do { try work() } catch { failure = error }
-    }
-    guard communicator.size > 1 else {
-      if let failure { throw failure }
-      return
-    }
-    var text = Array((failure?.message ?? "").utf8)
-    let head = try broadcast([Int64(failure?.exitCode.rawValue ?? 0), Int64(text.count)], count: 2)
-    guard head[0] != 0 else { return }
-    text = try broadcast(text, count: Int(head[1]))
-    throw Failure(
-      ExitCode(rawValue: Int32(truncatingIfNeeded: head[0])) ?? .internalFault, String(decoding: text, as: UTF8.self))
-  }
-
-  /// Rank 0's values on every rank.
-  private func broadcast<T: FixedWidthInteger>(_ values: [T], count: Int) throws(Failure) -> [T] {
-    var values = values
-    if communicator.rank != 0 { values = [T](repeating: 0, count: count) }
-    var failure: Failure?
-    values.withUnsafeMutableBytes { bytes in
-      do throws(Failure) { try communicator.broadcast(bytes) } catch { failure = error }
-    }
-    if let failure { throw failure }
-    return values
-  }
-
   /// Drawn on rank 0 the first time, while the others sleep.
   private func negatives(
     _ evaluationProtocol: EvaluationProtocol, _ evaluated: EvaluationSplit
@@ -165,12 +135,12 @@ public final class Evaluator {
         evaluationProtocol, sequences: dataset.sequences, itemCounts: dataset.itemCounts, split: evaluated) ?? drawn
     }
     if communicator.size > 1 {
+      // The others sleep while rank 0 draws.
       try communicator.waitForAll()
-      let head = try broadcast(
-        [drawn.items.count, drawn.shortUserCount, drawn.filledUserCount, drawn.emptyUserCount], count: 4)
-      drawn.offsets = try broadcast(drawn.offsets, count: dataset.sequences.userCount + 1)
-      drawn.items = try broadcast(drawn.items, count: head[0])
-      (drawn.shortUserCount, drawn.filledUserCount, drawn.emptyUserCount) = (head[1], head[2], head[3])
+      let counts = try communicator.broadcastArray([drawn.shortUserCount, drawn.filledUserCount, drawn.emptyUserCount])
+      drawn.offsets = try communicator.broadcastArray(drawn.offsets)
+      drawn.items = try communicator.broadcastArray(drawn.items)
+      (drawn.shortUserCount, drawn.filledUserCount, drawn.emptyUserCount) = (counts[0], counts[1], counts[2])
     }
     samples[key] = drawn
     return drawn

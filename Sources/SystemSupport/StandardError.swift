@@ -5,7 +5,7 @@
 #endif
 
 /// Writes a line to standard error in one call, so that lines of several ranks do not mix.
-package func printError(_ line: String) {
+public func printError(_ line: String) {
   var text = line
   text += "\n"
   text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }

@@ -11,18 +11,18 @@ public final class ModelState: @unchecked Sendable {
   /// Updates done.
   public package(set) var step = 0
 
-  /// All zeros; `initialize` or a checkpoint fills it.
-  public init(_ configuration: ModelConfiguration) {
+  /// All zeros; `initialize` or a checkpoint fills it. Without moments it can be scored with, not trained.
+  public init(_ configuration: ModelConfiguration, withMoments: Bool = true) {
     self.configuration = configuration
     layout = ParameterLayout(configuration)
     parameters = Self.allocate(layout.count)
-    firstMoment = Self.allocate(layout.count)
-    secondMoment = Self.allocate(layout.count)
+    firstMoment = Self.allocate(withMoments ? layout.count : 0)
+    secondMoment = Self.allocate(withMoments ? layout.count : 0)
   }
 
   private static func allocate(_ count: Int) -> UnsafeMutableBufferPointer<Float> {
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: count * MemoryLayout<Float>.stride, alignment: 64)
-    let buffer = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: count), count: count)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+    let buffer = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
     buffer.initialize(repeating: 0)
     return buffer
   }

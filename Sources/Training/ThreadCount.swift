@@ -1,19 +1,11 @@
 import Collectives
 import SystemSupport
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 /// How many threads a rank should use by default: the cores that it may run on, divided by the ranks that share them.
 enum ThreadCount {
   /// Collective. Ranks share cores when they are on one host and their affinity masks meet.
   static func automatic(_ communicator: any Communicator) throws(Failure) -> Int {
-    var mask = cpu_set_t()
-    guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 else { return 1 }
-    let own = withUnsafeBytes(of: &mask) { Array($0) }
+    let own = coreMask()
     let host = Array(communicator.hostName.utf8.prefix(127))
     let record = own + [UInt8(host.count)] + host + [UInt8](repeating: 0, count: 127 - host.count)
     var all = [UInt8](repeating: 0, count: record.count * communicator.size)
@@ -31,5 +23,19 @@ enum ThreadCount {
     }
     let cores = own.reduce(0) { $0 + $1.nonzeroBitCount }
     return max(1, cores / max(1, sharing))
+  }
+
+  /// A bit for each core that this process may run on, from /proc; all zeros where that cannot be read.
+  private static func coreMask() -> [UInt8] {
+    var mask = [UInt8](repeating: 0, count: 256)
+    guard let status = try? FileSystem.read("/proc/self/status", limit: 1 << 16) else { return mask }
+    let lines = String(decoding: status, as: UTF8.self).split(separator: "\n")
+    guard let line = lines.first(where: { $0.hasPrefix("Cpus_allowed:") }) else { return mask }
+    // Hexadecimal digits, the lowest cores last, in groups with commas.
+    for (index, digit) in line.dropFirst("Cpus_allowed:".count).reversed().filter(\.isHexDigit).enumerated() {
+      guard index / 2 < mask.count, let value = digit.hexDigitValue else { break }
+      mask[index / 2] |= UInt8(value) << (index % 2 * 4)
+    }
+    return mask
   }
 }

@@ -1,21 +1,58 @@
 import ArgumentParser
 import BERT4RecDist
+import enum SystemSupport.ExitCode
 import Glibc
 
 @main
 struct Main: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bert4rec-dist", version: "0.1.0", subcommands: [PrepareCommand.self])
+    commandName: "bert4rec-dist",
+    abstract: "Train BERT4Rec (Sun et al., CIKM 2019), data-parallel: mpirun -np 8 bert4rec-dist train",
+    discussion: """
+      Without arguments, `train` trains on a built-in demo. With your own data:
+        bert4rec-dist prepare ratings.csv                          look at it
+        mpirun -np 8 bert4rec-dist train --data ratings.csv        train, evaluate, keep checkpoints
+        bert4rec-dist recommend --checkpoint runs/ratings --data ratings.csv
+
+      Exit codes: 0 done; 64 wrong usage or configuration; 65 bad data; 66 a file that cannot be read; 70 non-finite
+      numbers or an internal fault; 74 disk trouble; 75 stopped, state saved: run the same command again.
+      """,
+    version: ProgramVersion.current,
+    subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self])
 
   static func main() {
     do {
       var command = try parseAsRoot()
       try command.run()
     } catch let failure as Failure {
-      printError("bert4rec-dist: \(failure.message)")
-      Glibc.exit(failure.exitCode.rawValue)
+      printError("error: \(failure.message)")
+      leave(failure.exitCode)
     } catch {
-      Self.exit(withError: error)
+      exit(withError: error)
     }
+  }
+
+  /// Runs a command's work with the ranks of this start and ends the program with its exit code. Failures are printed once.
+  static func withCommunicator(_ work: (any Communicator) throws(Failure) -> ExitCode) -> Never {
+    let communicator: any Communicator
+    do throws(Failure) { communicator = try makeCommunicator() } catch {
+      printError("error: \(error.message)")
+      leave(error.exitCode)
+    }
+    do throws(Failure) {
+      let code = try work(communicator)
+      // What the others print must be out before the first rank leaves: mpirun ends the rest after a code that is not 0.
+      fflush(nil)
+      let end = communicator.finish(after: nil)
+      leave(end == .success ? code : end)
+    } catch {
+      fflush(nil)
+      leave(communicator.finish(after: error))
+    }
+  }
+
+  static func leave(_ code: ExitCode) -> Never {
+    fflush(nil)
+    Glibc.exit(code.rawValue)
   }
 }

@@ -1,0 +1,60 @@
+import ArgumentParser
+import BERT4RecDist
+import enum SystemSupport.ExitCode
+
+extension EvaluationSplit: ExpressibleByArgument {}
+extension EvaluationProtocol: ExpressibleByArgument {}
+
+/// `bert4rec-dist evaluate`
+struct EvaluateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Rank each user's held-out item with a trained model; alone or under mpirun.",
+    discussion: """
+      Protocols: full ranks it among all items that the user has not had; pop100 among 100 drawn by popularity, as the
+      paper; uniform100 among 100 drawn uniformly. Numbers of different protocols cannot be compared. The draws are those of
+      NumPy's RandomState(12345), so every number can be checked in Python.
+      """)
+
+  @Option(help: ArgumentHelp("A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+  var checkpoint: String
+
+  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
+  var data: String
+
+  @Option(help: "The held-out items to rank: \(EvaluationSplit.allCases.map(\.rawValue).joined(separator: " or ")).")
+  var split = EvaluationSplit.test
+
+  @Option(
+    name: .customLong("protocol"),
+    help: "full, pop100 or uniform100; may be repeated (default: all).")
+  var protocols: [EvaluationProtocol] = []
+
+  @Flag(help: "Print one JSON object as the last line of standard output.")
+  var json = false
+
+  func run() throws {
+    Main.withCommunicator { (communicator) throws(Failure) in
+      let log: (String) -> Void = { if communicator.rank == 0 { printError($0) } }
+      let model = try CheckpointModel(checkpoint, communicator: communicator)
+      let dataset = try model.sharedDataset(data, communicator: communicator, log: log)
+      let evaluator = Evaluator(
+        dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)
+      let report = try evaluator.evaluate(
+        ModelScorer(model.state), split: split, protocols: protocols.isEmpty ? EvaluationProtocol.allCases : protocols,
+        step: model.state.step)
+      if let report {
+        log("checkpoint \(model.path)")
+        if json {
+          for line in report.lines { log(line) }
+          log(report.table)
+          print(report.json)
+        } else {
+          for line in report.lines { print(line) }
+          print(report.table)
+        }
+      }
+      return .success
+    }
+  }
+}

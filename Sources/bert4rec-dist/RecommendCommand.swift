@@ -1,0 +1,108 @@
+import ArgumentParser
+import BERT4RecDist
+import enum SystemSupport.ExitCode
+import Glibc
+
+enum RecommendationFormat: String, ExpressibleByArgument, CaseIterable {
+  case csv, tsv, jsonl
+}
+
+/// `bert4rec-dist recommend`
+struct RecommendCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "recommend",
+    abstract: "Recommend items for every user of a data set, or for histories from a file.",
+    discussion: """
+      The model is given the last items of a history (its max_seq_length - 1) and predicts the next one. Scores are its
+      logits. Items that the model does not know are skipped and counted. An empty history gets the most popular items.
+      With --data the whole sequence of each user is the history.
+      """)
+
+  @Option(help: ArgumentHelp("A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+  var checkpoint: String
+
+  @Option(help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
+  var data: String?
+
+  @Option(help: ArgumentHelp("Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input.", valueName: "file"))
+  var histories: String?
+
+  @Option(help: ArgumentHelp("Items a user.", valueName: "k"))
+  var topK = 10
+
+  @Option(help: "csv, tsv or jsonl.")
+  var format = RecommendationFormat.csv
+
+  @Flag(help: "Also recommend items that the user has had.")
+  var keepSeen = false
+
+  func validate() throws {
+    if (data == nil) == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
+    if topK < 1 { throw ValidationError("--top-k must be at least 1.") }
+  }
+
+  func run() throws {
+    Main.withCommunicator { (communicator) throws(Failure) in
+      let model = try CheckpointModel(checkpoint, communicator: communicator)
+      // One process writes; more ranks would help only with very many users.
+      try communicator.onRankZero { () throws(Failure) in try recommend(model) }
+      return .success
+    }
+  }
+
+  private func recommend(_ model: CheckpointModel) throws(Failure) {
+    let users = try UserHistories(data: data, histories: histories, model: model)
+    if users.unknownCount > 0 {
+      printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
+    }
+    let recommender = try Recommender(
+      scorer: ModelScorer(model.state), itemCounts: model.itemCounts,
+      maximumLength: model.state.configuration.maximumSequenceLength)
+    var writer = RecommendationWriter(format: format, itemIDs: model.itemIDs)
+    try writer.begin()
+    var fallbacks = 0
+    for start in stride(from: 0, to: users.count, by: 256) {
+      let range = start..<min(start + 256, users.count)
+      let lists = try recommender.recommend(
+        histories: range.map { users.items(of: $0) }, topK: topK, keepSeen: keepSeen)
+      for (user, list) in zip(range, lists) {
+        if list.isFallback { fallbacks += 1 }
+        try writer.write(users.id(of: user), list)
+      }
+    }
+    try writer.end()
+    if fallbacks > 0 {
+      printError("\(fallbacks) of \(users.count) users have no history that the model knows: they get the most popular items")
+    }
+  }
+}
+
+/// Whom to recommend for, in the model's item ids.
+private struct UserHistories {
+  private(set) var unknownCount = 0
+  private var ids = ExternalIDs()
+  private var histories: [[Int32]] = []
+
+  init(data: String?, histories path: String?, model: CheckpointModel) throws(Failure) {
+    if let data {
+      let loaded = try DatasetLoader.load([data], log: { printError($0) })
+      let dataset = try model.translate(loaded.dataset, log: { printError($0) })
+      ids = dataset.userIDs
+      for user in 0..<dataset.sequences.userCount { histories.append(Array(dataset.sequences[user])) }
+    } else if let path {
+      let read = try Histories.read(path, log: { printError($0) })
+      let index = ItemIndex(model.itemIDs)
+      ids = read.users
+      for user in 0..<read.users.count {
+        let items = read.items(of: user)
+        let known = items.compactMap { index.item($0) }
+        unknownCount += items.count - known.count
+        histories.append(known)
+      }
+    }
+  }
+
+  var count: Int { histories.count }
+  func items(of user: Int) -> [Int32] { histories[user] }
+  func id(of user: Int) -> ArraySlice<UInt8> { ids[user] }
+}

@@ -1,0 +1,105 @@
+import BERT4RecDist
+import enum SystemSupport.ExitCode
+import Glibc
+
+/// Writes recommendations to standard output in the user's own ids. A reader that has had enough (`| head`) ends it quietly.
+struct RecommendationWriter {
+  private let format: RecommendationFormat
+  private let itemIDs: ExternalIDs
+  private var buffer: [UInt8] = []
+  private var isClosed = false
+
+  init(format: RecommendationFormat, itemIDs: ExternalIDs) {
+    self.format = format
+    self.itemIDs = itemIDs
+    buffer.reserveCapacity(1 << 17)
+    // A closed pipe is then an error of write, not the end of the process.
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  mutating func begin() throws(Failure) {
+    switch format {
+    case .csv: buffer += Array("user_id,item_id,score,rank\n".utf8)
+    case .tsv: buffer += Array("user_id\titem_id\tscore\trank\n".utf8)
+    case .jsonl: break
+    }
+  }
+
+  mutating func write(_ user: ArraySlice<UInt8>, _ list: RecommendationList) throws(Failure) {
+    for (index, scored) in list.items.enumerated() {
+      let item = itemIDs[Int(scored.item) - 1]
+      switch format {
+      case .csv:
+        appendCSV(user)
+        buffer.append(UInt8(ascii: ","))
+        appendCSV(item)
+        buffer += Array(",\(scored.score),\(index + 1)\n".utf8)
+      case .tsv:
+        buffer += TSVText.escape(user)
+        buffer.append(UInt8(ascii: "\t"))
+        buffer += TSVText.escape(item)
+        buffer += Array("\t\(scored.score)\t\(index + 1)\n".utf8)
+      case .jsonl:
+        buffer += Array("{\"user_id\":".utf8)
+        try appendJSON(user)
+        buffer += Array(",\"item_id\":".utf8)
+        try appendJSON(item)
+        buffer += Array(
+          ",\"score\":\(scored.score),\"rank\":\(index + 1)\(list.isFallback ? ",\"fallback\":\"popular\"" : "")}\n".utf8)
+      }
+    }
+    if buffer.count > 1 << 16 { try flush() }
+  }
+
+  mutating func end() throws(Failure) { try flush() }
+
+  private mutating func flush() throws(Failure) {
+    var start = 0
+    while start < buffer.count && !isClosed {
+      let count = buffer[start...].withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      if count >= 0 {
+        start += count
+      } else if errno == EPIPE {
+        isClosed = true
+      } else if errno != EINTR {
+        throw Failure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
+      }
+    }
+    buffer.removeAll(keepingCapacity: true)
+    if isClosed { Main.leave(.success) }
+  }
+
+  /// RFC 4180: quotes where an id holds a comma, a quote or a line break.
+  private mutating func appendCSV(_ id: ArraySlice<UInt8>) {
+    let special: [UInt8] = [UInt8(ascii: ","), UInt8(ascii: "\""), UInt8(ascii: "\n"), UInt8(ascii: "\r")]
+    guard id.contains(where: special.contains) else {
+      buffer += id
+      return
+    }
+    buffer.append(UInt8(ascii: "\""))
+    for byte in id {
+      if byte == UInt8(ascii: "\"") { buffer.append(byte) }
+      buffer.append(byte)
+    }
+    buffer.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func appendJSON(_ id: ArraySlice<UInt8>) throws(Failure) {
+    guard let text = String(validating: id, as: UTF8.self) else {
+      let shown = id.prefix(40).map { $0 >= 32 && $0 < 127 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
+      throw Failure(
+        .badData, "the id \(shown) is not UTF-8, which JSON cannot carry; use --format csv or tsv.")
+    }
+    buffer.append(UInt8(ascii: "\""))
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\": buffer += Array("\\\(scalar)".utf8)
+      case _ where scalar.value < 32:
+        let digits = String(scalar.value, radix: 16)
+        buffer += Array(("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8)
+      default: buffer += Array(String(scalar).utf8)
+      }
+    }
+    buffer.append(UInt8(ascii: "\""))
+  }
+}

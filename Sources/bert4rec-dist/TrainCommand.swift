@@ -1,0 +1,72 @@
+import ArgumentParser
+import BERT4RecDist
+import enum SystemSupport.ExitCode
+
+/// `bert4rec-dist train`
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train a model; alone or under mpirun. Goes on from the run folder's newest checkpoint.",
+    discussion: """
+      With neither --data nor --config it trains on a built-in demo data set with settings of its own.
+
+      The run folder gets config.yaml, metrics.jsonl and checkpoints/, which load with Hugging Face's BertForMaskedLM.
+      Only rank 0's host needs the data, the configuration and the run folder. The result is the same, bit for bit, on any
+      number of ranks and threads. SIGUSR1, SIGTERM and SIGINT save and stop with exit code 75.
+
+      Configuration keys, for --config (lines `key: value`) and --set (the defaults stand in brackets):
+      \(Self.keys)
+      """)
+
+  private static var keys: String {
+    let defaults = RunConfiguration().values
+    return ConfigurationKey.all.map { key in
+      let value = defaults[key.name] ?? ""
+      return "  \(key.name) [\(value.isEmpty ? "none" : value)]: \(key.help)"
+    }.joined(separator: "\n")
+  }
+
+  @Option(help: ArgumentHelp("Configuration in YAML; configs/ has recipes.", valueName: "file"))
+  var config: String?
+
+  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
+  var data: String?
+
+  @Option(
+    name: .customLong("run"),
+    help: ArgumentHelp("Run folder (default: runs/NAME, NAME from the data set).", valueName: "folder"))
+  var runFolder: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "auto: from the newest good checkpoint of the run folder; never: only where there is none; or a checkpoint.",
+      valueName: "auto|never|checkpoint"))
+  var resume = "auto"
+
+  @Option(help: ArgumentHelp("Threads a rank (default: the cores it may use).", valueName: "n"))
+  var threads: Int?
+
+  @Option(help: ArgumentHelp("Save and stop after this step, with exit code 75.", valueName: "step"))
+  var stopAfter: Int?
+
+  @Option(name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
+  var settings: [String] = []
+
+  func validate() throws {
+    if let stopAfter, stopAfter < 1 { throw ValidationError("--stop-after must be at least 1.") }
+  }
+
+  func run() throws {
+    var options = TrainingOptions()
+    options.configurationFile = config
+    options.data = data
+    options.runFolder = runFolder
+    options.resume = ResumeMode(resume)
+    options.threads = threads
+    options.stopAfter = stopAfter
+    options.settings = settings
+    Main.withCommunicator { (communicator) throws(Failure) in
+      try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
+    }
+  }
+}
