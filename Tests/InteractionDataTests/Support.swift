@@ -3,17 +3,20 @@ import InteractionData
 import SystemSupport
 import Testing
 
-/// Files of a test, in a folder that goes when the test ends.
-final class Scratch {
+/// Files of a test, in a folder of its own; all go when the process ends.
+struct Scratch {
+  private static let root: String = {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("interactions-\(UUID().uuidString)")
+    atexit { try? FileManager.default.removeItem(atPath: Scratch.root) }
+    return url.path
+  }()
+
   let folder: String
 
   init() throws {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("interactions-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    folder = url.path
+    folder = Self.root + "/" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
   }
-
-  deinit { try? FileManager.default.removeItem(atPath: folder) }
 
   func path(_ name: String) -> String { folder + "/" + name }
 
