@@ -6,8 +6,8 @@
 
 /// Gives each distinct byte string a number, 0, 1, 2, ... in order of first appearance.
 ///
-/// Open addressing with linear probing over one arena of bytes. An id of at most seven bytes, as most are, also stands in its slot,
-/// so that finding it touches one line of the cache.
+/// Open addressing with linear probing over one arena of bytes. An id of at most seven bytes, as most are, also
+/// stands in its slot, so that finding it touches one line of the cache.
 struct IDTable: ~Copyable {
   private struct Slot {
     /// Hash in the high half, number + 1 in the low half; 0 is free.

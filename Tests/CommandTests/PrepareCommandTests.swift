@@ -7,7 +7,8 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         let text = "u,b,1,1500000001\nu,a,1,1500000000\nv,a,2,1500000000\n"
         try text.write(toFile: folder + "/tiny.csv", atomically: true, encoding: .utf8)
-        let raw = try Program.run(["prepare", "tiny.csv", "--output", "out/set", "--write-pairs", "pairs.txt"], in: folder)
+        let raw = try Program.run(
+          ["prepare", "tiny.csv", "--output", "out/set", "--write-pairs", "pairs.txt"], in: folder)
         #expect(raw.status == 0)
         #expect(raw.output.contains("data set                  tiny\n"))
         #expect(raw.output.contains("interactions              3\n"))
@@ -36,7 +37,9 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         try "u a\nu b\n".write(toFile: folder + "/good.txt", atomically: true, encoding: .utf8)
         try "u a\nu b\nodd\nu c\n".write(toFile: folder + "/odd.txt", atomically: true, encoding: .utf8)
-        func run(_ arguments: String...) throws -> CommandResult { try Program.run(["prepare"] + arguments, in: folder) }
+        func run(_ arguments: String...) throws -> CommandResult {
+          try Program.run(["prepare"] + arguments, in: folder)
+        }
         #expect(try run().status == 64)
         #expect(try run("good.txt", "--no-such-option").status == 64)
         #expect(try run("absent.txt").status == 66)
@@ -44,7 +47,8 @@ extension CommandTests {
         let odd = try run("odd.txt", "--output", "set", "--write-pairs", "pairs.txt")
         #expect(odd.status == 65 && odd.output.isEmpty && odd.errors.contains("odd.txt:3: \"odd\""))
         let skipped = try run("odd.txt", "--skip-bad-rows")
-        #expect(skipped.status == 0 && skipped.output.contains("rows left out             1 (1 wrong number of columns)"))
+        #expect(
+          skipped.status == 0 && skipped.output.contains("rows left out             1 (1 wrong number of columns)"))
         let refused = try run("good.txt", "--output", ".")
         #expect(refused.status == 64 && refused.errors.hasPrefix("bert4rec-dist: . exists"))
         #expect(try run("good.txt", "--output", "good.txt").status == 64)
@@ -61,7 +65,8 @@ extension CommandTests {
         try rows.write(toFile: folder + "/rows.txt", atomically: true, encoding: .utf8)
         for option in ["--output", "--write-pairs"] {
           let result = try Program.execute(
-            "/bin/bash", ["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" prepare rows.txt \(option) target", Program.path],
+            "/bin/bash",
+            ["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" prepare rows.txt \(option) target", Program.path],
             in: folder)
           #expect(result.status == 74 && result.errors.contains("cannot write"), "\(result.errors)")
           #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["rows.txt"])

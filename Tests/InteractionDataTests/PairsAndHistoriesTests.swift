@@ -33,7 +33,8 @@ import Testing
   @Test(arguments: ["user_id,item_id", "{\"\"a,b", "\u{FEFF}u,b"])
   func refusesWhatCouldNotBeReadBack(_ row: String) throws {
     let scratch = try Scratch()
-    let text = "item,user\n" + row.split(separator: ",").reversed().map { "\"\($0)\"" }.joined(separator: ",") + "\ni,u\n"
+    let text =
+      "item,user\n" + row.split(separator: ",").reversed().map { "\"\($0)\"" }.joined(separator: ",") + "\ni,u\n"
     let loaded = try load(try scratch.write(text))
     #expect(failure { try PairsFile.write(loaded.dataset, to: scratch.path("pairs.txt")) }.exitCode == .badData)
     #expect(try scratch.names() == ["data.txt"])
@@ -60,17 +61,19 @@ import Testing
   }
 
   @Test func pairsAndEmptyHistories() throws {
-    #expect(try read("u a\nv\nu b\nw \nx\t\nv\n") == [
-      History("u", ["a", "b"]), History("v", []), History("w", []), History("x", []),
-    ])
+    #expect(
+      try read("u a\nv\nu b\nw \nx\t\nv\n") == [
+        History("u", ["a", "b"]), History("v", []), History("w", []), History("x", []),
+      ])
     #expect(try read("only\n") == [History("only", [])])
     #expect(try read("v\nv a\nw\n") == [History("v", ["a"]), History("w", [])])
   }
 
   @Test func anyFormat() throws {
-    #expect(try read("user_id,item_id,timestamp\nu,b,1500000001\nu,a,1500000000\nv,a,1\n") == [
-      History("u", ["a", "b"]), History("v", ["a"]),
-    ])
+    #expect(
+      try read("user_id,item_id,timestamp\nu,b,1500000001\nu,a,1500000000\nv,a,1\n") == [
+        History("u", ["a", "b"]), History("v", ["a"]),
+      ])
     #expect(try read("u,a\nu,b\n") == [History("u", ["a", "b"])])
   }
 

@@ -20,7 +20,10 @@ import Testing
     ("comma", "u1,b\nu1,a\nu2,a\nu1,c\n", "columns separated by commas"),
     ("colons", "u1::b\nu1::a\nu2::a\nu1::c\n", "columns separated by '::'"),
     ("semicolon", "u1;b\nu1;a\nu2;a\nu1;c\n", "columns separated by semicolons"),
-    ("u.data", "u1\tb\t3\t881250949\nu1\tc\t1\t881250951\nu2\ta\t5\t881250949\nu1\ta\t2\t881250950\n", "epoch in seconds"),
+    (
+      "u.data", "u1\tb\t3\t881250949\nu1\tc\t1\t881250951\nu2\ta\t5\t881250949\nu1\ta\t2\t881250950\n",
+      "epoch in seconds"
+    ),
     ("ratings.dat", "u1::b::3::881250949\nu1::c::1::881250951\nu2::a::5::881250949\nu1::a::2::881250950\n", "'::'"),
     ("rating, no time", "u1,b,3.5\nu1,a,2\nu2,a,-1\nu1,c,5\n", "rating (not used)"),
     ("time, no rating", "u1,c,881250951\nu1,b,881250949\nu2,a,3\nu1,a,881250950\n", "user, item, time"),
@@ -36,7 +39,8 @@ import Testing
     ),
     (
       "time of day without a header",
-      "u1,b,1,2021-05-01 09:00:00\nu1,c,1,2021-05-01 21:00:00\nu2,a,1,2021-05-01 00:00:00\nu1,a,1,2021-05-01 10:00:00\n",
+      "u1,b,1,2021-05-01 09:00:00\nu1,c,1,2021-05-01 21:00:00\nu2,a,1,2021-05-01 00:00:00\nu1,a,1,2021-05-01 "
+        + "10:00:00\n",
       "ISO-8601"
     ),
     (
@@ -137,7 +141,8 @@ import Testing
 
   @Test func ordersUsersAndItems() throws {
     // Counts: a 1, b 2, c 2, d 1; ties by first appearance in the file, not in the sorted sequences.
-    let text = "u2,d,1,900000003\nu1,c,1,900000001\nu2,b,1,900000001\nu1,b,1,900000009\nu2,c,1,900000002\nu1,a,1,900000000\n"
+    let text =
+      "u2,d,1,900000003\nu1,c,1,900000001\nu2,b,1,900000001\nu1,b,1,900000009\nu2,c,1,900000002\nu1,a,1,900000000\n"
     let dataset = try load(try Scratch().write(text)).dataset
     #expect((0..<4).map { String(decoding: dataset.itemIDs[$0], as: UTF8.self) } == ["c", "b", "d", "a"])
     #expect(dataset.itemCounts == [2, 2, 1, 1])
@@ -157,6 +162,24 @@ import Testing
     #expect(loaded.statistics.usersEndingOnTie == 3)
   }
 
+  @Test func columnsInsideWhichSpacesStand() throws {
+    let colons = try load(try Scratch().write("u::Toy Story::5::978300761\nu::Big One::5::978300760\n"))
+    #expect(colons.histories == [History("u", ["Big One", "Toy Story"])])
+    // Decimal commas: semicolons make more columns.
+    let semicolons = try load(try Scratch().write("u;b;3,5;978300761\nu;a;3,5;978300760\n"))
+    #expect(semicolons.histories == [History("u", ["a", "b"])])
+    // Two columns with one space are pairs, whatever else stands there.
+    #expect(try load(try Scratch().write("1,The Matrix\n2,Toy Story\n")).histories[0] == History("1,The", ["Matrix"]))
+    let four = try load(try Scratch().write("u b 3 978300761\nu a 5 978300760\n"))
+    #expect(four.histories == [History("u", ["a", "b"])])
+  }
+
+  @Test func wordsAboveNumbersAreMentioned() throws {
+    let loaded = try load(try Scratch().write("customer product\n1 2\n2 3\n"))
+    #expect(loaded.statistics.interactions == 3)
+    #expect(loaded.log[0].contains("line 1, \"customer product\", is read as an interaction"))
+  }
+
   @Test func severalFilesAreOneDataSet() throws {
     let scratch = try Scratch()
     let first = try scratch.write("u1,a,1,1500000003\nu2,b,1,1500000000\n", "one.csv")
@@ -174,7 +197,9 @@ import Testing
   @Test func manyIDs() throws {
     // Enough for the table to grow often; lengths on both sides of what a slot holds.
     var text = ""
-    for row in 0..<20_000 { text += "\(row % 7919) \(String(repeating: "k", count: row % 11))\(row &* 7919 % 10_007)\n" }
+    for row in 0..<20_000 {
+      text += "\(row % 7919) \(String(repeating: "k", count: row % 11))\(row &* 7919 % 10_007)\n"
+    }
     let loaded = try load(try Scratch().write(text))
     var expected: [String: [String]] = [:]
     for line in text.split(separator: "\n") {

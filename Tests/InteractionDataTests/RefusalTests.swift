@@ -23,7 +23,9 @@ import Testing
       "data.txt:1"
     ),
     ("one word a line", Array("alpha\nbeta\ngamma\n".utf8), "data.txt:1: \"alpha\""),
-    ("sentences with a comma", Array("Well then, we go\nOh dear, it rains\nSo far, so good\n".utf8), "text rather than"),
+    (
+      "sentences with a comma", Array("Well then, we go\nOh dear, it rains\nSo far, so good\n".utf8), "text rather than"
+    ),
     ("three words", Array("one two three\nfour five six\n".utf8), "neither a rating nor a time"),
     ("five columns", Array("1,2,3,4,5\n6,7,8,9,0\n".utf8), "5 columns and no header"),
     ("unknown header", Array("kunde,ware,note,zeit\nu,i,3,1500000000\nu,j,3,1500000001\n".utf8), "looks like a header"),
