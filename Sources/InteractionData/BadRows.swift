@@ -21,7 +21,8 @@ struct BadRows {
 
   init(log: @escaping (String) -> Void) { self.log = log }
 
-  mutating func note(_ problem: RowProblem, file: String, line: Int, text: UnsafeRawBufferPointer, detail: String = "") {
+  mutating func note(_ problem: RowProblem, file: String, line: Int, text: UnsafeRawBufferPointer, detail: String = "")
+  {
     counts[problem, default: 0] += 1
     total += 1
     if total > Self.shown { return }
@@ -36,7 +37,8 @@ struct BadRows {
     guard !options.skipBadRows, let first, total * 100 > goodRows + total else { return }
     throw Failure(
       .badData,
-      "\(total) of \(goodRows + total) rows cannot be read (\(summary)), which is more than 1 %; the first is \(first). "
+      "\(total) of \(goodRows + total) rows cannot be read (\(summary)), which is more than 1 %; the first is "
+        + "\(first). "
         + "Correct the file, or leave such rows out with --skip-bad-rows")
   }
 

@@ -5,7 +5,8 @@ public struct ExternalIDs: Sendable, Equatable {
 
   public init() {}
 
-  /// Takes over id `i` at `bytes[offsets[i] ..< offsets[i + 1]]`; `offsets` begin with 0 and ascend to the bytes' count.
+  /// Takes over id `i` at `bytes[offsets[i] ..< offsets[i + 1]]`; `offsets` begin with 0 and ascend to the bytes'
+  /// count.
   package init(offsets: [Int], bytes: [UInt8]) {
     precondition(offsets.first == 0 && offsets.last == bytes.count)
     self.offsets = offsets
@@ -40,7 +41,8 @@ public struct Dataset: Sendable {
   /// External ids of the users, in order of first appearance.
   public var userIDs: ExternalIDs
   public var sequences: Sequences
-  /// SHA-256 (hex) over everything that training reads: counts, offsets, sequences and ids. Independent of the file's path.
+  /// SHA-256 (hex) over everything that training reads: counts, offsets, sequences and ids. Independent of the file's
+  /// path.
   public var fingerprint: String
 
   public init(

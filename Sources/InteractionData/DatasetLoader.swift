@@ -16,8 +16,8 @@ public enum DatasetLoader {
   /// Reads a data set.
   ///
   /// - Parameters:
-  ///   - paths: Files of one format, which are one data set, their rows in this order (`-` is standard input); or one folder that
-  ///     `prepare` wrote.
+  ///   - paths: Files of one format, which are one data set, their rows in this order (`-` is standard input); or one
+  ///     folder that `prepare` wrote.
   ///   - log: Gets lines for the user: how each file is read, rows that cannot be read.
   /// - Throws: Exit code 64 for no path, 65 for what is no data set, 66 for what cannot be opened.
   public static func load(
@@ -34,7 +34,8 @@ public enum DatasetLoader {
       throw Failure(
         .badData,
         paths.count == 1
-          ? "\(first == "-" ? "standard input" : first): no interactions; it is empty or holds only a header, blank lines or "
+          ? "\(first == "-" ? "standard input" : first): no interactions; it is empty or holds only a header, "
+            + "blank lines or "
             + "rows that cannot be read"
           : "no interactions in any of the \(paths.count) files")
     }
@@ -94,7 +95,8 @@ enum InputReader {
       if let first = inputs.first, !first.layout.isCompatible(with: layout) {
         throw Failure(
           .badData,
-          "\(input.name): \(layout.description); but \(first.input.name): \(first.layout.description). Files that make one "
+          "\(input.name): \(layout.description); but \(first.input.name): \(first.layout.description). Files "
+            + "that make one "
             + "data set need the same columns in the same format")
       }
       inputs.append((input, layout))

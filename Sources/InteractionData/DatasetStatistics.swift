@@ -27,8 +27,8 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
   public var lengths: Lengths
   /// Users with fewer than 3 interactions: they only train.
   public var shortUsers: Int
-  /// Users whose last two interactions have the same time, so that the order of the file decides which one is the test item; nil
-  /// without a time column.
+  /// Users whose last two interactions have the same time, so that the order of the file decides which one is the
+  /// test item; nil without a time column.
   public var usersEndingOnTie: Int?
   /// Rows that were left out, by reason.
   public var droppedRows: [String: Int]

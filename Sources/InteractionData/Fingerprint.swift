@@ -1,11 +1,11 @@
 import SystemSupport
 
-/// What tells data sets apart: SHA-256 over a canonical stream of everything that training and evaluation read. The same whether a
-/// data set was read from the user's files or from a prepared folder.
+/// What tells data sets apart: SHA-256 over a canonical stream of everything that training and evaluation read. The
+/// same whether a data set was read from the user's files or from a prepared folder.
 package enum Fingerprint {
-  /// The stream, all numbers little-endian (as on every platform that Swift has on Linux): a title line; items, users and
-  /// interactions (Int64); item counts (Int64); offsets (Int64); values (Int32); then for items and for users the ids' ends
-  /// (Int64, ids + 1, from 0) and bytes.
+  /// The stream, all numbers little-endian (as on every platform that Swift has on Linux): a title line; items, users
+  /// and interactions (Int64); item counts (Int64); offsets (Int64); values (Int32); then for items and for users the
+  /// ids' ends (Int64, ids + 1, from 0) and bytes.
   package static func compute(
     itemIDs: ExternalIDs, itemCounts: [Int64], userIDs: ExternalIDs, sequences: Sequences
   ) -> String {

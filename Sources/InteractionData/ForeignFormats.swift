@@ -32,7 +32,8 @@ enum ForeignFormats {
     if let nul = block.firstIndex(of: 0) {
       throw Failure(
         .badData,
-        "\(name):1: \(PrintableText.quoted(line)): binary data (a zero byte at offset \(nul)); give a text file with one "
+        "\(name):1: \(PrintableText.quoted(line)): binary data (a zero byte at offset \(nul)); give a text file "
+          + "with one "
           + "interaction a line, such as 'user item'")
     }
     if let quote = quoteOfFirstKey(bytes) {

@@ -4,8 +4,8 @@
   import Musl
 #endif
 
-/// An append-only buffer outside Swift's arrays: no reference counts or exclusivity checks in loops over millions of rows, and
-/// `realloc` lets the system move large blocks by remapping pages, so that growing never holds two copies.
+/// An append-only buffer outside Swift's arrays: no reference counts or exclusivity checks in loops over millions of
+/// rows, and `realloc` lets the system move large blocks by remapping pages, so that growing never holds two copies.
 struct GrowableStorage<Element: BitwiseCopyable>: ~Copyable {
   private(set) var base: UnsafeMutablePointer<Element>
   private(set) var count = 0
@@ -18,7 +18,8 @@ struct GrowableStorage<Element: BitwiseCopyable>: ~Copyable {
 
   deinit { free(base) }
 
-  private static func allocate(_ old: UnsafeMutablePointer<Element>?, _ capacity: Int) -> UnsafeMutablePointer<Element> {
+  private static func allocate(_ old: UnsafeMutablePointer<Element>?, _ capacity: Int) -> UnsafeMutablePointer<Element>
+  {
     guard let memory = realloc(old, capacity * MemoryLayout<Element>.stride) else {
       // As Swift's own allocations do.
       preconditionFailure("out of memory")

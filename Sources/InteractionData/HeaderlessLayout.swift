@@ -39,7 +39,8 @@ struct ColumnContent {
   /// A number, also with a decimal comma, as ratings may have it.
   static func number(_ value: [UInt8]) -> Double? {
     let trimmed = value.filter { $0 != 0x20 }
-    return NumberText.parse(trimmed) ?? NumberText.parse(trimmed.map { $0 == UInt8(ascii: ",") ? UInt8(ascii: ".") : $0 })
+    return NumberText.parse(trimmed)
+      ?? NumberText.parse(trimmed.map { $0 == UInt8(ascii: ",") ? UInt8(ascii: ".") : $0 })
   }
 }
 
@@ -58,6 +59,7 @@ struct HeaderlessLayout {
       columnNames: ["user", "item"], title: title)
     if columnCount == 2 {
       if separator != .pairs { try refuseProse() }
+      layout.note = noteOnFirstLine
       return layout
     }
     if content(of: 1).timeFormat == .iso8601 {
@@ -103,7 +105,8 @@ struct HeaderlessLayout {
   private func failure(_ column: Int, _ reason: String) -> Failure {
     Failure(
       .badData,
-      "\(name):\(lines[0]): \(PrintableText.quoted(records[0][column])): \(reason) (without a header the columns are user, "
+      "\(name):\(lines[0]): \(PrintableText.quoted(records[0][column])): \(reason) (without a header the "
+        + "columns are user, "
         + "item, rating, time; a first line such as user_id,item_id,timestamp names others)")
   }
 
@@ -114,8 +117,21 @@ struct HeaderlessLayout {
       !records[0].contains(where: isValue)
     else { return }
     throw failure(
-      0, "the first line looks like a header, but names no user and item; known names are "
+      0,
+      "the first line looks like a header, but names no user and item; known names are "
         + "\(ColumnNames.user.joined(separator: ", ")) and \(ColumnNames.item.joined(separator: ", "))")
+  }
+
+  /// Ids may be any text, so a first line of words above lines of numbers counts; whoever meant a header is told.
+  private var noteOnFirstLine: String? {
+    func isNumber(_ field: [UInt8]) -> Bool { NumberText.parse(field) != nil }
+    guard records.count > 1, !records[0].contains(where: isNumber),
+      records.dropFirst().allSatisfy({ $0.allSatisfy(isNumber) })
+    else { return nil }
+    let text = records[0].joined(separator: [0x20])
+    return
+      "line \(lines[0]), \(PrintableText.quoted(Array(text))), is read as an interaction (a header names its columns "
+      + "user_id and item_id)"
   }
 
   /// Sentences with a comma each are no table.

@@ -8,8 +8,9 @@ public struct Histories: Sendable {
   /// Numbers of `itemIDs`, from 1.
   private let sequences: Sequences
 
-  /// Reads what the readers of data sets read (`-` is standard input), and in pairs also lines with a user alone, which has an
-  /// empty history. Where no format is recognised, lines are pairs `user item`, the oldest first. An empty input has no users.
+  /// Reads what the readers of data sets read (`-` is standard input), and in pairs also lines with a user alone,
+  /// which has an empty history. Where no format is recognised, lines are pairs `user item`, the oldest first. An
+  /// empty input has no users.
   ///
   /// - Throws: Exit code 65 for data that cannot be read, 66 for a file that cannot be opened.
   public static func read(

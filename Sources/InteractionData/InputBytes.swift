@@ -1,9 +1,10 @@
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import SystemSupport
 
 /// The bytes of one input: a file is mapped, a pipe or standard input (`-`) is read to its end into memory.
 final class InputBytes {
@@ -54,8 +55,8 @@ final class InputBytes {
     return storage.take()
   }
 
-  /// Lets go of the memory of mapped pages that have been read (they stay in the system's cache), so that a file may be larger
-  /// than memory.
+  /// Lets go of the memory of mapped pages that have been read (they stay in the system's cache), so that a file may
+  /// be larger than memory.
   func discard(_ range: Range<Int>) {
     guard mapping != nil, let base = bytes.baseAddress else { return }
     madvise(UnsafeMutableRawPointer(mutating: base + range.lowerBound), range.count, MADV_DONTNEED)

@@ -2,10 +2,11 @@ import SystemSupport
 
 /// Finds out how a file is laid out from its first records, the same way each time.
 ///
-/// Each separator cuts the first hundred records; the one under which most of them have the same number of columns wins. Then a
-/// header names the columns, or their values tell.
+/// Each separator cuts the first hundred records; the one under which most of them have the same number of columns
+/// wins. Then a header names the columns, or their values tell.
 struct LayoutDetection {
   static let blockSize = 1 << 16
+  static let longestLine = 1 << 20
   static let sampleSize = 100
   static let storedFields = 256
 
@@ -20,10 +21,11 @@ struct LayoutDetection {
     let body = input.body
     let block = UnsafeRawBufferPointer(rebasing: body.prefix(blockSize))
     try ForeignFormats.refuse(body, block: block, name: input.name)
-    // Whole lines only; a first line longer than a block is looked at as it is.
+    // Whole lines only; of a first line that is longer than a block, as much as a line may have in reason.
+    let long = UnsafeRawBufferPointer(rebasing: body.prefix(longestLine))
     let end =
       block.count == body.count
-      ? block.count : (block.lastIndex(of: 0x0A) ?? body.firstIndex(of: 0x0A) ?? body.count - 1) + 1
+      ? block.count : (block.lastIndex(of: 0x0A) ?? long.firstIndex(of: 0x0A) ?? long.count - 1) + 1
     let sample = UnsafeRawBufferPointer(rebasing: body[..<end])
     let detection = LayoutDetection(name: input.name, sample: sample, allowsUserOnly: allowsUserOnly)
     return try detection.detect()
@@ -93,14 +95,17 @@ struct LayoutDetection {
     }
     // Two columns with one space are pairs, unless the space stands inside a column of a wider table.
     if let pairs, delimited.map({ pairs.fitsAsWell(as: $0) }) ?? true {
-      if let wider = delimited, wider.columnCount > 2, wider.fitsAsWell(as: pairs), let layout = try? layout(of: wider) {
+      if let wider = delimited, wider.columnCount > 2, wider.fitsAsWell(as: pairs), let layout = try? layout(of: wider)
+      {
         return layout
       }
       if let spaces = cut(.spaces), spaces.fitsBetter(than: pairs) { return try accepted(spaces) }
       return try accepted(pairs)
     }
     if let spaces = cut(.spaces), delimited.map({ spaces.fitsBetter(than: $0) }) ?? true { return try accepted(spaces) }
-    if let delimited, !allowsUserOnly || 2 * delimited.records.count >= delimited.total { return try accepted(delimited) }
+    if let delimited, !allowsUserOnly || 2 * delimited.records.count >= delimited.total {
+      return try accepted(delimited)
+    }
     if allowsUserOnly, let pairs = cut(.pairs, withUserOnly: true) { return try accepted(pairs) }
     throw unrecognised(firstLine, firstText, "no columns")
   }
@@ -112,7 +117,8 @@ struct LayoutDetection {
       while scanner.next(), scanner.fieldCount == cut.columnCount {}
       throw unrecognised(
         scanner.line, Array(scanner.text),
-        "\(cut.columnCount) columns separated by \(cut.separator.description) in only \(cut.records.count) of the first "
+        "\(cut.columnCount) columns separated by \(cut.separator.description) in only \(cut.records.count) of "
+          + "the first "
           + "\(cut.total) lines")
     }
     return try layout(of: cut)
@@ -121,7 +127,8 @@ struct LayoutDetection {
   private func unrecognised(_ line: Int, _ text: [UInt8], _ detected: String) -> Failure {
     Failure(
       .badData,
-      "\(name):\(line): \(PrintableText.quoted(text)): no known layout of interactions (found: \(detected)); give lines "
+      "\(name):\(line): \(PrintableText.quoted(text)): no known layout of interactions (found: \(detected)); "
+        + "give lines "
         + "'user item' with one space between, or columns user, item, rating, time separated by tabs, '::', commas or "
         + "semicolons, or a first line that names the columns, such as user_id,item_id,timestamp")
   }
@@ -156,8 +163,11 @@ struct LayoutDetection {
       guard let format = ColumnContent(values).timeFormat else {
         throw Failure(
           .badData,
-          "\(name):\(cut.lines[1]): \(PrintableText.quoted(values[values.startIndex])): column \(header[index]) is neither "
-            + "a number nor ISO-8601 text such as 2014-07-23 or 2014-07-23T10:00:00Z; convert it, or leave the column out")
+          "\(name):\(cut.lines[1]): \(PrintableText.quoted(values[values.startIndex])): column \(header[index]) "
+            + "is neither "
+            + "a number nor ISO-8601 text such as 2014-07-23 or 2014-07-23T10:00:00Z; convert it, or leave the "
+            + "column out"
+        )
       }
       time = .init(index: index, format: format)
     }
@@ -165,17 +175,19 @@ struct LayoutDetection {
     let title = isTyped ? "RecBole atomic file (typed header)" : self.title(of: cut) + " with a header"
     return TableLayout(
       separator: cut.separator, columnCount: cut.columnCount, user: user, item: item, time: time, hasHeader: true,
-      columnNames: header.map(ColumnNames.withoutType).map { String(PrintableText.quoted($0.utf8).dropFirst().dropLast()) },
+      columnNames: header.map(ColumnNames.withoutType).map {
+        String(PrintableText.quoted($0.utf8).dropFirst().dropLast())
+      },
       title: title)
   }
 
   private func title(of cut: Cut) -> String {
     guard cut.separator == .pairs else { return "columns separated by \(cut.separator.description)" }
+    let fitting = Set(cut.lines)
     var scanner = RecordScanner(sample, separator: .tab, storedFields: 1)
     var (tabs, single, several) = (false, false, false)
-    var seen = 0
-    while seen < Self.sampleSize, scanner.next() {
-      seen += 1
+    while scanner.next() {
+      if !fitting.contains(scanner.line) { continue }
       if scanner.text.contains(0x09) {
         tabs = true
       } else if scanner.text.count(where: { $0 == 0x20 }) == 1 {

@@ -1,12 +1,14 @@
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import SystemSupport
 
-/// Plain pairs `user item`, what SASRec and the original BERT4Rec read: users in order of first appearance, each user's items in
-/// time order, external ids with their bytes unchanged. One space stands between; a tab where an id of the line holds a space.
+/// Plain pairs `user item`, what SASRec and the original BERT4Rec read: users in order of first appearance, each
+/// user's items in time order, external ids with their bytes unchanged. One space stands between; a tab where an id
+/// of the line holds a space.
 package enum PairsFile {
   /// Whether `write` may write there: nothing stands at the path, or a file, a pipe or a device.
   package static func checkTarget(_ path: String) throws(Failure) {
@@ -16,8 +18,8 @@ package enum PairsFile {
     }
   }
 
-  /// Writes all or nothing (into a pipe or a device: straight). Fails with exit code 65 where ids cannot be written so that reading
-  /// the file gives the same data set, 74 when the disk does not take it.
+  /// Writes all or nothing (into a pipe or a device: straight). Fails with exit code 65 where ids cannot be written
+  /// so that reading the file gives the same data set, 74 when the disk does not take it.
   package static func write(_ dataset: Dataset, to path: String) throws(Failure) {
     try checkTarget(path)
     let userHasSpace = try spaces(dataset.userIDs, "user")
@@ -47,7 +49,8 @@ package enum PairsFile {
       if id.isEmpty || id.contains(where: { $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }) {
         throw Failure(
           .badData,
-          "the id of \(what) \(PrintableText.quoted(id)) holds a tab or a line end (or nothing), which a file of pairs cannot "
+          "the id of \(what) \(PrintableText.quoted(id)) holds a tab or a line end (or nothing), which a file "
+            + "of pairs cannot "
             + "carry; rename it in the input")
       }
       result.append(id.contains(0x20))
@@ -103,7 +106,8 @@ package enum PairsFile {
     else {
       throw Failure(
         .badData,
-        "\(path): the first ids look like something else than pairs (\(layout?.title ?? "no known layout")), so that the "
+        "\(path): the first ids look like something else than pairs (\(layout?.title ?? "no known layout")), so "
+          + "that the "
           + "file could not be read back; rename them in the input")
     }
   }

@@ -1,9 +1,10 @@
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import SystemSupport
 
 /// The folder that `prepare` writes: `manifest.json`, `items.tsv`, `users.tsv` and `sequences.bin`.
 public enum PreparedFolder {
@@ -34,13 +35,14 @@ public enum PreparedFolder {
     if let other = try FileSystem.list(path).first(where: { !known.contains($0) }) {
       throw Failure(
         .usage,
-        "\(path) holds \(PrintableText.quoted(other.utf8)) besides a prepared data set, so it is not replaced; give another "
+        "\(path) holds \(PrintableText.quoted(other.utf8)) besides a prepared data set, so it is not replaced; "
+          + "give another "
           + "folder")
     }
   }
 
-  /// Writes a folder; one that stands there is replaced when the new one is complete. Fails with exit code 64 when something else
-  /// stands there, 74 when the disk does not take it; nothing half-written stays.
+  /// Writes a folder; one that stands there is replaced when the new one is complete. Fails with exit code 64 when
+  /// something else stands there, 74 when the disk does not take it; nothing half-written stays.
   public static func write(_ loaded: LoadedDataset, to path: String) throws(Failure) {
     try checkTarget(path)
     let target = resolved(path)
@@ -60,17 +62,19 @@ public enum PreparedFolder {
     try FileSystem.syncDirectory(parent)
   }
 
-  /// Opens a folder and checks all of it: sizes, checksums, ids, offsets, values, fingerprint. Fails with exit code 65 when
-  /// something is wrong, 66 when a file is not there.
+  /// Opens a folder and checks all of it: sizes, checksums, ids, offsets, values, fingerprint. Fails with exit code
+  /// 65 when something is wrong, 66 when a file is not there.
   public static func open(_ path: String) throws(Failure) -> LoadedDataset {
     let manifestPath = path + "/" + manifestName
     let manifest = try Manifest.decode(
       FileSystem.read(manifestPath, limit: Manifest.largestSize), path: manifestPath)
     func mapped(_ name: String) throws(Failure) -> MappedFile {
       let file = try MappedFile(path + "/" + name)
-      guard let record = manifest.files[name], record.size == file.bytes.count, record.sha256 == sha256Hex(file.bytes) else {
+      guard let record = manifest.files[name], record.size == file.bytes.count, record.sha256 == sha256Hex(file.bytes)
+      else {
         throw Failure(
-          .badData, "\(path)/\(name) is not the file that \(manifestName) describes (size or checksum differs); write the "
+          .badData,
+          "\(path)/\(name) is not the file that \(manifestName) describes (size or checksum differs); write the "
             + "folder again with prepare")
       }
       return file
@@ -121,8 +125,8 @@ public enum PreparedFolder {
     try FileSystem.writeDurably("\(folder)/\(manifestName)", manifest.encoded())
   }
 
-  /// A folder cannot be renamed over one that is not empty: the old one steps aside, and comes back if the new one cannot take its
-  /// place. Whatever moment the machine stops at, one of the two is whole.
+  /// A folder cannot be renamed over one that is not empty: the old one steps aside, and comes back if the new one
+  /// cannot take its place. Whatever moment the machine stops at, one of the two is whole.
   private static func replace(_ target: String, by temporary: String, aside: String) throws(Failure) {
     guard linkExists(target) else { return try FileSystem.rename(temporary, target) }
     // Once more, at the last moment: reading the input may have taken minutes.

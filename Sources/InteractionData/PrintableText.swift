@@ -1,4 +1,5 @@
-/// Bytes of a user's file as they may stand in a message: shortened, and escaped so that nothing reaches the terminal's controls.
+/// Bytes of a user's file as they may stand in a message: shortened, and escaped so that nothing reaches the
+/// terminal's controls.
 enum PrintableText {
   static let longest = 80
 

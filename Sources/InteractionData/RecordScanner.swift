@@ -6,7 +6,8 @@
 
 /// What stands between the columns of a text file.
 enum Separator: Equatable, Sendable {
-  /// Two columns. A line that holds a tab is cut there and nowhere else (its ids may hold spaces); any other at its spaces.
+  /// Two columns. A line that holds a tab is cut there and nowhere else (its ids may hold spaces); any other at its
+  /// spaces.
   case pairs
   case tab
   case doubleColon
@@ -27,8 +28,9 @@ enum Separator: Equatable, Sendable {
   }
 }
 
-/// Cuts text into records and fields without copying: fields point into the text, or into a scratch buffer where a quoted field
-/// holds doubled quotes, and are valid until the next record. Blank lines are passed over; LF and CRLF end lines.
+/// Cuts text into records and fields without copying: fields point into the text, or into a scratch buffer where a
+/// quoted field holds doubled quotes, and are valid until the next record. Blank lines are passed over; LF and CRLF
+/// end lines.
 struct RecordScanner: ~Copyable {
   /// A quoted field must end within so many bytes: one stray quote must not swallow the rest of a file.
   static let longestQuotedRecord = 1 << 16
@@ -188,8 +190,8 @@ struct RecordScanner: ~Copyable {
     store(field, last)
   }
 
-  /// RFC 4180: a field that begins with a quote ends with one, doubled quotes inside stand for one, and line ends inside belong
-  /// to it.
+  /// RFC 4180: a field that begins with a quote ends with one, doubled quotes inside stand for one, and line ends
+  /// inside belong to it.
   @inline(never)
   private mutating func splitQuoted(_ byte: UInt8, _ first: UnsafePointer<UInt8>, _ lastOfLine: UnsafePointer<UInt8>) {
     let quote = UInt8(ascii: "\"")

@@ -17,7 +17,6 @@ enum RowReader {
     var scanner = RecordScanner(input.body, separator: layout.separator, storedFields: storedFields)
     let start = input.bytes.count - input.body.count
     var discarded = 0
-    var lastUser: Int32?
 
     func tooMany(_ what: String, _ line: Int) -> Failure {
       Failure(.badData, "\(input.name):\(line): more than two thousand million different \(what)s")
@@ -35,8 +34,7 @@ enum RowReader {
       }
       if scanner.fieldCount != layout.columnCount {
         if allowsUserOnly, layout.separator == .pairs, scanner.fieldCount == 1, scanner[0].count > 0 {
-          guard let user = rows.userIDs.intern(scanner[0]) else { throw tooMany("user", scanner.line) }
-          lastUser = user
+          guard rows.userIDs.intern(scanner[0]) != nil else { throw tooMany("user", scanner.line) }
           continue
         }
         badRows.note(
@@ -47,8 +45,7 @@ enum RowReader {
       let (userID, itemID) = (scanner[layout.user], scanner[layout.item])
       if userID.isEmpty || itemID.isEmpty {
         if allowsUserOnly, layout.separator == .pairs, !userID.isEmpty {
-          guard let user = rows.userIDs.intern(userID) else { throw tooMany("user", scanner.line) }
-          lastUser = user
+          guard rows.userIDs.intern(userID) != nil else { throw tooMany("user", scanner.line) }
           continue
         }
         badRows.note(.emptyID, file: input.name, line: scanner.line, text: scanner.text)
@@ -71,15 +68,7 @@ enum RowReader {
           continue
         }
       }
-      // A user's rows mostly follow each other.
-      let user: Int32
-      if let lastUser, rows.userIDs.equals(lastUser, userID) {
-        user = lastUser
-      } else {
-        guard let number = rows.userIDs.intern(userID) else { throw tooMany("user", scanner.line) }
-        user = number
-        lastUser = number
-      }
+      guard let user = rows.userIDs.intern(userID) else { throw tooMany("user", scanner.line) }
       guard let item = rows.itemIDs.intern(itemID) else { throw tooMany("item", scanner.line) }
       rows.append(user: user, item: item, time: time)
     }

@@ -2,8 +2,9 @@ import SystemSupport
 
 /// `sequences.bin`: the ragged array of a prepared folder, laid out so that it can be mapped and used as it is.
 ///
-/// Little-endian, as every platform that Swift has on Linux: a header of 64 bytes (magic, version, users, interactions, items: 8
-/// bytes each; the rest zero), offsets (Int64, users + 1), values (Int32, interactions; 1 ... items).
+/// Little-endian, as every platform that Swift has on Linux: a header of 64 bytes (magic, version, users,
+/// interactions, items: 8 bytes each; the rest zero), offsets (Int64, users + 1), values (Int32, interactions; 1 ...
+/// items).
 enum SequencesFile {
   static let headerSize = 64
   static let version: Int64 = 1
@@ -18,8 +19,8 @@ enum SequencesFile {
     return bytes
   }
 
-  /// Checks everything that the header and the array claim; the sequences keep the file mapped. `itemCounts` is what the
-  /// values must add up to.
+  /// Checks everything that the header and the array claim; the sequences keep the file mapped. `itemCounts` is what
+  /// the values must add up to.
   static func open(_ file: MappedFile, path: String, itemCounts: [Int64]) throws(Failure) -> Sequences {
     func damaged(_ what: String) -> Failure {
       Failure(.badData, "\(path): \(what); the folder is damaged, write it again with prepare")

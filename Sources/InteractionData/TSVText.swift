@@ -1,5 +1,5 @@
-/// Ids in tab-separated files: tab, carriage return, line feed and backslash are written as two characters, `\t \r \n \\`; all
-/// other bytes stand as they are.
+/// Ids in tab-separated files: tab, carriage return, line feed and backslash are written as two characters, `\t \r \n
+/// \\`; all other bytes stand as they are.
 package enum TSVText {
   private static let escapes: [(byte: UInt8, letter: UInt8)] = [
     (0x09, UInt8(ascii: "t")), (0x0D, UInt8(ascii: "r")), (0x0A, UInt8(ascii: "n")),

@@ -15,12 +15,14 @@ struct TableLayout: Equatable, Sendable {
   var columnNames: [String]
   /// What the format is called, such as "pairs separated by one space".
   var title: String
+  /// What the user should look at, if anything.
+  var note: String?
 
   /// One line for the user.
   var description: String {
     let timeText = time.map { "time: \($0.format.description)" } ?? "time: none, the order of the lines counts"
     return "read as: \(title); columns: \(columnNames.joined(separator: ", ")) "
-      + "(user: column \(user + 1), item: column \(item + 1)); \(timeText)"
+      + "(user: column \(user + 1), item: column \(item + 1)); \(timeText)" + (note.map { "; " + $0 } ?? "")
   }
 
   /// Whether files of both layouts can be one data set: names and units may differ, the meaning of columns may not.
@@ -30,8 +32,8 @@ struct TableLayout: Equatable, Sendable {
   }
 }
 
-/// Names under which headers have the columns, best first; compared without case, `_`, `-` and spaces, and without RecBole's
-/// types.
+/// Names under which headers have the columns, best first; compared without case, `_`, `-` and spaces, and without
+/// RecBole's types.
 enum ColumnNames {
   static let user = [
     "userid", "user", "uid", "reviewerid", "visitorid", "customerid", "username", "sessionid", "session",

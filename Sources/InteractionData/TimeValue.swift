@@ -14,8 +14,8 @@ enum TimeFormat: Equatable, Sendable {
 enum EpochUnit: String, Sendable {
   case seconds, milliseconds, microseconds, nanoseconds
 
-  /// The unit that puts a value into the years that data sets come from: 1e11 would be the year 5138 in seconds and is 1973 in
-  /// milliseconds.
+  /// The unit that puts a value into the years that data sets come from: 1e11 would be the year 5138 in seconds and
+  /// is 1973 in milliseconds.
   init(magnitude: Double) {
     self =
       magnitude < 1e11 ? .seconds : magnitude < 1e14 ? .milliseconds : magnitude < 1e17 ? .microseconds : .nanoseconds

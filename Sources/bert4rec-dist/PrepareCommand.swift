@@ -8,15 +8,22 @@ struct PrepareCommand: ParsableCommand {
     commandName: "prepare",
     abstract: "Read interactions in any known format, show their statistics, write a data set folder or plain pairs.",
     discussion: """
-      Files are read as (recognised from their first lines, and said):
-        user item                         a line an interaction, the oldest first; one space, or a tab, ',', '::', ';'
-        user item rating time             tab (ml-100k u.data), '::' (ml-1m ratings.dat), comma (Amazon ratings), ...
-        a header that names the columns   userId,movieId,rating,timestamp; user_id,item_id,weight,datetime; ...
-        RecBole .inter                    user_id:token item_id:token rating:float timestamp:float
-      Times are epochs in s, ms, us or ns, or ISO-8601 text; each user's interactions are sorted by them. Ids may be any
-      text and are kept as they are. Rows that cannot be read are shown and counted; more than 1 % of them is an error.
+      Formats are recognised by the first lines of a file, and named:
 
-      'bert4rec-dist train --data' takes the folder written by --output, or the raw file itself.
+        user item               one interaction a line, the oldest first;
+                                one space, or a tab, comma, '::' or ';'
+        user item rating time   as ml-100k's u.data (tab), ml-1m's ratings.dat
+                                ('::') and Amazon's ratings (comma)
+        named columns           userId,movieId,rating,timestamp, or
+                                user_id,item_id,weight,datetime, ...
+        RecBole .inter          user_id:token item_id:token timestamp:float
+
+      Times are epochs in s, ms, us or ns, or ISO-8601 text; they order each
+      user's interactions. Ids may be any text and are kept as they are. Rows
+      that cannot be read are shown and counted; more than 1 % stop the program.
+
+      'bert4rec-dist train --data' takes the folder that --output writes, or the
+      raw file itself.
       """)
 
   @Argument(
@@ -29,7 +36,8 @@ struct PrepareCommand: ParsableCommand {
   var output: String?
 
   @Option(
-    help: ArgumentHelp("Write plain lines 'user item' in time order, as SASRec and BERT4Rec read them.", valueName: "file"))
+    help: ArgumentHelp(
+      "Write plain lines 'user item' in time order, as SASRec and BERT4Rec read them.", valueName: "file"))
   var writePairs: String?
 
   @Flag(help: "Leave out any number of rows that cannot be read, instead of stopping at more than 1 %.")

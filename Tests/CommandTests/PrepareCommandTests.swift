@@ -1,0 +1,77 @@
+import Foundation
+import Testing
+
+extension CommandTests {
+  @Suite struct Prepare {
+    @Test func statisticsFolderAndPairs() throws {
+      try Program.withTemporaryFolder { folder in
+        let text = "u,b,1,1500000001\nu,a,1,1500000000\nv,a,2,1500000000\n"
+        try text.write(toFile: folder + "/tiny.csv", atomically: true, encoding: .utf8)
+        let raw = try Program.run(
+          ["prepare", "tiny.csv", "--output", "out/set", "--write-pairs", "pairs.txt"], in: folder)
+        #expect(raw.status == 0)
+        #expect(raw.output.contains("data set                  tiny\n"))
+        #expect(raw.output.contains("interactions              3\n"))
+        #expect(raw.errors.contains("tiny.csv: read as: columns separated by commas; columns: user, item, rating"))
+        #expect(raw.errors.contains("epoch in seconds") && !raw.output.contains("read as"))
+        #expect(try String(contentsOfFile: folder + "/pairs.txt", encoding: .utf8) == "u a\nu b\nv a\n")
+
+        let prepared = try Program.run(["prepare", "out/set"], in: folder)
+        #expect(prepared.status == 0 && prepared.output == raw.output)
+        #expect(prepared.errors.contains("nothing is written without --output or --write-pairs"))
+        let again = try Program.run(["prepare", "pairs.txt", "--output", "out/set"], in: folder)
+        #expect(again.status == 0 && again.output.contains("data set                  pairs\n"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/out") == ["set"])
+      }
+    }
+
+    @Test func standardInput() throws {
+      let result = try Program.run(["prepare", "-"], input: "u a\nu b\n")
+      #expect(result.status == 0 && result.output.contains("data set                  data\n"))
+      #expect(result.errors.contains("standard input: read as: pairs separated by one space"))
+      let empty = try Program.run(["prepare", "-"], input: "")
+      #expect(empty.status == 65 && empty.errors.contains("standard input"))
+    }
+
+    @Test func exitCodes() throws {
+      try Program.withTemporaryFolder { folder in
+        try "u a\nu b\n".write(toFile: folder + "/good.txt", atomically: true, encoding: .utf8)
+        try "u a\nu b\nodd\nu c\n".write(toFile: folder + "/odd.txt", atomically: true, encoding: .utf8)
+        func run(_ arguments: String...) throws -> CommandResult {
+          try Program.run(["prepare"] + arguments, in: folder)
+        }
+        #expect(try run().status == 64)
+        #expect(try run("good.txt", "--no-such-option").status == 64)
+        #expect(try run("absent.txt").status == 66)
+        #expect(try run(".").status == 65)
+        let odd = try run("odd.txt", "--output", "set", "--write-pairs", "pairs.txt")
+        #expect(odd.status == 65 && odd.output.isEmpty && odd.errors.contains("odd.txt:3: \"odd\""))
+        let skipped = try run("odd.txt", "--skip-bad-rows")
+        #expect(
+          skipped.status == 0 && skipped.output.contains("rows left out             1 (1 wrong number of columns)"))
+        let refused = try run("good.txt", "--output", ".")
+        #expect(refused.status == 64 && refused.errors.hasPrefix("bert4rec-dist: . exists"))
+        #expect(try run("good.txt", "--output", "good.txt").status == 64)
+        let overwriting = try run("good.txt", "--write-pairs", "./good.txt")
+        #expect(overwriting.status == 64 && overwriting.errors.contains("is an input"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["good.txt", "odd.txt"])
+      }
+    }
+
+    @Test func aFullDiskLeavesNothing() throws {
+      // A file system of its own would need root; a limit on the size of files fails in the same place.
+      try Program.withTemporaryFolder { folder in
+        let rows = (0..<20_000).map { "user\($0 % 50) item\($0)\n" }.joined()
+        try rows.write(toFile: folder + "/rows.txt", atomically: true, encoding: .utf8)
+        for option in ["--output", "--write-pairs"] {
+          let result = try Program.execute(
+            "/bin/bash",
+            ["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" prepare rows.txt \(option) target", Program.path],
+            in: folder)
+          #expect(result.status == 74 && result.errors.contains("cannot write"), "\(result.errors)")
+          #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["rows.txt"])
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import InteractionData
+import SystemSupport
+import Testing
+
+@Suite struct PreparedFolderTests {
+  /// Ids with everything that the files escape.
+  static func sample(_ scratch: Scratch, name: String = "sample.csv") throws -> LoadedDataset {
+    let text =
+      "user,item,time\n\"a\tb\",\"x\\y\",5\n\"a\tb\",\"new\nline\",3\nplain,\"x\\y\",1\nplain,i j,1\nplain,\"cr\r\",1\n"
+    return try DatasetLoader.load([scratch.write(text, name)]) { _ in }
+  }
+
+  @Test func roundTrip() throws {
+    let scratch = try Scratch()
+    let loaded = try Self.sample(scratch)
+    try PreparedFolder.write(loaded, to: scratch.path("made/here/set"))
+    #expect(PreparedFolder.isPreparedFolder(scratch.path("made/here/set")))
+    let opened = try load(scratch.path("made/here/set"))
+    #expect(opened.statistics == loaded.statistics)
+    #expect(opened.histories == loaded.dataset.histories)
+    #expect(opened.dataset.itemIDs == loaded.dataset.itemIDs && opened.dataset.userIDs == loaded.dataset.userIDs)
+    #expect(opened.dataset.itemCounts == loaded.dataset.itemCounts)
+    #expect(opened.dataset.fingerprint == loaded.dataset.fingerprint && opened.dataset.name == "sample")
+    #expect(opened.statistics.usersEndingOnTie == 1)
+    let files = try FileManager.default.contentsOfDirectory(atPath: scratch.path("made/here/set")).sorted()
+    #expect(files == ["items.tsv", "manifest.json", "sequences.bin", "users.tsv"])
+    let items = String(decoding: try scratch.read("made/here/set/items.tsv"), as: UTF8.self)
+    #expect(items == "id\texternal_id\tcount\n1\tx\\\\y\t2\n2\tnew\\nline\t1\n3\ti j\t1\n4\tcr\\r\t1\n")
+    let users = String(decoding: try scratch.read("made/here/set/users.tsv"), as: UTF8.self)
+    #expect(users == "index\texternal_id\n0\ta\\tb\n1\tplain\n")
+    let sequences = try scratch.read("made/here/set/sequences.bin")
+    #expect(sequences.count == 64 + 3 * 8 + 5 * 4)
+    #expect(sequences.suffix(20).elementsEqual([2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0]))
+  }
+
+  @Test func fingerprintTellsDataApart() throws {
+    func fingerprint(_ text: String, _ name: String = "f.txt") throws -> String {
+      try load(try Scratch().write(text, name)).dataset.fingerprint
+    }
+    let base = try fingerprint("u a\nu b\nv a\n")
+    #expect(base.count == 64)
+    #expect(try base == fingerprint("u,a\nu,b\nv,a\n", "other.csv"))
+    for other in ["u a\nu b\nv b\n", "u b\nu a\nv a\n", "u a\nu b\nw a\n", "u a\nu bb\nv a\n", "u a\nu b\nv a\nv a\n"] {
+      #expect(try fingerprint(other) != base, "\(other)")
+    }
+  }
+
+  @Test func replacesOnlyItsOwn() throws {
+    let scratch = try Scratch()
+    let first = try Self.sample(scratch)
+    let target = scratch.path("set")
+    try PreparedFolder.write(first, to: target)
+    let second = try DatasetLoader.load([scratch.write("u i\n", "second.txt")]) { _ in }
+    try PreparedFolder.write(second, to: target + "/")
+    #expect(try PreparedFolder.open(target).dataset.name == "second")
+
+    // A folder of someone else, a file, and a data set to which someone added a file, stay as they are.
+    try FileManager.default.createDirectory(atPath: scratch.path("other"), withIntermediateDirectories: true)
+    try scratch.write("keep", "other/thesis.txt")
+    #expect(failure { try PreparedFolder.write(first, to: scratch.path("other")) }.exitCode == .usage)
+    try scratch.write("keep", "file")
+    #expect(failure { try PreparedFolder.write(first, to: scratch.path("file")) }.exitCode == .usage)
+    try scratch.write("mine", "set/notes.txt")
+    let refused = failure { try PreparedFolder.write(first, to: target) }
+    #expect(refused.exitCode == .usage && refused.message.contains("notes.txt"))
+    #expect(try PreparedFolder.open(target).dataset.name == "second")
+    #expect(failure { try PreparedFolder.write(first, to: "") }.exitCode == .usage)
+    #expect(try scratch.names() == ["file", "other", "sample.csv", "second.txt", "set"])
+  }
+
+  @Test func aLinkStaysALink() throws {
+    let scratch = try Scratch()
+    let loaded = try Self.sample(scratch)
+    try PreparedFolder.write(loaded, to: scratch.path("real"))
+    try FileManager.default.createSymbolicLink(atPath: scratch.path("link"), withDestinationPath: "real")
+    try PreparedFolder.write(loaded, to: scratch.path("link"))
+    #expect(try FileManager.default.destinationOfSymbolicLink(atPath: scratch.path("link")) == "real")
+    #expect(try scratch.names() == ["link", "real", "sample.csv"])
+  }
+
+  @Test func everyFlippedByteIsNoticed() throws {
+    let scratch = try Scratch()
+    try PreparedFolder.write(Self.sample(scratch), to: scratch.path("set"))
+    for name in ["items.tsv", "users.tsv", "sequences.bin"] {
+      let bytes = try scratch.read("set/" + name)
+      for place in stride(from: 0, to: bytes.count, by: 3) {
+        var damaged = bytes
+        damaged[place] ^= 1
+        try scratch.write(damaged, "set/" + name)
+        #expect(failure { try PreparedFolder.open(scratch.path("set")) }.exitCode == .badData, "\(name) \(place)")
+      }
+      try scratch.write(Array(bytes.dropLast()), "set/" + name)
+      #expect(failure { try PreparedFolder.open(scratch.path("set")) }.exitCode == .badData)
+      try scratch.write(bytes, "set/" + name)
+    }
+    #expect(throws: Never.self) { try PreparedFolder.open(scratch.path("set")) }
+    try FileManager.default.removeItem(atPath: scratch.path("set/users.tsv"))
+    #expect(failure { try PreparedFolder.open(scratch.path("set")) }.exitCode == .unreadable)
+  }
+
+  /// Files that are wrong while their checksums are right: whoever can write one can write the other.
+  @Test(arguments: [
+    (8, [UInt8(2)]), (16, [9]), (16, [255, 255, 255, 255, 255, 255, 255, 127]), (24, [0, 0, 0, 0, 1]), (32, [3]),
+    (64, [1]), (72, [200]), (80, [4]), (88, [0]), (88, [9]), (88, [1, 0, 0, 128]), (92, [2]),
+  ])
+  func wrongSequences(_ place: Int, _ bytes: [UInt8]) throws {
+    let scratch = try Scratch()
+    try PreparedFolder.write(Self.sample(scratch), to: scratch.path("set"))
+    var sequences = try scratch.read("set/sequences.bin")
+    let old = sha256Hex(sequences)
+    sequences.replaceSubrange(place..<place + bytes.count, with: bytes)
+    try scratch.write(sequences, "set/sequences.bin")
+    let manifest = String(decoding: try scratch.read("set/manifest.json"), as: UTF8.self)
+    try scratch.write(manifest.replacingOccurrences(of: old, with: sha256Hex(sequences)), "set/manifest.json")
+    #expect(failure { try PreparedFolder.open(scratch.path("set")) }.exitCode == .badData)
+  }
+
+  @Test(arguments: [
+    ("\"format_version\" : 1", "\"format_version\" : 2", "format version 2"),
+    ("\"name\" : \"sample\"", "\"name\" : \"../sample\"", "no data set's name"),
+    ("\"fingerprint\" : \"", "\"fingerprint\" : \"0", "do not fit"), ("\"users\" : 2", "\"users\" : 3", "do not fit"),
+    ("\"statistics\"", "\"statistic\"", "manifest"),
+  ])
+  func wrongManifest(_ old: String, _ new: String, _ said: String) throws {
+    let scratch = try Scratch()
+    try PreparedFolder.write(Self.sample(scratch), to: scratch.path("set"))
+    let manifest = String(decoding: try scratch.read("set/manifest.json"), as: UTF8.self)
+    #expect(manifest.contains(old))
+    try scratch.write(manifest.replacingOccurrences(of: old, with: new), "set/manifest.json")
+    let failure = failure { try load(scratch.path("set")) }
+    #expect(failure.exitCode == .badData && failure.message.contains(said), "\(failure.message)")
+  }
+
+  @Test func escapesOfTSV() {
+    let id = Array("a\tb\\n\r\n\\".utf8) + [0xFF, 0]
+    #expect(TSVText.escape(id) == Array("a\\tb\\\\n\\r\\n\\\\".utf8) + [0xFF, 0])
+    #expect(TSVText.unescape(TSVText.escape(id)) == id)
+    for bad in ["\\", "a\\x", "tab\there", "\\\\\\"] { #expect(TSVText.unescape(bad.utf8) == nil) }
+  }
+}
