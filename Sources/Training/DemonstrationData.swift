@@ -1,20 +1,20 @@
 import InteractionData
 import MaskedInstances
 
-/// The built-in data set: 400 users over 120 items that lie on 12 rings of 10. A user walks along a ring, mostly to the next item,
+/// The built-in data set: 400 users over 120 items that lie on 5 rings of 24. A user walks along a ring, mostly to the next item,
 /// and sometimes changes rings. What comes next follows from what came before, and all items are equally popular: a
 /// bidirectional model learns it in a minute, popularity cannot.
 public enum DemonstrationData {
   static let userCount = 400
-  static let ringCount = 12
-  static let ringSize = 10
+  static let ringCount = 5
+  static let ringSize = 24
   static let seed: UInt64 = 2019
 
   public static func make() -> Dataset {
     var raw: [[Int]] = []
     for user in 0..<userCount {
       var random = KeyedStream(seed: seed, .demonstrationData, UInt64(user), 0)
-      let length = 12 + random.next(below: 20)
+      let length = 8 + random.next(below: 16)
       var (ring, place) = (random.next(below: ringCount), random.next(below: ringSize))
       var items: [Int] = []
       while items.count < length {
