@@ -78,11 +78,11 @@ extension RunConfiguration {
     configuration.hiddenDropout = 0.1
     configuration.attentionDropout = 0.1
     configuration.learningRate = 5e-3
-    configuration.trainingSteps = 600
+    configuration.trainingSteps = 3000
     configuration.warmupSteps = 20
     configuration.batchSize = 64
-    configuration.checkpointInterval = 200
-    configuration.reportInterval = 50
+    configuration.checkpointInterval = 1000
+    configuration.reportInterval = 250
     return configuration
   }
 }
