@@ -46,6 +46,8 @@ public final class TrainingRun {
   /// Collective. Throws the same failure on every rank.
   @discardableResult
   public func run() throws(Failure) -> Outcome {
+    // A signal that comes while data is read waits for the first step.
+    StopSignals.install()
     try communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
     var configuration = try sharedConfiguration()
