@@ -44,7 +44,8 @@ final class RunDisk {
     checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
     state.step = checkpoint.state.step
     savedStep = state.step
-    if let recorded = checkpoint.state.best, FileSystem.kind(path(ofStep: recorded.step)) == .directory {
+    if let recorded = checkpoint.state.best, recorded.step >= 0,
+      FileSystem.kind(path(ofStep: recorded.step)) == .directory {
       best = recorded
       // `best` may name a later checkpoint that was found damaged.
       try run.setBest(step: recorded.step)

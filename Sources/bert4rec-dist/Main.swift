@@ -36,8 +36,9 @@ struct Main: ParsableCommand {
   private static func leave(withParsingError error: any Error) -> Never {
     if exitCode(for: error) == .success {
       // Without MPI: help must be had wherever the program starts at all.
-      let ranks = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"].compactMap { getenv($0).map { String(cString: $0) } }
-      if ranks.allSatisfy({ $0 == "0" }) { exit(withError: error) }
+      let names = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
+      let isFirst = names.allSatisfy { name in getenv(name).map { String(cString: $0) == "0" } ?? true }
+      if isFirst { exit(withError: error) }
       leave(.success)
     }
     withCommunicator { communicator in

@@ -46,7 +46,7 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     #expect(try FileSystem.read(path) == bytes)
     #expect(try FileSystem.read(path, limit: 70_001) == Array(bytes[..<70_001]))
     // Shorter than what stood there.
-    try FileSystem.writeDurably(path, [])
+    try FileSystem.writeDurably(path, [UInt8]())
     #expect(try FileSystem.read(path) == [])
     #expect(try FileSystem.read("/dev/null") == [])
     #expect(try FileSystem.read("/dev/zero", limit: 65_537) == [UInt8](repeating: 0, count: 65_537))
@@ -101,7 +101,7 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
   }
 
   @Test func listsSortedNames() throws {
-    for name in ["b", "a", ".hidden", "é", "a b"] { try FileSystem.writeDurably(folder.path + "/" + name, []) }
+    for name in ["b", "a", ".hidden", "é", "a b"] { try FileSystem.writeDurably(folder.path + "/" + name, [UInt8]()) }
     #expect(try FileSystem.list(folder.path) == [".hidden", "a", "a b", "b", "é"])
     #expect(try FileSystem.list(folder.path + "/absent") == [])
     let file = failure { () throws(Failure) in _ = try FileSystem.list(folder.path + "/a") }
@@ -113,7 +113,7 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     try FileSystem.createDirectories(deep)
     try FileSystem.createDirectories(deep)
     #expect(FileSystem.kind(folder.path + "/one/two/three") == .directory)
-    try FileSystem.writeDurably(folder.path + "/file", [])
+    try FileSystem.writeDurably(folder.path + "/file", [UInt8]())
     let through = failure { () throws(Failure) in try FileSystem.createDirectories(folder.path + "/file/inside") }
     #expect(through == Failure(.disk, "cannot write \(folder.path)/file: File exists"))
   }
@@ -157,7 +157,7 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
   }
 
   @Test func anEmptyFileHasNoBytes() throws {
-    try FileSystem.writeDurably(folder.path + "/empty", [])
+    try FileSystem.writeDurably(folder.path + "/empty", [UInt8]())
     #expect(try MappedFile(folder.path + "/empty").bytes.isEmpty)
   }
 
