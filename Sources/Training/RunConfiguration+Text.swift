@@ -16,7 +16,7 @@ extension RunConfiguration {
   /// Sets keys from a YAML file: one mapping of keys to plain values.
   public mutating func read(yaml: String, file: String) throws(Failure) {
     let root: Node?
-    do { root = try Yams.compose(yaml: yaml) } catch { throw Failure(.usage, "\(file): not YAML: \(error)") }
+    do { root = try Yams.compose(yaml: yaml) } catch { throw Self.failure(error, file) }
     // A file of comments alone changes nothing.
     guard let root else { return }
     guard let mapping = root.mapping else {
@@ -30,10 +30,21 @@ extension RunConfiguration {
       guard let value = valueNode.scalar?.string else {
         throw Failure(.usage, "\(file)\(line): the value of \"\(name)\" must be a plain value, not a list or mapping.")
       }
-      if !seen.insert(name).inserted { throw Failure(.usage, "\(file)\(line): \"\(name)\" stands twice.") }
+      seen.insert(name)
       try set(name, value, origin: file + line)
     }
     if seen.contains("num_train_steps") && !seen.contains("num_train_epochs") { trainingEpochs = nil }
+  }
+
+  private static func failure(_ error: any Error, _ file: String) -> Failure {
+    switch error {
+    case YamlError.duplicatedKeysInMapping(let keys, _):
+      Failure(.usage, "\(file): \(keys.map { "\"\($0)\"" }.joined(separator: ", ")) stands twice.")
+    case YamlError.scanner(_, let problem, let mark, _), YamlError.parser(_, let problem, let mark, _),
+      YamlError.composer(_, let problem, let mark, _):
+      Failure(.usage, "\(file):\(mark.line): not YAML: \(problem).")
+    default: Failure(.usage, "\(file): not YAML: \(error)")
+    }
   }
 
   /// Every key and its value, for the checkpoint and for comparing runs.

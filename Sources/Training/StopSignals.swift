@@ -21,6 +21,11 @@ enum StopSignals {
       action.sa_flags = Int32(SA_RESTART)
       sigaction(number, &action, nil)
     }
+    // Whoever started the program may have blocked them.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    for number in [SIGUSR1, SIGTERM, SIGINT] { sigaddset(&signals, number) }
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
   }
 
   static var isRequested: Bool { flags.pointee != 0 }

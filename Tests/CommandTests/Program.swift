@@ -75,7 +75,7 @@ enum Program {
     process.standardOutput = output
     process.standardError = errors
     if input != nil { process.standardInput = standardInput }
-    try process.run()
+    try launch(process)
     if let input {
       standardInput.fileHandleForWriting.write(Data(input.utf8))
       try standardInput.fileHandleForWriting.close()
@@ -92,6 +92,15 @@ enum Program {
     done.wait()
     process.waitUntilExit()
     return CommandResult(status: process.terminationStatus, outputBytes: outputData, errorBytes: errorData)
+  }
+
+  /// Tests run on threads that block signals, and what they start would inherit that.
+  fileprivate static func launch(_ process: Process) throws {
+    var (none, blocked) = (sigset_t(), sigset_t())
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &blocked)
+    defer { pthread_sigmask(SIG_SETMASK, &blocked, nil) }
+    try process.run()
   }
 
   private static func makeProcess(
@@ -135,7 +144,7 @@ final class RunningProgram {
     for path in [output, errors] { try Data().write(to: URL(fileURLWithPath: path)) }
     process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
-    try process.run()
+    try Program.launch(process)
   }
 
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
@@ -160,8 +169,11 @@ final class RunningProgram {
     try #require(Bool(false), "\(words) is not in \(path): \(said)")
   }
 
-  /// Waits for the end. A death by signal n has the status 128 + n, as in a shell.
+  /// Waits for the end, two minutes at most. A death by signal n has the status 128 + n, as in a shell.
   func wait() throws -> CommandResult {
+    let end = Date().addingTimeInterval(120)
+    while process.isRunning, Date() < end { usleep(3000) }
+    if process.isRunning { send(SIGKILL) }
     process.waitUntilExit()
     let status = process.terminationStatus
     return CommandResult(

@@ -101,8 +101,8 @@ import Training
     ("batch_size:\n  a: 1", "must be a plain value"),
     ("- 1\n- 2", "recipe.yaml: a configuration is a list of lines `key: value`"),
     ("just words", "recipe.yaml: a configuration is a list of lines"),
-    ("a: [1", "recipe.yaml:"),
-    ("seed: 1\nseed: 2", "\"seed\" stands twice"),
+    ("seed: 1\nhidden_size: \"64", "recipe.yaml:2: not YAML: "),
+    ("seed: 1\nseed: 2", "recipe.yaml: \"seed\" stands twice."),
   ]) func wrongConfigurationsAreRefused(yaml: String, words: String) {
     let failure = failure(yaml: yaml)
     #expect(failure?.exitCode == .usage)
