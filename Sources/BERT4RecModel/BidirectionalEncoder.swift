@@ -7,7 +7,7 @@ import MaskedInstances
 public final class BidirectionalEncoder {
   /// Tokens that go through the encoder at once (whole instances; a longer one goes alone). Shapes the order of additions, so it
   /// is part of `numericsVersion`.
-  package static let blockRows = 512
+  package static let blockRows = 1024
 
   public let configuration: ModelConfiguration
   public let layout: ParameterLayout
