@@ -39,10 +39,14 @@ public final class MetricsLog {
     let existing = FileSystem.kind(path) == nil ? [] : try FileSystem.read(path)
     var kept: [UInt8] = []
     var removed = 0
+    // What follows a later step's line is of the same abandoned steps, such as an evaluation of an earlier best state.
+    var isPast = step == nil
     var rest = existing[...]
     while let newline = rest.firstIndex(of: UInt8(ascii: "\n")) {
       let line = rest[...newline]
-      if let step, let lineStep = Self.step(of: line), lineStep <= step { kept += line } else { removed += 1 }
+      let lineStep = Self.step(of: line)
+      if let step, let lineStep, lineStep > step { isPast = true }
+      if lineStep != nil && !isPast { kept += line } else { removed += 1 }
       rest = rest[(newline + 1)...]
     }
     if !rest.isEmpty { removed += 1 }

@@ -5,19 +5,19 @@ import MaskedInstances
 /// least loaded shard, ties by place in the batch and by shard number. Every rank computes the same cut for itself.
 ///
 /// Refilled each step without allocating.
-struct GradientShards {
-  let shardCount: Int
-  let batchSize: Int
+package struct GradientShards {
+  package let shardCount: Int
+  package let batchSize: Int
   /// The batch's instances by place.
-  private(set) var references: [MaskedInstances.Reference] = []
+  package private(set) var references: [MaskedInstances.Reference] = []
   /// Places of the instances, shard after shard; in a shard by descending cost.
-  private(set) var places: [Int] = []
+  package private(set) var places: [Int] = []
   /// Shard s has `places[offsets[s] ..< offsets[s + 1]]`.
-  private(set) var offsets: [Int]
+  package private(set) var offsets: [Int]
   /// Tokens and masked items of the whole batch.
-  private(set) var tokenCount = 0
-  private(set) var maskedCount = 0
-  private(set) var epoch = 0
+  package private(set) var tokenCount = 0
+  package private(set) var maskedCount = 0
+  package private(set) var epoch = 0
 
   private let instances: MaskedInstances
   private let cost: InstanceCost
@@ -28,7 +28,7 @@ struct GradientShards {
   private var shardOf: [Int32]
   private var cursor: [Int]
 
-  init(_ instances: MaskedInstances, cost: InstanceCost, batchSize: Int, shardCount: Int) {
+  package init(_ instances: MaskedInstances, cost: InstanceCost, batchSize: Int, shardCount: Int) {
     precondition(shardCount > 0 && batchSize < 1 << 24)
     self.instances = instances
     self.cost = cost
@@ -45,7 +45,7 @@ struct GradientShards {
   }
 
   /// Cuts the batch of a step (counted from 0). Batches cross epochs.
-  mutating func fill(step: Int) {
+  package mutating func fill(step: Int) {
     references.removeAll(keepingCapacity: true)
     keys.removeAll(keepingCapacity: true)
     (tokenCount, maskedCount) = (0, 0)
@@ -89,7 +89,7 @@ struct GradientShards {
   }
 
   /// Makes the instances of one shard.
-  func makeBatch(shard: Int, into batch: inout PackedBatch) {
+  package func makeBatch(shard: Int, into batch: inout PackedBatch) {
     batch.removeAll()
     for index in offsets[shard]..<offsets[shard + 1] {
       instances.append(references[places[index]], place: places[index], to: &batch)
@@ -101,7 +101,7 @@ struct GradientShards {
 /// layer computes masked rows only. Forward and backward are three times that.
 public struct InstanceCost: Sendable {
   /// More than any instance costs.
-  static let limit: UInt64 = 1 << 40
+  package static let limit: UInt64 = 1 << 40
 
   private let hidden, intermediate, vocabulary, layers: UInt64
 
@@ -113,7 +113,7 @@ public struct InstanceCost: Sendable {
   }
 
   /// Saturates below `limit`: such instances cannot be told apart, and the cut stays the same on every rank.
-  func callAsFunction(tokens: Int, masked: Int) -> UInt64 { UInt64(min(flop(tokens: tokens, masked: masked), Double(Self.limit - 1))) }
+  package func callAsFunction(tokens: Int, masked: Int) -> UInt64 { UInt64(min(flop(tokens: tokens, masked: masked), Double(Self.limit - 1))) }
 
   /// Exact in double up to 2^53.
   public func flop(tokens: Int, masked: Int) -> Double {

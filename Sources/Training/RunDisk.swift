@@ -43,8 +43,13 @@ final class RunDisk {
     checkpoint.copyParameters(into: state.parameters)
     checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
     state.step = checkpoint.state.step
-    best = checkpoint.state.best
     savedStep = state.step
+    if let recorded = checkpoint.state.best, recorded.step >= 0,
+      FileSystem.kind(path(ofStep: recorded.step)) == .directory {
+      best = recorded
+      // `best` may name a later checkpoint that was found damaged.
+      try run.setBest(step: recorded.step)
+    }
     if state.step >= configuration.trainingSteps && hasTestEvaluation() { return .finished }
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
@@ -105,11 +110,13 @@ final class RunDisk {
   }
 
   private func hasTestEvaluation() -> Bool {
-    guard let bytes = try? FileSystem.read(run.metricsPath) else { return false }
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").contains {
-      $0.contains("\"split\"") && $0.contains("\"test\"")
-    }
+    // The last line: an earlier one may be of a run that has since been given more steps.
+    guard let bytes = try? FileSystem.read(run.metricsPath), bytes.last == UInt8(ascii: "\n") else { return false }
+    let last = String(decoding: bytes, as: UTF8.self).split(separator: "\n").last ?? ""
+    return last.contains("\"split\"") && last.contains("\"test\"")
   }
+
+  private func path(ofStep step: Int) -> String { "\(run.checkpointsPath)/\(CheckpointName.folder(step: step))" }
 
   func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) { try metrics?.append(line) }
 
@@ -154,11 +161,10 @@ final class RunDisk {
   /// Loads the parameters of the best checkpoint, where there is one that is not the present state.
   func loadBest() throws(Failure) {
     guard let best, best.step != state.step else { return }
-    let path = try run.best().map { "\(run.checkpointsPath)/\($0)" }
-    guard let path else { return }
+    let path = self.path(ofStep: best.step)
     let checkpoint = try CheckpointReader.open(path)
     guard checkpoint.layout == state.layout else {
-      throw Failure(.badData, "\(path) is a checkpoint of another model; the file `best` beside it was changed.")
+      throw Failure(.badData, "\(path) is a checkpoint of another model: it does not belong to this run.")
     }
     checkpoint.copyParameters(into: state.parameters)
     state.step = checkpoint.state.step

@@ -9,8 +9,8 @@ import SystemSupport
 /// thread that calls `run` is number 0.
 ///
 /// The job is fixed at the start and takes a number that says what is to be done, so that a step allocates nothing.
-final class ThreadTeam: @unchecked Sendable {
-  let count: Int
+package final class ThreadTeam: @unchecked Sendable {
+  package let count: Int
   private let job: @Sendable (_ thread: Int, _ task: Int) -> Void
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let wake = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -22,7 +22,7 @@ final class ThreadTeam: @unchecked Sendable {
   private var running = 0
   private var isOver = false
 
-  init(count: Int, job: @escaping @Sendable (_ thread: Int, _ task: Int) -> Void) throws(Failure) {
+  package init(count: Int, job: @escaping @Sendable (_ thread: Int, _ task: Int) -> Void) throws(Failure) {
     precondition(count > 0)
     self.count = count
     self.job = job
@@ -51,7 +51,7 @@ final class ThreadTeam: @unchecked Sendable {
   }
 
   /// Runs the job on every thread and returns when all are done.
-  func run(_ task: Int) {
+  package func run(_ task: Int) {
     if count == 1 { return job(0, task) }
     pthread_mutex_lock(mutex)
     self.task = task
@@ -66,7 +66,7 @@ final class ThreadTeam: @unchecked Sendable {
   }
 
   /// Ends the threads; the team cannot be used afterwards. Its owner calls it, since the threads hold the team.
-  func stop() {
+  package func stop() {
     pthread_mutex_lock(mutex)
     isOver = true
     pthread_cond_broadcast(wake)

@@ -34,8 +34,11 @@ struct TrainingLoop {
   }
 
   mutating func run() throws(Failure) -> TrainingRun.Outcome {
-    StopSignals.install()
     let total = configuration.trainingSteps
+    if let stopAfter, state.step >= stopAfter {
+      log("stopped: \(state.step) of \(total) steps are done already, and --stop-after is \(stopAfter)")
+      return .stopped
+    }
     while state.step < total {
       pace.begin()
       let result = try step()

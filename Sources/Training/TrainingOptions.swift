@@ -37,7 +37,7 @@ public struct TrainingOptions: Sendable {
   var isDemonstration: Bool { data == nil && configurationFile == nil }
 
   /// Command line > file > defaults.
-  func configuration() throws(Failure) -> RunConfiguration {
+  package func configuration() throws(Failure) -> RunConfiguration {
     var configuration = isDemonstration ? RunConfiguration.demonstration : RunConfiguration()
     if let configurationFile {
       let bytes = try FileSystem.read(configurationFile, limit: 1 << 20)

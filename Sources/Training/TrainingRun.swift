@@ -46,6 +46,8 @@ public final class TrainingRun {
   /// Collective. Throws the same failure on every rank.
   @discardableResult
   public func run() throws(Failure) -> Outcome {
+    // A signal that comes while data is read waits for the first step.
+    StopSignals.install()
     let setup = try RunSetup(options, communicator: communicator, log: log)
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
     let state = ModelState(setup.modelConfiguration)

@@ -28,7 +28,22 @@ struct Main: ParsableCommand {
       printError("error: \(failure.message)")
       leave(failure.exitCode)
     } catch {
-      exit(withError: error)
+      leave(withParsingError: error)
+    }
+  }
+
+  /// Help, version and wrong usage. Under mpirun every rank comes here with the same words, and one says them.
+  private static func leave(withParsingError error: any Error) -> Never {
+    if exitCode(for: error) == .success {
+      // Without MPI: help must be had wherever the program starts at all.
+      let names = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
+      let isFirst = names.allSatisfy { name in getenv(name).map { String(cString: $0) == "0" } ?? true }
+      if isFirst { exit(withError: error) }
+      leave(.success)
+    }
+    withCommunicator { communicator in
+      if communicator.rank == 0 { printError(fullMessage(for: error)) }
+      return ExitCode(rawValue: exitCode(for: error).rawValue) ?? .usage
     }
   }
 
@@ -42,7 +57,9 @@ struct Main: ParsableCommand {
     do throws(Failure) {
       let code = try work(communicator)
       // What the others print must be out before the first rank leaves: mpirun ends the rest after a code that is not 0.
-      fflush(nil)
+      if fflush(nil) != 0 {
+        throw Failure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
+      }
       let end = communicator.finish(after: nil)
       leave(end == .success ? code : end)
     } catch {

@@ -69,6 +69,7 @@ struct RecommendCommand: ParsableCommand {
         if list.isFallback { fallbacks += 1 }
         try writer.write(users.id(of: user), list)
       }
+      if writer.isClosed { return }
     }
     try writer.end()
     if fallbacks > 0 {

@@ -7,7 +7,8 @@ struct RecommendationWriter {
   private let format: RecommendationFormat
   private let itemIDs: ExternalIDs
   private var buffer: [UInt8] = []
-  private var isClosed = false
+  /// Whether the reader has gone: nobody wants more.
+  private(set) var isClosed = false
 
   init(format: RecommendationFormat, itemIDs: ExternalIDs) {
     self.format = format
@@ -33,19 +34,19 @@ struct RecommendationWriter {
         appendCSV(user)
         buffer.append(UInt8(ascii: ","))
         appendCSV(item)
-        buffer += Array(",\(scored.score),\(index + 1)\n".utf8)
+        buffer += Array(",\(digits(scored.score)),\(index + 1)\n".utf8)
       case .tsv:
         buffer += TSVText.escape(user)
         buffer.append(UInt8(ascii: "\t"))
         buffer += TSVText.escape(item)
-        buffer += Array("\t\(scored.score)\t\(index + 1)\n".utf8)
+        buffer += Array("\t\(digits(scored.score))\t\(index + 1)\n".utf8)
       case .jsonl:
         buffer += Array("{\"user_id\":".utf8)
         try appendJSON(user)
         buffer += Array(",\"item_id\":".utf8)
         try appendJSON(item)
         buffer += Array(
-          ",\"score\":\(scored.score),\"rank\":\(index + 1)\(list.isFallback ? ",\"fallback\":\"popular\"" : "")}\n".utf8)
+          ",\"score\":\(digits(scored.score)),\"rank\":\(index + 1)\(list.isFallback ? ",\"fallback\":\"popular\"" : "")}\n".utf8)
       }
     }
     if buffer.count > 1 << 16 { try flush() }
@@ -66,7 +67,13 @@ struct RecommendationWriter {
       }
     }
     buffer.removeAll(keepingCapacity: true)
-    if isClosed { Main.leave(.success) }
+  }
+
+  /// Nine significant digits: they tell any two float32 numbers apart, so that whoever sorts by score gets this order.
+  private func digits(_ score: Double) -> String {
+    var text = [CChar](repeating: 0, count: 32)
+    let count = withVaList([score]) { vsnprintf(&text, text.count, "%.9g", $0) }
+    return String(decoding: text[..<Int(count)].map(UInt8.init(bitPattern:)), as: UTF8.self)
   }
 
   /// RFC 4180: quotes where an id holds a comma, a quote or a line break.

@@ -7,8 +7,17 @@ import Testing
 /// What a finished command left behind.
 struct CommandResult {
   let status: Int32
-  let output: String
-  let errors: String
+  let outputBytes: Data
+  let errorBytes: Data
+
+  var output: String { String(decoding: outputBytes, as: UTF8.self) }
+  var errors: String { String(decoding: errorBytes, as: UTF8.self) }
+
+  /// Lines of standard output.
+  var lines: [Substring] { output.split(separator: "\n") }
+
+  /// How often these words stand on standard error.
+  func count(ofErrors words: String) -> Int { errors.components(separatedBy: words).count - 1 }
 }
 
 /// The program as its users run it.
@@ -23,6 +32,10 @@ enum Program {
     }
     return "bert4rec-dist"
   }()
+
+  /// The package's folder.
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().path
 
   /// What Open MPI needs to start more ranks than cores, also as root.
   static let mpiEnvironment = [
@@ -45,23 +58,23 @@ enum Program {
     in folder: String? = nil
   ) throws -> CommandResult {
     try execute(
-      "/usr/bin/env", ["mpirun", "-np", "\(ranks)"] + options + [path] + arguments,
+      "/usr/bin/env", mpirunArguments(ranks, options) + arguments,
       environment: mpiEnvironment.merging(environment) { $1 }, input: nil, in: folder)
+  }
+
+  private static func mpirunArguments(_ ranks: Int, _ options: [String] = []) -> [String] {
+    ["mpirun", "-np", "\(ranks)"] + options + [path]
   }
 
   static func execute(
     _ executable: String, _ arguments: [String], environment: [String: String] = [:], input: String? = nil,
     in folder: String? = nil
   ) throws -> CommandResult {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: executable)
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+    let process = makeProcess(executable, arguments, environment, folder)
     let (output, errors, standardInput) = (Pipe(), Pipe(), Pipe())
     process.standardOutput = output
     process.standardError = errors
-    process.standardInput = input == nil ? FileHandle.nullDevice : standardInput
+    if input != nil { process.standardInput = standardInput }
     try process.run()
     if let input {
       standardInput.fileHandleForWriting.write(Data(input.utf8))
@@ -78,9 +91,27 @@ enum Program {
     let outputData = output.fileHandleForReading.readDataToEndOfFile()
     done.wait()
     process.waitUntilExit()
-    return CommandResult(
-      status: process.terminationStatus, output: String(decoding: outputData, as: UTF8.self),
-      errors: String(decoding: errorData, as: UTF8.self))
+    return CommandResult(status: process.terminationStatus, outputBytes: outputData, errorBytes: errorData)
+  }
+
+  private static func makeProcess(
+    _ executable: String, _ arguments: [String], _ environment: [String: String], _ folder: String?
+  ) -> Process {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: executable)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
+    return process
+  }
+
+  /// Starts the program, under mpirun with `ranks`, and goes on while it runs.
+  static func start(_ arguments: [String], ranks: Int? = nil, in folder: String) throws -> RunningProgram {
+    let process = makeProcess(
+      ranks == nil ? path : "/usr/bin/env", (ranks.map { mpirunArguments($0) } ?? []) + arguments, mpiEnvironment,
+      folder)
+    return try RunningProgram(process, folder: folder)
   }
 
   /// A new empty folder, removed when `body` is done.
@@ -89,5 +120,53 @@ enum Program {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
     return try body(folder.path)
+  }
+}
+
+/// A program that runs beside the test; killed when this object goes before it has ended.
+final class RunningProgram {
+  private let process: Process
+  private let output, errors: String
+
+  fileprivate init(_ process: Process, folder: String) throws {
+    self.process = process
+    let name = folder + "/.output-\(UUID().uuidString)"
+    (output, errors) = (name, name + "-errors")
+    for path in [output, errors] { try Data().write(to: URL(fileURLWithPath: path)) }
+    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
+    process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
+    try process.run()
+  }
+
+  deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+  func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+  /// Processes that this one has started.
+  var children: [Int32] {
+    let id = process.processIdentifier
+    let text = (try? String(contentsOfFile: "/proc/\(id)/task/\(id)/children", encoding: .utf8)) ?? ""
+    return text.split(separator: " ").compactMap { Int32($0.filter(\.isNumber)) }
+  }
+
+  /// Waits until a file holds some words; an issue when the program ends before, or after a minute.
+  func wait(for words: String, in path: String) throws {
+    let end = Date().addingTimeInterval(60)
+    while Date() < end, process.isRunning {
+      if let text = try? String(contentsOfFile: path, encoding: .utf8), text.contains(words) { return }
+      usleep(3000)
+    }
+    let said = try String(contentsOfFile: errors, encoding: .utf8)
+    try #require(Bool(false), "\(words) is not in \(path): \(said)")
+  }
+
+  /// Waits for the end. A death by signal n has the status 128 + n, as in a shell.
+  func wait() throws -> CommandResult {
+    process.waitUntilExit()
+    let status = process.terminationStatus
+    return CommandResult(
+      status: process.terminationReason == .uncaughtSignal ? 128 + status : status,
+      outputBytes: try Data(contentsOf: URL(fileURLWithPath: output)),
+      errorBytes: try Data(contentsOf: URL(fileURLWithPath: errors)))
   }
 }

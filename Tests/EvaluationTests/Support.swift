@@ -45,6 +45,7 @@ final class ThreadCommunicator: Communicator {
   private let group: RankGroup
   var size: Int { group.size }
   let hostName = "test"
+  var sharedFailure: Failure?
 
   init(rank: Int, group: RankGroup) {
     self.rank = rank
@@ -78,6 +79,25 @@ final class ThreadCommunicator: Communicator {
   }
 
   func waitForAll() throws(Failure) { group.barrier() }
+
+  func finish() throws(Failure) {}
+
+  func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
+
+  // Evaluation sums nothing over ranks.
+
+  func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure) { throw Self.unexpected }
+
+  func exchange(
+    _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
+    into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
+  ) throws(Failure) { throw Self.unexpected }
+
+  func allGather(
+    _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
+  ) throws(Failure) { throw Self.unexpected }
+
+  private static let unexpected = Failure(.internalFault, "evaluation does not exchange gradients")
 }
 
 final class RankResults<R: Sendable>: @unchecked Sendable {

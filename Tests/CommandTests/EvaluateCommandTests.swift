@@ -1,0 +1,138 @@
+import Foundation
+import Testing
+
+extension CommandTests {
+  @Suite struct Evaluate {
+    static let names = ["hit@1", "hit@5", "hit@10", "ndcg@1", "ndcg@5", "ndcg@10", "mrr"]
+
+    private func evaluate(_ more: String..., ranks: Int? = nil) throws -> CommandResult {
+      let demo = try TrainedDemo.shared.get()
+      let arguments = ["evaluate", "--checkpoint", demo.run.path, "--data", demo.data] + more
+      let result = try ranks.map { try Program.mpirun(ranks: $0, arguments) } ?? Program.run(arguments)
+      try #require(result.status == 0, "\(result.errors)")
+      return result
+    }
+
+    private func json(_ result: CommandResult) throws -> [String: Any] {
+      let line = try #require(result.lines.last)
+      return try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+    }
+
+    /// Both have all that the other has, numbers to the last digit; notes stand in no metrics line.
+    private func expectEqual(_ report: [String: Any], _ line: [String: Any]) {
+      let report = report.filter { $0.key != "notes" }
+      #expect(Set(report.keys) == Set(line.keys))
+      for (key, value) in line { #expect(report[key] as? NSObject == value as? NSObject, "\(key)") }
+    }
+
+    @Test func theDemoLearns() throws {
+      let demo = try TrainedDemo.shared.get()
+      #expect(demo.result.status == 0, "\(demo.result.errors)")
+      #expect(demo.result.errors.contains("This is the built-in demo"))
+      #expect(demo.result.output.contains("test split") && demo.result.output.contains("next: bert4rec-dist recommend"))
+      let test = try demo.run.evaluation("test")
+      let model = try #require(test["ndcg@10[full]"] as? Double)
+      let popularity = try #require(test["popularity/ndcg@10[full]"] as? Double)
+      #expect(model > 2 * popularity, "\(model), popularity \(popularity)")
+    }
+
+    @Test func jsonIsTheTestLineOfTraining() throws {
+      let demo = try TrainedDemo.shared.get()
+      let result = try evaluate("--json")
+      #expect(result.lines.count == 1 && result.output.hasSuffix("}\n"))
+      let report = try json(result)
+      for name in Self.names {
+        for kind in ["full", "pop100", "uniform100"] {
+          for prefix in ["", "popularity/"] {
+            let value = report["\(prefix)\(name)[\(kind)]"] as? Double
+            #expect(value.map { $0 > 0 && $0 <= 1 } == true, "\(prefix)\(name)[\(kind)]")
+          }
+        }
+      }
+      #expect(report["split"] as? String == "test" && report["users"] as? Int == 400)
+      expectEqual(report, try demo.run.evaluation("test"))
+      // People get the table on standard error.
+      #expect(result.errors.contains("test split, step "))
+    }
+
+    @Test func ranksChangeNothing() throws {
+      let alone = try evaluate("--json")
+      let ranks = try evaluate("--json", ranks: 3)
+      #expect(ranks.output == alone.output)
+      #expect(ranks.count(ofErrors: "test split, step ") == 1)
+    }
+
+    @Test func theValidationSplit() throws {
+      let demo = try TrainedDemo.shared.get()
+      let best = try demo.run.text("checkpoints/best").trimmingCharacters(in: .newlines)
+      let report = try json(evaluate("--split", "validation", "--json"))
+      let step = try #require(report["step"] as? Int)
+      #expect(best.hasSuffix("\(step)"))
+      let line = try #require(
+        try demo.run.lines.first { $0["split"] as? String == "validation" && $0["step"] as? Int == step })
+      expectEqual(report, line)
+    }
+
+    @Test func oneProtocolAlone() throws {
+      let all = try json(evaluate("--json"))
+      let full = try json(evaluate("--protocol", "full", "--json"))
+      #expect(full.keys.contains("ndcg@10[full]") && !full.keys.contains { $0.contains("100]") })
+      for name in Self.names { #expect(full["\(name)[full]"] as? Double == all["\(name)[full]"] as? Double) }
+      let two = try json(evaluate("--protocol", "uniform100", "--protocol", "pop100", "--json"))
+      #expect(!two.keys.contains("mrr[full]"))
+      #expect(two["mrr[pop100]"] as? Double == all["mrr[pop100]"] as? Double)
+      #expect(two["mrr[uniform100]"] as? Double == all["mrr[uniform100]"] as? Double)
+    }
+
+    @Test func withoutJSONPeopleGetATable() throws {
+      let result = try evaluate()
+      #expect(result.output.contains("test split, step ") && result.output.contains("\nuniform100  "))
+      #expect(!result.errors.contains("test split"))
+    }
+
+    @Test func dataWithoutACommonItem() throws {
+      let demo = try TrainedDemo.shared.get()
+      try Program.withTemporaryFolder { folder in
+        try "u a\nu b\nu c\nv a\nv c\nv b\n".write(toFile: folder + "/other.txt", atomically: true, encoding: .utf8)
+        for command in ["evaluate", "recommend"] {
+          let result = try Program.run([command, "--checkpoint", demo.run.path, "--data", "other.txt"], in: folder)
+          #expect(result.status == 65 && result.output.isEmpty)
+          #expect(result.count(ofErrors: "error: none of the 3 items of other is known to ") == 1, "\(result.errors)")
+        }
+      }
+    }
+
+    /// Items that are new since the training are left out, and said.
+    @Test func dataWithUnknownItems() throws {
+      let demo = try TrainedDemo.shared.get()
+      try Program.withTemporaryFolder { folder in
+        let text = try String(contentsOfFile: demo.data, encoding: .utf8)
+        // The new item stands at the beginning of its user: all that is asked and all answers stay the same.
+        try ("user0 brand-new\n" + text).write(toFile: folder + "/newer.txt", atomically: true, encoding: .utf8)
+        let result = try Program.run(
+          ["evaluate", "--checkpoint", demo.run.path, "--data", "newer.txt", "--protocol", "full", "--json"], in: folder)
+        #expect(result.status == 0)
+        #expect(result.errors.contains("1 items in 1 interactions are unknown to the model and left out"))
+        let known = try json(evaluate("--protocol", "full", "--json"))
+        #expect(try json(result)["mrr[full]"] as? Double == known["mrr[full]"] as? Double)
+      }
+    }
+
+    @Test(arguments: Damage.allCases) func aDamagedCheckpoint(_ damage: Damage) throws {
+      let demo = try TrainedDemo.shared.get()
+      try Program.withTemporaryFolder { folder in
+        try demo.copyCheckpoint(to: folder + "/checkpoint")
+        try damage.apply(to: folder + "/checkpoint/model.safetensors")
+        for arguments in [["evaluate", "--data", demo.data], ["recommend", "--data", demo.data]] {
+          let command = arguments + ["--checkpoint", "checkpoint"]
+          for result in [
+            try Program.run(command, in: folder), try Program.mpirun(ranks: 2, command, in: folder),
+          ] {
+            #expect(result.status == 65 && result.output.isEmpty)
+            #expect(result.count(ofErrors: "error: checkpoint/model.safetensors") == 1, "\(result.errors)")
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import Foundation
+import Testing
+
+extension CommandTests {
+  /// Processes that are killed or signalled in the middle of training.
+  @Suite struct Interruption {
+    static let arguments =
+      ["train", "--run", "run", "--threads", "1"]
+      + settings([
+        "num_train_steps": 800, "save_checkpoints_steps": 40, "report_steps": 5, "batch_size": 16, "eval_every": 400,
+      ])
+
+    static let undisturbed = Result {
+      try Program.withTemporaryFolder { folder in
+        try #require(try Program.run(arguments, in: folder).status == 0)
+        let run = RunFiles(folder + "/run")
+        return (hash: try run.hash, lines: try run.comparableLines)
+      }
+    }
+
+    /// Starts, waits for a step in the middle, interrupts, checks the status, runs again, compares with an undisturbed run.
+    private func interrupt(
+      ranks: Int? = nil, expecting status: (Int32) -> Bool, _ interruption: (RunningProgram) throws -> Void
+    ) throws {
+      try Program.withTemporaryFolder { folder in
+        let run = RunFiles(folder + "/run")
+        let program = try Program.start(Self.arguments, ranks: ranks, in: folder)
+        try program.wait(for: "\"step\":100,", in: run.path + "/metrics.jsonl")
+        try interruption(program)
+        let end = try program.wait()
+        #expect(status(end.status), "\(end.status): \(end.errors)")
+        // It did not simply finish before.
+        let last = try #require(try run.reportedSteps.last)
+        #expect(last < 800 && end.output.isEmpty)
+        if end.status == 75 { #expect(end.count(ofErrors: "the state is saved, the same command goes on") == 1) }
+        // What was killed may leave half a line and half a checkpoint behind.
+        let rest = try Program.run(Self.arguments, in: folder)
+        #expect(rest.status == 0 && rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")
+        let expected = try Self.undisturbed.get()
+        #expect(try run.hash == expected.hash)
+        #expect(try run.comparableLines == expected.lines)
+      }
+    }
+
+    @Test(arguments: [SIGUSR1, SIGTERM, SIGINT]) func aSignalSavesAndStops(signal: Int32) throws {
+      try interrupt(expecting: { $0 == 75 }) { $0.send(signal) }
+    }
+
+    @Test func mpirunPassesTheSignalOn() throws { try interrupt(ranks: 2, expecting: { $0 == 75 }) { $0.send(SIGUSR1) } }
+
+    @Test func aKilledProcessGoesOn() throws { try interrupt(expecting: { $0 == 128 + SIGKILL }) { $0.send(SIGKILL) } }
+
+    @Test func aKilledRankEndsTheJobAndItGoesOn() throws {
+      try interrupt(ranks: 2, expecting: { $0 != 0 && $0 != 75 }) { program in
+        let rank = try #require(program.children.last)
+        kill(rank, SIGKILL)
+      }
+    }
+
+    @Test func twoRunsInOneFolder() throws {
+      try Program.withTemporaryFolder { folder in
+        let endless = Self.arguments + settings(["num_train_steps": 1_000_000])
+        let first = try Program.start(endless, in: folder)
+        try first.wait(for: "\"step\":5,", in: folder + "/run/metrics.jsonl")
+        for result in [
+          try Program.run(endless, in: folder), try Program.mpirun(ranks: 2, endless, in: folder),
+        ] {
+          #expect(result.status == 64)
+          #expect(result.count(ofErrors: "error: run is in use by another run (process ") == 1, "\(result.errors)")
+        }
+        first.send(SIGUSR1)
+        #expect(try first.wait().status == 75)
+        // The lock went with its owner.
+        #expect(try Program.run(endless + ["--stop-after", "1"], in: folder).status == 75)
+      }
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+
+extension CommandTests {
+  /// The same bits on any number of ranks and threads; the demo has dropout.
+  @Suite struct Ranks {
+    static let steps = settings(["num_train_steps": 20])
+
+    /// Trains in a folder of its own; its parameters' hash and the messages.
+    private func train(
+      ranks: Int? = nil, threads: Int = 1, options: [String] = [], more: [String] = []
+    ) throws -> (hash: String, errors: String) {
+      try Program.withTemporaryFolder { folder in
+        let arguments = ["train", "--threads", "\(threads)"] + Self.steps + more
+        let result =
+          try ranks.map { try Program.mpirun(ranks: $0, arguments, options: options, in: folder) }
+          ?? Program.run(arguments, in: folder)
+        try #require(result.status == 0, "\(result.errors)")
+        return (try RunFiles(folder + "/runs/demo").hash, result.errors)
+      }
+    }
+
+    @Test func anyNumberGivesTheSameBits() throws {
+      let alone = try train().hash
+      #expect(alone.count == 64)
+      for threads in [2, 3] { #expect(try train(threads: threads).hash == alone, "\(threads) threads") }
+      for ranks in [1, 2, 3, 4, 5, 8] {
+        let result = try train(ranks: ranks, threads: ranks == 3 ? 2 : 1)
+        #expect(result.hash == alone, "\(ranks) ranks")
+        #expect(result.errors.contains("\(ranks) rank(s) of "))
+        // 16 shards: of 3 and 5 ranks not every one owns a whole subtree.
+        if ranks == 3 || ranks == 5 { #expect(result.errors.contains("moved bytes")) }
+        // What rank 0 says is said once.
+        #expect(result.errors.components(separatedBy: "step 20/20").count == 2)
+      }
+      let seeded = try train(more: settings(["seed": 7]))
+      #expect(seeded.hash != alone)
+    }
+
+    /// Open MPI's ring adds in another order than the tree: that is found out, and the tree's bits come all the same.
+    @Test func anotherOrderOfAllreduceIsFoundOut() throws {
+      let ring = try train(
+        ranks: 4,
+        options: ["--mca", "coll_tuned_use_dynamic_rules", "1", "--mca", "coll_tuned_allreduce_algorithm", "4"])
+      #expect(ring.errors.contains("tree by moved bytes (MPI_Allreduce adds in another order here)"))
+      #expect(try ring.hash == train().hash)
+    }
+
+    /// With `--mca pml` of a name that does not exist MPI_Init would end the program.
+    @Test func helpAndVersionNeedNoMPI() throws {
+      let broken = ["--mca", "pml", "no_such_transport"]
+      let version = try Program.mpirun(ranks: 2, ["--version"], options: broken)
+      #expect(version.status == 0 && version.output == "0.1.0\n", "\(version.errors)")
+      let help = try Program.mpirun(ranks: 2, ["--help"], options: broken)
+      #expect(help.status == 0 && help.output.components(separatedBy: "OVERVIEW:").count == 2)
+      let train = try Program.mpirun(ranks: 2, ["train", "--help"], options: broken)
+      #expect(train.status == 0 && train.output.components(separatedBy: "gradient_shards [16]").count == 2)
+      let alone = try Program.run(["--version"])
+      #expect(alone.status == 0 && alone.output == "0.1.0\n" && alone.errors.isEmpty)
+    }
+
+    @Test func moreRanksThanShardsAreRefused() throws {
+      try Program.withTemporaryFolder { folder in
+        let result = try Program.mpirun(ranks: 3, ["train"] + settings(["gradient_shards": 2]), in: folder)
+        #expect(result.status == 64)
+        #expect(result.count(ofErrors: "error: gradient_shards is 2, but there are 3 ranks") == 1, "\(result.errors)")
+      }
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import Foundation
+import Testing
+
+extension CommandTests {
+  /// A run that is interrupted ends as one that is not.
+  @Suite struct Resume {
+    static let forty = settings([
+      "num_train_steps": 40, "save_checkpoints_steps": 10, "report_steps": 4, "batch_size": 16, "eval_every": 20,
+    ])
+
+    /// Hash and metrics of 40 steps in one go.
+    static let undisturbed = Result {
+      try Program.withTemporaryFolder { folder in
+        let result = try Program.run(["train", "--run", "run", "--threads", "1"] + forty, in: folder)
+        try #require(result.status == 0, "\(result.errors)")
+        let run = RunFiles(folder + "/run")
+        return (hash: try run.hash, lines: try run.comparableLines, steps: try run.reportedSteps)
+      }
+    }
+
+    private func train(_ folder: String, _ more: [String] = [], run: String = "run") throws -> CommandResult {
+      try Program.run(["train", "--run", run] + Self.forty + more, in: folder)
+    }
+
+    private func expectUndisturbed(_ run: RunFiles) throws {
+      let expected = try Self.undisturbed.get()
+      #expect(try run.hash == expected.hash)
+      #expect(try run.comparableLines == expected.lines)
+    }
+
+    @Test func oneGoReportsEveryStepThatIsDue() throws {
+      let expected = try Self.undisturbed.get()
+      #expect(expected.steps == [1, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40])
+      #expect(expected.lines.count { $0.contains("\"validation\"") } == 2)
+      #expect(expected.lines.count { $0.contains("\"test\"") } == 1 && expected.lines.last?.contains("\"test\"") == true)
+    }
+
+    /// Step 18 is neither a report nor a checkpoint.
+    @Test func stopAfterThenOnOtherRanksAndThreads() throws {
+      try Program.withTemporaryFolder { folder in
+        let stopped = try train(folder, ["--stop-after", "18", "--threads", "2"])
+        #expect(stopped.status == 75)
+        #expect(stopped.errors.contains("stopped after step 18 of 40; the state is saved, the same command goes on"))
+        let run = RunFiles(folder + "/run")
+        #expect(try run.checkpoints == ["step-00000010", "step-00000018"])
+        #expect(try run.reportedSteps == [1, 4, 8, 12, 16])
+        // Already there: nothing is trained.
+        let again = try train(folder, ["--stop-after", "18"])
+        #expect(again.status == 75 && again.errors.contains("18 of 40 steps are done already"))
+
+        let rest = try Program.mpirun(
+          ranks: 3, ["train", "--run", "run", "--threads", "1"] + Self.forty, in: folder)
+        #expect(rest.status == 0, "\(rest.errors)")
+        #expect(rest.count(ofErrors: "going on from run/checkpoints/step-00000018: 18 of 40 steps are done") == 1)
+        try expectUndisturbed(run)
+
+        let finished = try train(folder)
+        #expect(finished.status == 0 && finished.output.isEmpty)
+        #expect(finished.errors.contains("run is finished: 40 of 40 steps are done"))
+        #expect(finished.errors.contains("To start anew: another folder with --run."))
+        try expectUndisturbed(run)
+        let never = try train(folder, ["--resume", "never"])
+        #expect(never.status == 64)
+        #expect(never.count(ofErrors: "run has checkpoints (the newest is step-00000040) and --resume never") == 1)
+      }
+    }
+
+    @Test func whatMayChangeAndWhatMayNot() throws {
+      try Program.withTemporaryFolder { folder in
+        #expect(try train(folder, ["--stop-after", "10"]).status == 75)
+        let rate = try train(folder, settings(["learning_rate": "0.25", "hidden_dropout_prob": 0]))
+        #expect(rate.status == 64)
+        #expect(rate.errors.contains("learning_rate was 0.005 and is 0.25"))
+        #expect(rate.errors.contains("hidden_dropout_prob was 0.1 and is 0.0"))
+        #expect(rate.count(ofErrors: "error:") == 1)
+        let ranks = try Program.mpirun(
+          ranks: 2, ["train", "--run", "run"] + Self.forty + settings(["learning_rate": "0.25"]), in: folder)
+        #expect(ranks.status == 64 && ranks.count(ofErrors: "learning_rate was 0.005 and is 0.25") == 1)
+
+        let reports = try train(folder, settings(["report_steps": 15]))
+        #expect(reports.status == 0 && reports.errors.contains("report_steps changes from 4 to 15"))
+        let run = RunFiles(folder + "/run")
+        #expect(try run.reportedSteps == [1, 4, 8, 15, 30, 40])
+        #expect(try run.hash == Self.undisturbed.get().hash)
+      }
+    }
+
+    /// More steps go on from the end, and are evaluated anew.
+    @Test func aFinishedRunCanBeGivenMoreSteps() throws {
+      try Program.withTemporaryFolder { folder in
+        #expect(try train(folder).status == 0)
+        let longer = settings(["num_train_steps": 60])
+        let stopped = try train(folder, longer + ["--stop-after", "50"])
+        #expect(stopped.status == 75 && stopped.errors.contains("num_train_steps changes from 40 to 60"))
+        let rest = try train(folder, longer)
+        #expect(rest.status == 0 && rest.output.contains("test split"))
+        #expect(try RunFiles(folder + "/run").lines.count { $0["split"] as? String == "test" } == 2)
+        #expect(try train(folder, longer).errors.contains("run is finished: 60 of 60 steps are done"))
+      }
+    }
+
+    @Test func otherDataIsRefused() throws {
+      try Program.withTemporaryFolder { folder in
+        try TrainedDemo.writeData(to: folder + "/data.txt")
+        let small = settings([
+          "max_seq_length": 16, "hidden_size": 8, "intermediate_size": 8, "batch_size": 16, "num_train_steps": 6,
+          "num_warmup_steps": 0,
+        ])
+        let arguments = ["train", "--run", "run", "--data", "data.txt"] + small
+        #expect(try Program.run(arguments + ["--stop-after", "3"], in: folder).status == 75)
+        // Another path to the same data is no matter.
+        try FileManager.default.moveItem(atPath: folder + "/data.txt", toPath: folder + "/moved.txt")
+        let moved = try Program.run(
+          ["train", "--run", "run", "--data", "moved.txt", "--stop-after", "4"] + small, in: folder)
+        #expect(moved.status == 75, "\(moved.errors)")
+        let text = try String(contentsOfFile: folder + "/moved.txt", encoding: .utf8)
+        try (text + "user0 ring0-item0\n").write(toFile: folder + "/data.txt", atomically: true, encoding: .utf8)
+        let refused = try Program.run(arguments, in: folder)
+        #expect(refused.status == 64 && refused.count(ofErrors: "was trained on other data (data, fingerprint ") == 1)
+        // Nothing of the run was touched.
+        #expect(try RunFiles(folder + "/run").checkpoints == ["step-00000003", "step-00000004"])
+      }
+    }
+
+    @Test func fromACheckpointIntoANewFolder() throws {
+      try Program.withTemporaryFolder { folder in
+        #expect(try train(folder).status == 0)
+        let source = "run/checkpoints/step-00000020"
+        let copy = try train(folder, ["--resume", source], run: "second")
+        #expect(copy.status == 0 && copy.errors.contains("going on from \(source): 20 of 40 steps are done"))
+        let second = RunFiles(folder + "/second")
+        #expect(try second.hash == Self.undisturbed.get().hash)
+        #expect(try second.reportedSteps == [24, 28, 32, 36, 40])
+        #expect(try second.text("checkpoints/best") == "step-00000040\n")
+        // Where the source's later steps are, going back would mix two runs.
+        let back = try train(folder, ["--resume", source])
+        #expect(back.status == 64 && back.errors.contains("later checkpoints (the newest is step-00000040)"))
+        let absent = try train(folder, ["--resume", "absent"], run: "third")
+        #expect(absent.status == 66 && absent.errors.contains("absent: no such folder"))
+      }
+    }
+
+    @Test(arguments: Damage.allCases) func aDamagedCheckpointIsNamedAndAnOlderOneUsed(_ damage: Damage) throws {
+      try Program.withTemporaryFolder { folder in
+        #expect(try train(folder).status == 0)
+        let run = RunFiles(folder + "/run")
+        let file = damage == .cutShort ? "optimizer.safetensors" : "model.safetensors"
+        try damage.apply(to: "\(run.path)/checkpoints/step-00000040/\(file)")
+        let again = try train(folder)
+        #expect(again.status == 0, "\(again.errors)")
+        #expect(again.errors.contains("checkpoint step-00000040 cannot be used and is left as it is"))
+        #expect(again.errors.contains(file))
+        #expect(again.errors.contains("going on from run/checkpoints/step-00000030"))
+        try expectUndisturbed(run)
+
+        for name in try run.checkpoints { try damage.apply(to: "\(run.path)/checkpoints/\(name)/\(file)") }
+        let none = try train(folder)
+        #expect(none.status == 65)
+        #expect(none.count(ofErrors: "error: none of the 4 checkpoints in run/checkpoints can be used") == 1)
+      }
+    }
+  }
+}

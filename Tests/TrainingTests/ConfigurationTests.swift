@@ -1,0 +1,219 @@
+import BERT4RecModel
+import Foundation
+import SystemSupport
+import Testing
+import Training
+
+@Suite struct ConfigurationTests {
+  /// Another value than the default for every key.
+  static let others: [String: String] = [
+    "data": "odd \"name\"\\ of\t#1: é\n\u{7}.txt", "max_seq_length": "37", "masked_lm_prob": "0.15", "max_predictions_per_seq": "7",
+    "mask_prob": "0.8", "dupe_factor": "3", "prop_sliding_window": "-1.0", "masking": "static", "validation": "false",
+    "hidden_size": "48", "num_hidden_layers": "3", "num_attention_heads": "4", "intermediate_size": "100",
+    "hidden_act": "relu", "hidden_dropout_prob": "0.3", "attention_probs_dropout_prob": "0.0",
+    "initializer_range": "0.05", "learning_rate": "0.00037", "num_train_steps": "77", "num_train_epochs": "2.5",
+    "num_warmup_steps": "0", "batch_size": "33", "gradient_shards": "5", "reduction": "fast",
+    "seed": "18446744073709551615", "save_checkpoints_steps": "11", "keep_checkpoints": "2", "eval_every": "13",
+    "monitor": "hit@5[pop100]", "report_steps": "3", "threads": "2",
+  ]
+
+  private func everythingElse() throws -> RunConfiguration {
+    var configuration = RunConfiguration()
+    for (key, value) in Self.others { try configuration.set(key, value, origin: "test") }
+    return configuration
+  }
+
+  private func failure(yaml: String) -> Failure? {
+    var configuration = RunConfiguration()
+    do throws(Failure) { try configuration.read(yaml: yaml, file: "recipe.yaml") } catch { return error }
+    return nil
+  }
+
+  @Test func everyKeyIsReadAndWritten() throws {
+    #expect(Set(Self.others.keys) == Set(ConfigurationKey.all.map(\.name)), "a key without a value to test it with")
+    let defaults = RunConfiguration()
+    for (key, value) in Self.others {
+      var configuration = defaults
+      try configuration.set(key, value, origin: "test")
+      #expect(configuration != defaults && configuration.values[key] == value, "\(key)")
+      // Nothing else changed.
+      #expect(configuration.values.filter { $0.key != key } == defaults.values.filter { $0.key != key })
+    }
+  }
+
+  @Test func yamlReadsBackEqual() throws {
+    for configuration in [RunConfiguration(), try everythingElse()] {
+      var back = RunConfiguration()
+      try back.read(yaml: configuration.yaml, file: "config.yaml")
+      #expect(back == configuration)
+      var fromValues = RunConfiguration()
+      for (key, value) in configuration.values { try fromValues.set(key, value, origin: "values") }
+      #expect(fromValues == configuration)
+    }
+  }
+
+  @Test func commandLineOverFileOverDefaults() throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let file = folder.appendingPathComponent("recipe.yaml").path
+    try "data: file.txt\nbatch_size: 64\nlearning_rate: 3e-4\nnum_train_epochs: 2\nthreads: 3\n"
+      .write(toFile: file, atomically: true, encoding: .utf8)
+    var options = TrainingOptions()
+    options.configurationFile = file
+    var configuration = try options.configuration()
+    #expect(configuration.data == "file.txt" && configuration.batchSize == 64 && configuration.learningRate == 3e-4)
+    #expect(configuration.trainingEpochs == 2 && configuration.threads == 3)
+    #expect(configuration.hiddenSize == 64 && configuration.maximumSequenceLength == 200)
+
+    options.data = "line.txt"
+    options.threads = 1
+    options.settings = ["batch_size=128", "batch_size=32", "num_train_steps=9", "monitor=mrr[full]"]
+    configuration = try options.configuration()
+    #expect(configuration.data == "line.txt" && configuration.batchSize == 32 && configuration.threads == 1)
+    #expect(configuration.learningRate == 3e-4 && configuration.monitor == "mrr[full]")
+    // Steps of the command line win over epochs of the file.
+    #expect(configuration.trainingSteps == 9 && configuration.trainingEpochs == nil)
+  }
+
+  @Test func theDemoHasSettingsOfItsOwn() throws {
+    var options = TrainingOptions()
+    options.settings = ["hidden_size=16"]
+    let demonstration = try options.configuration()
+    #expect(demonstration.hiddenSize == 16 && demonstration.maximumSequenceLength == 32)
+    options.data = "some.txt"
+    let own = try options.configuration()
+    #expect(own.hiddenSize == 16 && own.maximumSequenceLength == 200)
+  }
+
+  @Test(arguments: [
+    ("batch_sise: 3", "recipe.yaml:1: unknown key \"batch_sise\"; the nearest known one is \"batch_size\"."),
+    ("# recipe\n\nseed: 1\nlr: 3", "recipe.yaml:4: unknown key \"lr\""),
+    ("seed: 1\nhidden_size: 0", "recipe.yaml:2: hidden_size is \"0\", but must be a whole number from 1 to"),
+    ("learning_rate: fast", "recipe.yaml:1: learning_rate is \"fast\", but must be a number from 0.0 to 10.0."),
+    ("learning_rate: nan", "recipe.yaml:1: learning_rate is \"nan\""),
+    ("masking: sometimes", "one of dynamic, static"),
+    ("validation: maybe", "true or false"),
+    ("seed: -1", "from 0 to 2^64 - 1"),
+    ("num_train_epochs: 0", "auto or a number"),
+    ("eval_every: 1.5", "auto or a whole number"),
+    ("seed: 1\nbatch_size: [1, 2]", "recipe.yaml:2: the value of \"batch_size\" must be a plain value"),
+    ("batch_size:\n  a: 1", "must be a plain value"),
+    ("- 1\n- 2", "recipe.yaml: a configuration is a list of lines `key: value`"),
+    ("just words", "recipe.yaml: a configuration is a list of lines"),
+    ("a: [1", "recipe.yaml:"),
+    ("seed: 1\nseed: 2", "\"seed\" stands twice"),
+  ]) func wrongConfigurationsAreRefused(yaml: String, words: String) {
+    let failure = failure(yaml: yaml)
+    #expect(failure?.exitCode == .usage)
+    #expect(failure?.message.contains(words) == true, "\(failure?.message ?? "nothing was thrown")")
+  }
+
+  @Test(arguments: ["", "\n", "# comments alone\n", "---\n"]) func anEmptyFileChangesNothing(yaml: String) throws {
+    var configuration = RunConfiguration()
+    try configuration.read(yaml: yaml, file: "empty.yaml")
+    #expect(configuration == RunConfiguration())
+  }
+
+  @Test func yamlWritesBooleansInManyWays() throws {
+    for (text, value) in [("yes", true), ("No", false), ("on", true), ("FALSE", false), ("\"true\"", true)] {
+      var configuration = RunConfiguration()
+      try configuration.read(yaml: "validation: \(text)", file: "test")
+      #expect(configuration.holdsOutValidation == value)
+    }
+  }
+
+  @Test(arguments: [
+    (["hidden_size=10", "num_attention_heads=4"], "hidden_size 10 is not a multiple of num_attention_heads 4"),
+    (["prop_sliding_window=0.001"], "prop_sliding_window 0.001 of max_seq_length 200"),
+    (["prop_sliding_window=-0.5"], "windows that do not move"),
+    (["gradient_shards=300"], "gradient_shards 300 is more than batch_size 256"),
+    (["monitor=ndcg@10"], "known are hit@1[full]"),
+  ]) func relationsBetweenKeys(settings: [String], words: String) throws {
+    var configuration = RunConfiguration()
+    for setting in settings {
+      let parts = setting.split(separator: "=")
+      try configuration.set(String(parts[0]), String(parts[1]), origin: "test")
+    }
+    do throws(Failure) {
+      try configuration.validate()
+      Issue.record("nothing was thrown")
+    } catch {
+      #expect(error.exitCode == .usage && error.message.contains(words), "\(error.message)")
+    }
+  }
+
+  @Test func derivedValues() {
+    var configuration = RunConfiguration()
+    #expect(configuration.resolvedMaximumPredictions == 40 && configuration.slidingStep == 100)
+    #expect(configuration.resolvedEvaluationInterval == 1000)
+    configuration.maximumSequenceLength = 33
+    configuration.maskedProbability = 0.15
+    configuration.slidingWindow = 0.1
+    configuration.evaluationInterval = 7
+    #expect(configuration.resolvedMaximumPredictions == 5 && configuration.slidingStep == 3)
+    #expect(configuration.resolvedEvaluationInterval == 7)
+    configuration.slidingWindow = -1
+    #expect(configuration.slidingStep == 33)
+  }
+}
+
+/// configs/: the settings of the original's scripts (run_ml-1m.sh and so on), which its paper's numbers are from.
+@Suite struct RecipeTests {
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+  static func recipe(_ name: String) throws -> RunConfiguration {
+    let path = root.appendingPathComponent("configs/\(name).yaml").path
+    var configuration = RunConfiguration()
+    try configuration.read(yaml: String(contentsOfFile: path, encoding: .utf8), file: path)
+    try configuration.validate()
+    return configuration
+  }
+
+  struct Published: Sendable {
+    var name: String
+    var length, hidden, heads, intermediate: Int
+    var hiddenDropout, attentionDropout, maskedProbability: Double
+    var predictions: Int
+    var slidingWindow: Double
+    var steps: Int
+  }
+
+  static let published = [
+    Published(
+      name: "ml-1m-64", length: 200, hidden: 64, heads: 2, intermediate: 256, hiddenDropout: 0.2, attentionDropout: 0.2,
+      maskedProbability: 0.2, predictions: 40, slidingWindow: 0.5, steps: 400_000),
+    Published(
+      name: "ml-1m-256", length: 200, hidden: 256, heads: 8, intermediate: 512, hiddenDropout: 0.5,
+      attentionDropout: 0.2, maskedProbability: 0.2, predictions: 40, slidingWindow: 0.5, steps: 400_000),
+    Published(
+      name: "beauty-64", length: 50, hidden: 64, heads: 2, intermediate: 256, hiddenDropout: 0.5,
+      attentionDropout: 0.2, maskedProbability: 0.6, predictions: 30, slidingWindow: 0.1, steps: 400_000),
+    Published(
+      name: "ml-20m-64", length: 200, hidden: 64, heads: 2, intermediate: 256, hiddenDropout: 0.1,
+      attentionDropout: 0.1, maskedProbability: 0.2, predictions: 20, slidingWindow: 0.5, steps: 400_000),
+    Published(
+      name: "steam-64", length: 50, hidden: 64, heads: 2, intermediate: 256, hiddenDropout: 0.1,
+      attentionDropout: 0.1, maskedProbability: 0.4, predictions: 20, slidingWindow: 0.5, steps: 800_000),
+  ]
+
+  @Test(arguments: published) func haveThePublishedSettings(_ published: Published) throws {
+    let recipe = try Self.recipe(published.name)
+    #expect(recipe.maximumSequenceLength == published.length)
+    #expect(recipe.hiddenSize == published.hidden && recipe.headCount == published.heads)
+    #expect(recipe.intermediateSize == published.intermediate && recipe.layerCount == 2)
+    #expect(recipe.hiddenDropout == published.hiddenDropout && recipe.attentionDropout == published.attentionDropout)
+    #expect(recipe.maskedProbability == published.maskedProbability && recipe.maskProbability == 1)
+    #expect(recipe.resolvedMaximumPredictions == published.predictions)
+    #expect(recipe.slidingWindow == published.slidingWindow && recipe.duplicationFactor == 10)
+    #expect(recipe.trainingSteps == published.steps && recipe.warmupSteps == 100)
+    #expect(recipe.learningRate == 1e-4 && recipe.batchSize == 256 && recipe.activation == .gelu)
+    #expect(recipe.initializerRange == 0.02 && !recipe.holdsOutValidation)
+  }
+
+  @Test func allRecipesAreTested() throws {
+    let files = try FileManager.default.contentsOfDirectory(atPath: Self.root.appendingPathComponent("configs").path)
+    #expect(Set(files.filter { $0.hasSuffix(".yaml") }) == Set(Self.published.map { $0.name + ".yaml" }))
+  }
+}

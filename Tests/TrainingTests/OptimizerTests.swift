@@ -1,0 +1,116 @@
+import BERT4RecModel
+import Testing
+import Training
+
+@Suite struct LearningRateScheduleTests {
+  @Test func risesThenFallsAsTheFormulaSays() {
+    let schedule = LearningRateSchedule(peak: 1e-4, warmupSteps: 100, totalSteps: 400_000)
+    #expect(schedule.rate(step: 0) == 0)
+    #expect(schedule.rate(step: 1) == 1e-6 && schedule.rate(step: 50) == 5e-5)
+    // The decay counts from step 0, so the rate never quite reaches its peak.
+    #expect(schedule.rate(step: 99) == 1e-4 * 99 / 100)
+    #expect(schedule.rate(step: 100) == 1e-4 * (1 - 100.0 / 400_000))
+    #expect(schedule.rate(step: 200_000) == 5e-5)
+    #expect(schedule.rate(step: 399_999) == 1e-4 * (1 - 399_999.0 / 400_000))
+    #expect(schedule.rate(step: 400_000) == 0 && schedule.rate(step: 500_000) == 0)
+  }
+
+  @Test func withoutWarmUpItBeginsAtThePeak() {
+    let schedule = LearningRateSchedule(peak: 3, warmupSteps: 0, totalSteps: 4)
+    #expect((0...4).map(schedule.rate) == [3, 2.25, 1.5, 0.75, 0])
+  }
+
+  @Test func aWarmUpLongerThanTheRunOnlyRises() {
+    let schedule = LearningRateSchedule(peak: 1, warmupSteps: 8, totalSteps: 5)
+    #expect((0..<5).map(schedule.rate) == [0, 0.125, 0.25, 0.375, 0.5])
+  }
+}
+
+@Suite struct AdamTests {
+  /// Several blocks of 65,536 in one run of decayed parameters, and a last block that is not full.
+  static let configuration = ModelConfiguration(
+    vocabularySize: 4001, hiddenSize: 36, layerCount: 1, headCount: 3, intermediateSize: 11, maximumSequenceLength: 7,
+    hiddenDropout: 0, attentionDropout: 0)
+
+  private func numbers(_ count: Int, scale: Double, seed: UInt64) -> [Float] {
+    var state = seed
+    return (0..<count).map { _ in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Float((Double(state >> 11) / 0x1p53 - 0.5) * scale)
+    }
+  }
+
+  private func start() -> ModelState {
+    let state = ModelState(Self.configuration)
+    _ = state.parameters.update(from: numbers(state.layout.count, scale: 0.3, seed: 1))
+    return state
+  }
+
+  private func run(_ adam: inout Adam, _ state: ModelState, _ gradients: [Float], rate: Double, masked: Int, threads: Int) {
+    for thread in (0..<threads).reversed() { adam.addSquares(gradients, thread: thread, of: threads) }
+    adam.begin(rate: rate, norm: adam.norm(maskedCount: masked), maskedCount: masked)
+    for thread in (0..<threads).reversed() { adam.update(state, gradients: gradients, thread: thread, of: threads) }
+  }
+
+  /// In double, element by element, from the formula alone; `clipped` says whether the norm is above 5.
+  @Test(arguments: [(scale: 100.0, clipped: true), (scale: 0.5, clipped: false)])
+  func agreesWithAPlainLoop(scale: Double, clipped: Bool) {
+    let state = start()
+    let layout = state.layout
+    var adam = Adam(layout)
+    var parameters = state.parameters.map(Double.init)
+    var (first, second) = ([Double](repeating: 0, count: layout.count), [Double](repeating: 0, count: layout.count))
+    let masked = 3
+    for step in 0..<4 {
+      let gradients = numbers(layout.count, scale: scale, seed: UInt64(7 + step))
+      let rate = 0.01 / Double(1 + step)
+      var squares = 0.0
+      for gradient in gradients { squares += Double(gradient) * Double(gradient) }
+      let norm = squares.squareRoot() / Double(masked)
+      #expect((norm > 5) == clipped)
+      for slot in layout.slots {
+        // Weight decay spares biases and LayerNorms, and nothing else.
+        let decay = slot.name.hasSuffix(".bias") || slot.name.contains("LayerNorm") ? 0.0 : 0.01
+        for index in slot.range {
+          let gradient = Double(gradients[index]) / Double(masked) * (norm > 5 ? 5 / norm : 1)
+          first[index] = 0.9 * first[index] + 0.1 * gradient
+          second[index] = 0.999 * second[index] + 0.001 * gradient * gradient
+          parameters[index] -= rate * (first[index] / (second[index].squareRoot() + 1e-6) + decay * parameters[index])
+        }
+      }
+      run(&adam, state, gradients, rate: rate, masked: masked, threads: 1)
+      let found = adam.norm(maskedCount: masked)
+      #expect(abs(found - norm) <= 1e-9 * norm)
+    }
+    var worst = 0.0
+    for index in 0..<layout.count { worst = max(worst, abs(Double(state.parameters[index]) - parameters[index])) }
+    // Parameters are below 0.4 and took steps of up to 0.03: this is float rounding.
+    #expect(worst < 2e-7, "\(worst)")
+  }
+
+  @Test(arguments: [2, 3, 5, 64]) func anyNumberOfThreadsGivesTheSameBits(threads: Int) {
+    let (one, many) = (start(), start())
+    var (adamOfOne, adamOfMany) = (Adam(one.layout), Adam(many.layout))
+    for step in 0..<3 {
+      let gradients = numbers(one.layout.count, scale: 3, seed: UInt64(step))
+      run(&adamOfOne, one, gradients, rate: 0.01, masked: 7, threads: 1)
+      run(&adamOfMany, many, gradients, rate: 0.01, masked: 7, threads: threads)
+    }
+    #expect(one.parameterHash == many.parameterHash)
+    #expect(one.parameterHash != start().parameterHash)
+  }
+
+  @Test func aRateOfZeroMovesTheMomentsAlone() {
+    let state = start()
+    var adam = Adam(state.layout)
+    let before = state.parameterHash
+    run(&adam, state, numbers(state.layout.count, scale: 1, seed: 3), rate: 0, masked: 1, threads: 1)
+    #expect(state.parameterHash == before)
+    let after = start()
+    var other = Adam(after.layout)
+    let gradients = numbers(state.layout.count, scale: 1, seed: 4)
+    run(&adam, state, gradients, rate: 0.01, masked: 1, threads: 1)
+    run(&other, after, gradients, rate: 0.01, masked: 1, threads: 1)
+    #expect(state.parameterHash != after.parameterHash)
+  }
+}
