@@ -1,6 +1,6 @@
 # bert4rec-dist, from a fresh checkout:
 #
-#   make demo                        a training with eight ranks on a built-in data set, in about a minute
+#   make demo                        builds (minutes), then trains with eight ranks on a built-in data set (under a minute)
 #   make build [BUILD_FLAGS=...]     the program, as .build/release/bert4rec-dist; BUILD_FLAGS=--static-swift-stdlib makes
 #                                    one for hosts without Swift
 #   make test                        all tests
