@@ -1,7 +1,8 @@
 # bert4rec-dist, from a fresh checkout:
 #
-#   make demo                        a training with eight ranks on a built-in data set, in about a minute
-#   make build                       the program, as .build/release/bert4rec-dist
+#   make demo                        builds (minutes), then trains with eight ranks on a built-in data set (under a minute)
+#   make build [BUILD_FLAGS=...]     the program, as .build/release/bert4rec-dist; BUILD_FLAGS=--static-swift-stdlib makes
+#                                    one for hosts without Swift
 #   make test                        all tests
 #   make bench [ARGUMENTS=...]       speed of a training step; ARGUMENTS go to `bert4rec-dist bench`
 #   make install [PREFIX=/usr/local] the program to PREFIX/bin; packagers set DESTDIR too
@@ -13,6 +14,7 @@
 
 PREFIX ?= /usr/local
 SWIFT ?= swift
+BUILD_FLAGS ?=
 ARGUMENTS ?=
 
 program := .build/release/bert4rec-dist
@@ -30,12 +32,19 @@ libraries_are_there := pkg-config --exists ompi-c openblas && command -v mpirun
 .NOTPARALLEL:
 
 build: swift-is-there libraries-are-there
-	$(SWIFT) build -c release
+	$(SWIFT) build -c release $(BUILD_FLAGS)
 
 # In a new folder each time, so that there is always a training to see.
 demo: deps build
-	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/bert4rec-demo.XXXXXX") && set -x && \
-	$(mpi_environment) mpirun -np 8 $(program) train --run "$$folder/demo"
+	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/bert4rec-demo.XXXXXX")/demo && set -x && \
+	$(mpi_environment) mpirun -np 8 $(program) train --run "$$folder" && \
+	printf 'anna ring0-item3\nanna ring0-item4\nanna ring0-item5\n' | \
+	$(program) recommend --checkpoint "$$folder" --histories - --top-k 3
+	@echo
+	@echo "Next, with data of your own (more in README.md):"
+	@echo "  $(program) prepare FILE"
+	@echo "  $(mpi_environment) \\"
+	@echo "  mpirun -np 8 $(program) train --data FILE"
 
 test: deps swift-is-there
 	$(SWIFT) build -c release --build-tests

@@ -99,13 +99,18 @@ package protocol Backend: AnyObject, Sendable {
   func softmaxBackward(_ signedProbabilities: Matrix, gradient: Matrix, dropped: Matrix, rate: DropoutRate)
 
   /// A vocabulary tile of the online softmax: logits (R, width) become exp(logits + bias - maximum), where rowMaximum (R) and
-  /// rowSum (R) are carried from tile to tile and tileMaximum (R) receives what this tile was shifted by.
+  /// rowSum (R) are carried from tile to tile. tileMaximum (R) receives what this tile was shifted by, rescale (R) what sums
+  /// under the maximum before are to be multiplied by: exp(old maximum - new maximum).
   func tileExponentials(
     _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
-    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>)
+    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>,
+    rescale: UnsafeMutablePointer<Float>)
 
-  /// values (R, width) *= factors (R) a row; biasGradient (width) += Σ rows.
-  func scaleRows(_ values: Matrix, factors: UnsafePointer<Float>, columnSums: UnsafeMutablePointer<Float>)
+  /// target (R, C) = values (R, C) * factors (R) a row; both contiguous, and may be the same.
+  func multiplyRows(_ values: Matrix, by factors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>)
+
+  /// sums (C) += Σ weights (R) * rows of values (R, C).
+  func addWeightedColumnSums(of values: Matrix, weights: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>)
 }
 
 /// What a LayerNorm keeps for its backward pass.

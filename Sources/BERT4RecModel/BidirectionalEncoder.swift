@@ -7,10 +7,12 @@ import MaskedInstances
 public final class BidirectionalEncoder {
   /// Tokens that go through the encoder at once (whole instances; a longer one goes alone). Shapes the order of additions, so it
   /// is part of `numericsVersion`.
-  package static let blockRows = 512
+  package static let blockRows = 1024
 
   public let configuration: ModelConfiguration
   public let layout: ParameterLayout
+  /// Where this encoder's time goes.
+  public let clock = PhaseClock()
   private let workspace = Workspace()
   private let backend: any Backend
   private let embeddings: Embeddings
@@ -26,7 +28,7 @@ public final class BidirectionalEncoder {
     self.backend = backend
     let context = LayerContext(
       configuration: configuration, backend: backend, workspace: workspace,
-      rowCapacity: max(Self.blockRows, configuration.maximumSequenceLength))
+      rowCapacity: max(Self.blockRows, configuration.maximumSequenceLength), clock: clock)
     layout = context.layout
     embeddings = Embeddings(context)
     let scratch = EncoderLayer.Scratch(context)
@@ -60,8 +62,10 @@ public final class BidirectionalEncoder {
       let t = forward(block, pass)
       let hidden = configuration.hiddenSize
       let tGradient = Matrix(gradientA, block.maskedCount, hidden)
+      clock.enter(.head)
       sum += loss(t, labels: block.labels, tGradient: tGradient, pass)
       if gradients != nil { backward(block, tGradient, pass) }
+      clock.enter(nil)
     }
     return sum
   }
@@ -84,7 +88,9 @@ public final class BidirectionalEncoder {
   }
 
   private func forward(_ block: Block, _ pass: Pass) -> Matrix {
+    clock.enter(.embedding)
     var x = embeddings.forward(block, pass)
+    clock.enter(.dense)
     for layer in layers { x = layer.forward(block, x: x, pass) }
     return head.forward(x, pass)
   }
@@ -93,6 +99,7 @@ public final class BidirectionalEncoder {
     let hidden = configuration.hiddenSize
     var gradient = Matrix(gradientB, block.maskedCount, hidden)
     var next = gradientA
+    clock.enter(.dense)
     head.backward(tGradient, yGradient: gradient, pass)
     for layer in layers.reversed() {
       let xGradient = Matrix(next, block.tokenCount, hidden)
@@ -100,6 +107,7 @@ public final class BidirectionalEncoder {
       next = gradient.base
       gradient = xGradient
     }
+    clock.enter(.embedding)
     embeddings.backward(block, gradient, pass)
   }
 }

@@ -6,13 +6,18 @@ package struct LayerContext {
   package let workspace: Workspace
   /// Most rows (tokens) of a block.
   package let rowCapacity: Int
+  package let clock: PhaseClock
 
-  package init(configuration: ModelConfiguration, backend: any Backend, workspace: Workspace, rowCapacity: Int) {
+  package init(
+    configuration: ModelConfiguration, backend: any Backend, workspace: Workspace, rowCapacity: Int,
+    clock: PhaseClock = PhaseClock()
+  ) {
     self.configuration = configuration
     layout = ParameterLayout(configuration)
     self.backend = backend
     self.workspace = workspace
     self.rowCapacity = rowCapacity
+    self.clock = clock
   }
 
   package func norm() -> NormState {

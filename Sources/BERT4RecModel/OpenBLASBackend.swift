@@ -1,12 +1,25 @@
 import CKernels
 import COpenBLAS
 
-/// The fast backend: OpenBLAS for products, CKernels for the rest. Used by several threads at once; BLAS itself stays at one
-/// thread, since ranks and our own threads use the cores.
-package final class OpenBLASBackend: Backend {
+/// The fast backend: CKernels for everything but products, and for products whichever of OpenBLAS and our own kernel is faster.
+///
+/// On CPUs with AVX2 that is our own, made for this model's long and thin shapes (README, "Benchmarks"); with AVX-512 or without AVX2
+/// it is OpenBLAS. An instance has scratch memory, so each thread has its own; BLAS itself stays at one thread, since ranks and
+/// our own threads use the cores.
+package final class OpenBLASBackend: Backend, @unchecked Sendable {
+  /// Widest product that our own kernel takes with a transposed left operand, all of whose right operand it packs.
+  private static let widestProduct = 4096
+
+  private let scratch: UnsafeMutablePointer<Float>?
+
   package init() {
     openblas_set_num_threads(1)
+    scratch =
+      String(cString: kernel_clone()) == "x86-64-v3"
+      ? .allocate(capacity: kernel_product_scratch(0, Self.widestProduct)) : nil
   }
+
+  deinit { scratch?.deallocate() }
 
   /// OpenBLAS's name for the CPU, such as "Zen": it decides which kernels, hence which bits.
   package static var coreType: String { String(cString: openblas_get_corename()) }
@@ -17,6 +30,11 @@ package final class OpenBLASBackend: Backend {
   ) {
     let inner = transposesA ? a.rows : a.columns
     if c.rows == 0 || c.columns == 0 || (inner == 0 && accumulates) { return }
+    if let scratch, inner > 0, !transposesA || c.columns <= Self.widestProduct {
+      kernel_product(
+        a.kernel, transposesA ? 1 : 0, b.kernel, transposesB ? 1 : 0, c.kernel, scale, accumulates ? 1 : 0, scratch)
+      return
+    }
     cblas_sgemm(
       CblasRowMajor, transposesA ? CblasTrans : CblasNoTrans, transposesB ? CblasTrans : CblasNoTrans,
       Int32(c.rows), Int32(c.columns), Int32(inner), scale, a.base, Int32(a.stride), b.base, Int32(b.stride),
@@ -76,15 +94,28 @@ package final class OpenBLASBackend: Backend {
 
   package func tileExponentials(
     _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
-    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>
+    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>,
+    rescale: UnsafeMutablePointer<Float>
   ) {
     kernel_tile_exponentials(
-      logits.base, bias, logits.rows, logits.columns, logits.stride, rowMaximum, rowSum, tileMaximum)
+      logits.base, bias, logits.rows, logits.columns, logits.stride, rowMaximum, rowSum, tileMaximum, rescale)
   }
 
-  package func scaleRows(_ values: Matrix, factors: UnsafePointer<Float>, columnSums: UnsafeMutablePointer<Float>) {
-    kernel_tile_gradient(values.base, factors, columnSums, values.rows, values.columns, values.stride)
+  package func multiplyRows(
+    _ values: Matrix, by factors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
+  ) {
+    kernel_multiply_rows(values.base, factors, target, values.rows, values.columns)
   }
+
+  package func addWeightedColumnSums(
+    of values: Matrix, weights: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
+  ) {
+    kernel_add_weighted_column_sums(values.base, weights, sums, values.rows, values.columns, values.stride)
+  }
+}
+
+extension Matrix {
+  fileprivate var kernel: kernel_matrix { kernel_matrix(values: base, rows: rows, columns: columns, stride: stride) }
 }
 
 extension RowDropout {

@@ -136,27 +136,34 @@ package final class ReferenceBackend: Backend {
 
   package func tileExponentials(
     _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
-    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>
+    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>,
+    rescale: UnsafeMutablePointer<Float>
   ) {
     for row in 0..<logits.rows {
       let values = (0..<logits.columns).map { Double(logits[row, $0] + bias[$0]) }
       let highest = max(values.max() ?? 0, Double(rowMaximum[row]))
       let exponentials = values.map { exp($0 - highest) }
-      rowSum[row] = Float(
-        Double(rowSum[row]) * exp(Double(rowMaximum[row]) - highest) + exponentials.reduce(0, +))
+      let factor = exp(Double(rowMaximum[row]) - highest)
+      rowSum[row] = Float(Double(rowSum[row]) * factor + exponentials.reduce(0, +))
       rowMaximum[row] = Float(highest)
       tileMaximum[row] = Float(highest)
+      rescale[row] = Float(factor)
       for column in 0..<logits.columns { logits[row, column] = Float(exponentials[column]) }
     }
   }
 
-  package func scaleRows(_ values: Matrix, factors: UnsafePointer<Float>, columnSums: UnsafeMutablePointer<Float>) {
+  package func multiplyRows(
+    _ values: Matrix, by factors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
+  ) {
     for row in 0..<values.rows {
-      for column in 0..<values.columns {
-        values[row, column] *= factors[row]
-        columnSums[column] += values[row, column]
-      }
+      for column in 0..<values.columns { target[row * values.columns + column] = values[row, column] * factors[row] }
     }
+  }
+
+  package func addWeightedColumnSums(
+    of values: Matrix, weights: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<values.rows { for column in 0..<values.columns { sums[column] += values[row, column] * weights[row] } }
   }
 }
 

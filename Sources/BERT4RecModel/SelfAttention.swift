@@ -69,6 +69,7 @@ package final class SelfAttention {
       context.backend.addBias(bias, to: queries)
     }
     let result = Matrix(output, rows.count(block), hidden)
+    context.clock.enter(.attention)
     forEachHead(block, pass.dropout) { head in
       context.backend.multiply(
         head.query, transposed: false, head.key, transposed: true, into: head.probabilities, scale: head.scale,
@@ -79,6 +80,7 @@ package final class SelfAttention {
         dropped, transposed: false, head.value, transposed: false, into: head.view(of: result), scale: 1,
         accumulates: false)
     }
+    context.clock.enter(.dense)
     return result
   }
 
@@ -94,6 +96,7 @@ package final class SelfAttention {
     let all = Matrix(scratch.projectedGradient, block.tokenCount, 3 * hidden)
     let queryGradient =
       rows == .all ? all.columns(0..<hidden) : Matrix(scratch.queryGradient, block.maskedCount, hidden)
+    context.clock.enter(.attention)
     forEachHead(block, nil) { head in
       let (dropped, gradient) = (head.scores(scratch.dropped), head.scores(scratch.scoreGradient))
       let outputGradient = head.view(of: contextGradient)
@@ -111,6 +114,7 @@ package final class SelfAttention {
         gradient, transposed: true, head.query, transposed: false, into: head.keyView(of: all, part: 1),
         scale: head.scale, accumulates: false)
     }
+    context.clock.enter(.dense)
     let weight = pass.weight(offsets.queryKeyValueWeight, 3 * hidden, hidden)
     let (weightGradient, biasGradient) = (
       pass.gradient(offsets.queryKeyValueWeight), pass.gradient(offsets.queryKeyValueBias)

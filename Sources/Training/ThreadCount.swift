@@ -21,9 +21,11 @@ enum ThreadCount {
       let sameHost = other.dropFirst(own.count).elementsEqual(record.dropFirst(own.count))
       if sameHost && zip(own, other).contains(where: { $0 & $1 != 0 }) { sharing += 1 }
     }
-    let cores = own.reduce(0) { $0 + $1.nonzeroBitCount }
-    return max(1, cores / max(1, sharing))
+    return max(1, coreCount / max(1, sharing))
   }
+
+  /// Cores that this process may run on.
+  static var coreCount: Int { coreMask().reduce(0) { $0 + $1.nonzeroBitCount } }
 
   /// A bit for each core that this process may run on, from /proc; all zeros where that cannot be read.
   private static func coreMask() -> [UInt8] {

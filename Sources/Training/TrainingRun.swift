@@ -48,22 +48,9 @@ public final class TrainingRun {
   public func run() throws(Failure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
-    try communicator.requireSame(
-      "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
-    var configuration = try sharedConfiguration()
-    if options.isDemonstration {
-      log("This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
-      log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
-    }
-    let dataset = try sharedDataset(configuration)
-    let instances = try makeInstances(dataset, configuration)
-    if let epochs = configuration.trainingEpochs {
-      let steps = (epochs * Double(instances.epochCount) / Double(configuration.batchSize)).rounded(.up)
-      configuration.trainingSteps = max(1, Int(min(steps, 1e9)))
-    }
-
-    let state = ModelState(
-      configuration.modelConfiguration(vocabularySize: instances.tokens.vocabularySize))
+    let setup = try RunSetup(options, communicator: communicator, log: log)
+    let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
+    let state = ModelState(setup.modelConfiguration)
     let path = try communicator.broadcastText(options.runFolder ?? "runs/\(dataset.name)")
     let disk = RunDisk(path, dataset: dataset, configuration: configuration, state: state)
     let text = try communicator.fromRankZero { () throws(Failure) in
@@ -74,8 +61,6 @@ public final class TrainingRun {
     }
     try shareState(state, start, seed: configuration.seed)
 
-    let threads: Int
-    if let wanted = configuration.threads { threads = wanted } else { threads = try ThreadCount.automatic(communicator) }
     let evaluation = TrainingEvaluation(
       dataset: dataset, configuration: configuration, state: state, communicator: communicator, hooks: hooks)
     if start == .finished {
@@ -85,7 +70,7 @@ public final class TrainingRun {
     }
     if start != .evaluating {
       let step = try TrainingStep(
-        state: state, configuration: configuration, instances: instances, communicator: communicator, threads: threads)
+        state: state, configuration: configuration, instances: instances, communicator: communicator, threads: setup.threads)
       describe(dataset, instances, configuration, state, step)
       var loop = TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, state: state, step: step, evaluation: evaluation,
@@ -97,44 +82,6 @@ public final class TrainingRun {
   }
 
   // MARK: - Beginning
-
-  private func sharedConfiguration() throws(Failure) -> RunConfiguration {
-    var own = RunConfiguration()
-    let text = try communicator.fromRankZero { () throws(Failure) in
-      own = try options.configuration()
-      return Array(own.values.map { "\($0.key)\0\($0.value)" }.joined(separator: "\0").utf8)
-    }
-    if communicator.rank == 0 { return own }
-    let parts = String(decoding: text, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false)
-    for index in stride(from: 0, to: parts.count - 1, by: 2) {
-      try own.set(String(parts[index]), String(parts[index + 1]), origin: "rank 0's configuration")
-    }
-    return own
-  }
-
-  private func sharedDataset(_ configuration: RunConfiguration) throws(Failure) -> Dataset {
-    var own: Dataset?
-    try communicator.onRankZero { () throws(Failure) in
-      if options.isDemonstration {
-        own = DemonstrationData.make()
-      } else {
-        let loaded = try DatasetLoader.load([configuration.data ?? ""], log: log)
-        for line in loaded.statistics.description.split(separator: "\n") { log(String(line)) }
-        own = loaded.dataset
-      }
-      try own?.requireUsable()
-    }
-    return try Dataset.shared(own, communicator)
-  }
-
-  private func makeInstances(_ dataset: Dataset, _ configuration: RunConfiguration) throws(Failure) -> MaskedInstances {
-    let windows = Windows(
-      LeaveOneOut(dataset.sequences, holdsOutValidation: configuration.holdsOutValidation),
-      maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep)
-    return MaskedInstances(
-      windows: windows, tokens: TokenIDs(itemCount: dataset.itemCount),
-      configuration: configuration.maskingConfiguration, seed: configuration.seed)
-  }
 
   private func shareState(_ state: ModelState, _ start: RunDisk.Start, seed: UInt64) throws(Failure) {
     if start == .fresh {

@@ -24,6 +24,7 @@ package final class TrainingStep {
   private let reduction: GradientAllReduce
   private let work: ThreadedWork
   private let team: ThreadTeam
+  private let communicator: any Communicator
 
   /// Collective.
   package init(
@@ -31,6 +32,7 @@ package final class TrainingStep {
     threads: Int
   ) throws(Failure) {
     self.state = state
+    self.communicator = communicator
     schedule = LearningRateSchedule(
       peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
       totalSteps: configuration.trainingSteps)
@@ -54,21 +56,52 @@ package final class TrainingStep {
 
   deinit { team.stop() }
 
+  /// Where the time of this rank's thread 0 goes.
+  package var clock: PhaseClock { work.encoders[0].clock }
+
   package var threadCount: Int { work.threadCount }
   package var reductionDescription: String { reduction.methodDescription }
+
+  /// Useful work of the last step's batch, forward and backward, in FLOP (`InstanceCost`).
+  package var usefulFlop: Double {
+    let cost = InstanceCost(state.configuration)
+    return 3 * work.plan.references.reduce(0) { $0 + cost.flop(tokens: $1.tokenCount, masked: $1.maskedCount) }
+  }
+
+  /// Collective. How long the gradient's reduction takes by itself: the median of several, and that of a record of 64 bytes.
+  package func measureReduction() throws(Failure) -> (bytes: Int, seconds: Double, latency: Double) {
+    let clock = ContinuousClock()
+    let records = StepRecords(communicator)
+    var (sums, small) = ([Double](), [Double]())
+    for _ in 0..<9 {
+      try communicator.waitForAll()
+      var start = clock.now
+      try reduction.reduce(work.merge.sums, into: work.merge.sums[0].values)
+      sums.append((clock.now - start) / .seconds(1))
+      start = clock.now
+      _ = try records.exchange(StepRecord(step: 0, stop: false, seconds: 0))
+      small.append((clock.now - start) / .seconds(1))
+    }
+    return (work.merge.sums[0].values.count * MemoryLayout<Float>.stride, sums.sorted()[4], small.sorted()[4])
+  }
 
   /// Collective. Computes the update that follows `state.step` earlier ones and counts it.
   ///
   /// Non-finite numbers change nothing: the result tells, and every rank gets the same one.
   package func callAsFunction() throws(Failure) -> StepResult {
     let step = state.step
+    clock.enter(.batch)
     work.prepare(step: step)
+    clock.enter(nil)
     team.run(ThreadedWork.gradients)
     work.merge.prepare()
     team.run(ThreadedWork.merging)
     let sums = work.merge.sums
     let total = sums[0].values
+    clock.enter(.allreduce)
     try reduction.reduce(sums, into: total)
+    clock.enter(.update)
+    defer { clock.enter(nil) }
 
     let maskedCount = work.plan.maskedCount
     var loss = 0.0
@@ -106,7 +139,7 @@ private final class ThreadedWork: @unchecked Sendable {
   private let dropsOut: Bool
   private let seed: UInt64
   private let length: Int
-  private let encoders: [BidirectionalEncoder]
+  let encoders: [BidirectionalEncoder]
   private var batches: [PackedBatch]
   private var step = 0
 
@@ -155,17 +188,22 @@ private final class ThreadedWork: @unchecked Sendable {
   }
 
   private func computeGradients(_ thread: Int) {
-    let accumulator = merge.accumulators[thread]
+    let (accumulator, clock) = (merge.accumulators[thread], encoders[thread].clock)
     accumulator.reset()
     for shard in accumulator.shards {
+      clock.enter(.treeSum)
       let buffer = accumulator.nextBuffer()
+      clock.enter(.batch)
       plan.makeBatch(shard: shard, into: &batches[thread])
       let loss = encoders[thread].loss(
         batches[thread], parameters: UnsafePointer(state.parameters.start), gradients: buffer.start,
         dropout: dropsOut ? DropoutKey(seed: seed, step: step) : nil)
       // A slot a shard: the tree adds zeros to it, so it arrives unchanged.
       buffer[state.layout.count + shard] = Float(loss)
+      clock.enter(.treeSum)
       accumulator.add(shard: shard, buffer)
     }
+    // Until the slowest thread is done.
+    clock.enter(.threads)
   }
 }

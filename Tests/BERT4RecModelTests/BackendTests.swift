@@ -14,23 +14,29 @@ import Testing
 
   @Test(arguments: [false, true], [false, true])
   func products(_ transposesA: Bool, _ transposesB: Bool) {
+    // Remainders of rows, columns and inner steps, and more inner steps than are taken at once.
+    for (m, n, k) in [(13, 7, 5), (1, 1, 1), (6, 16, 16), (17, 33, 37), (8, 50, 530), (5, 16, 257)] {
+      product(m, n, k, transposesA, transposesB)
+    }
+  }
+
+  private func product(_ m: Int, _ n: Int, _ k: Int, _ transposesA: Bool, _ transposesB: Bool) {
     var numbers = TestNumbers(1)
-    let (m, n, k) = (13, 7, 5)
-    let a = Buffer(numbers.array(20 * 20))
-    let b = Buffer(numbers.array(20 * 20))
+    let a = Buffer(numbers.array((m + 4) * (k + 4)))
+    let b = Buffer(numbers.array((n + 4) * (k + 4)))
     for accumulates in [false, true] {
-      let start = numbers.array(m * 11)
+      let start = numbers.array(m * (n + 4))
       let results = [fast as any Backend, plain].map { backend -> [Float] in
         let c = Buffer(start)
         backend.multiply(
-          transposesA ? a.matrix(k, m, stride: 17) : a.matrix(m, k, stride: 9), transposed: transposesA,
-          transposesB ? b.matrix(n, k, stride: 6) : b.matrix(k, n, stride: 8), transposed: transposesB,
-          into: c.matrix(m, n, stride: 11), scale: 0.7, accumulates: accumulates)
+          transposesA ? a.matrix(k, m, stride: m + 4) : a.matrix(m, k, stride: k + 4), transposed: transposesA,
+          transposesB ? b.matrix(n, k, stride: k + 1) : b.matrix(k, n, stride: n + 1), transposed: transposesB,
+          into: c.matrix(m, n, stride: n + 4), scale: 0.7, accumulates: accumulates)
         return c.values
       }
       #expect(relativeDistance(results[0], results[1]) < 1e-5)
       // What lies between the columns of a view is not touched.
-      #expect(results[0][7] == start[7] && results[0][10] == start[10])
+      #expect(results[0][n] == start[n] && results[0][n + 3] == start[n + 3])
     }
   }
 
@@ -112,16 +118,19 @@ import Testing
       let (maximum, sum) = (Buffer([Float](repeating: -.infinity, count: rows)), Buffer(zeros: rows))
       var outputs: [[Float]] = []
       for (logits, bias) in tiles {
-        let (values, shift) = (Buffer(logits), Buffer(zeros: rows))
+        let (values, shift, rescale) = (Buffer(logits), Buffer(zeros: rows), Buffer(zeros: rows))
         backend.tileExponentials(
           values.matrix(rows, width, stride: stride), bias: bias, rowMaximum: maximum.base, rowSum: sum.base,
-          tileMaximum: shift.base)
-        outputs += [values.rows(rows, width, stride: stride), shift.values]
-        let sums = Buffer(numbers.array(0) + [Float](repeating: 0.5, count: width))
-        backend.scaleRows(values.matrix(rows, width, stride: stride), factors: maximum.base, columnSums: sums.base)
-        outputs += [values.rows(rows, width, stride: stride), sums.values]
+          tileMaximum: shift.base, rescale: rescale.base)
+        outputs += [values.rows(rows, width, stride: stride), shift.values, rescale.values]
+        let sums = Buffer([Float](repeating: 0.5, count: width))
+        backend.addWeightedColumnSums(
+          of: values.matrix(rows, width, stride: stride), weights: maximum.base, to: sums.base)
+        outputs.append(sums.values)
       }
-      return outputs + [maximum.values, sum.values]
+      let scaled = Buffer(zeros: rows * 5)
+      backend.multiplyRows(Buffer(tiles[0].0).matrix(rows, 5), by: sum.base, into: scaled.base)
+      return outputs + [maximum.values, sum.values, scaled.values]
     }
     for (a, b) in zip(results[0], results[1]) { #expect(relativeDistance(a, b) < 1e-5) }
   }
@@ -156,7 +165,7 @@ import Testing
       )
       fast.tileExponentials(
         tile.matrix(3, 20, stride: 32), bias: [Float](repeating: 0, count: 20), rowMaximum: maximum.base,
-        rowSum: sum.base, tileMaximum: shift.base)
+        rowSum: sum.base, tileMaximum: shift.base, rescale: Buffer(zeros: 3).base)
       #expect(!sum.values[1].isFinite && sum.values[0].isFinite)
       let (activated, derivative) = (Buffer(values), Buffer(zeros: values.count))
       for activation in Activation.allCases where !(activation == .tanh && poison == .infinity) {

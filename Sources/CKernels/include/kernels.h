@@ -19,7 +19,22 @@ typedef struct {
 // Which clone of the kernels the CPU gets: "x86-64-v4", "x86-64-v3" or "baseline".
 const char *_Nonnull kernel_clone(void);
 
-// embedding.c, normalization.c ---------------------------------------------------------------------------------------------
+// product.c ------------------------------------------------------------------------------------------------------------------
+
+typedef struct {
+  float *_Nonnull values;
+  size_t rows, columns, stride;
+} kernel_matrix;
+
+// Floats of scratch that a product with `columns` columns needs.
+size_t kernel_product_scratch(size_t rows, size_t columns);
+
+// c = scale * op(a) op(b), or c += the same; op transposes where asked.
+void kernel_product(
+    kernel_matrix a, int transposes_a, kernel_matrix b, int transposes_b, kernel_matrix c, float scale, int accumulates,
+    float *_Nonnull scratch);
+
+// normalization.c ---------------------------------------------------------------------------------------------
 
 // y = LayerNorm(x) * weight + bias, with x = dropout(input + input_bias) + residual, rows of `columns`. `normalized` receives
 // (x - mean) / deviation, `inverse_deviation` 1 / deviation, both for the backward pass. input_bias and residual may be null.
@@ -69,15 +84,19 @@ void kernel_softmax_backward(
 // head.c ---------------------------------------------------------------------------------------------------------------------
 
 // One vocabulary tile of the online softmax: logits (rows, width) += bias, then exp(logit - row_maximum) in place, where
-// row_maximum and row_sum are carried from tile to tile; `tile_maximum` receives the maximum this tile was shifted by.
-// `stride` is a multiple of 16, at least width; what stands behind width becomes 0.
+// row_maximum and row_sum are carried from tile to tile; `tile_maximum` receives the maximum this tile was shifted by, `rescale`
+// exp(old maximum - new maximum). `stride` is a multiple of 16, at least width; what stands behind width becomes 0.
 void kernel_tile_exponentials(
     float *_Nonnull logits, const float *_Nonnull bias, size_t rows, size_t width, size_t stride,
-    float *_Nonnull row_maximum, float *_Nonnull row_sum, float *_Nonnull tile_maximum);
+    float *_Nonnull row_maximum, float *_Nonnull row_sum, float *_Nonnull tile_maximum, float *_Nonnull rescale);
 
-// values (rows, width) *= factors (rows), then bias_gradient (width) += the sum of the rows; see MaskedItemLoss.
-void kernel_tile_gradient(
-    float *_Nonnull values, const float *_Nonnull factors, float *_Nonnull bias_gradient, size_t rows, size_t width,
+// target (rows, columns) = values (rows, columns) * factors (rows).
+void kernel_multiply_rows(
+    const float *_Nonnull values, const float *_Nonnull factors, float *_Nonnull target, size_t rows, size_t columns);
+
+// sums (columns) += the sum of the rows of values, each times its weight.
+void kernel_add_weighted_column_sums(
+    const float *_Nonnull values, const float *_Nonnull weights, float *_Nonnull sums, size_t rows, size_t columns,
     size_t stride);
 
 // elementwise.c --------------------------------------------------------------------------------------------------------------

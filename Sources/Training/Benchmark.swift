@@ -1,0 +1,126 @@
+import BERT4RecModel
+import CKernels
+import Collectives
+import InteractionData
+import SystemSupport
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Measures training steps as they are: the same code on the same data, but nothing is written.
+public struct Benchmark {
+  /// Steps that are not counted: caches, page faults, first allocations.
+  public static let warmUpSteps = 3
+
+  public struct Result: Sendable {
+    public let ranks, threads, steps: Int
+    /// Medians over the measured steps.
+    public let secondsPerStep, fastestStep, slowestStep: Double
+    public let instancesPerSecond, tokensPerSecond: Double
+    /// Seconds a step of rank 0's first thread.
+    public let phases: [(phase: Phase, seconds: Double)]
+    /// Useful work, forward and backward (the cost model), a step.
+    public let flopPerStep: Double
+    /// One core's rate in a 1024 x 1024 x 1024 product, all ranks at once.
+    public let sgemmRate: Double
+    /// Largest resident memory of any rank, in bytes.
+    public let peakMemory: Int
+    /// Gradient buffer in bytes, seconds to sum it over the ranks as the step does, and a small message's seconds.
+    public let gradientBytes: Int
+    public let allreduceSeconds, latencySeconds: Double
+    public let reduction: String
+
+    /// Useful FLOP / s over what the cores could do by `sgemmRate`.
+    public var utilisation: Double { flopPerStep / secondsPerStep / (sgemmRate * Double(ranks * threads)) }
+  }
+
+  /// Collective; every rank gets the result.
+  public static func run(
+    _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: (String) -> Void
+  ) throws(Failure) -> Result {
+    let setup = try RunSetup(options, communicator: communicator, log: log)
+    let state = ModelState(setup.modelConfiguration)
+    state.initialize(seed: setup.configuration.seed)
+    let step = try TrainingStep(
+      state: state, configuration: setup.configuration, instances: setup.instances, communicator: communicator,
+      threads: setup.threads)
+    let rate = try sgemmRate(communicator)
+
+    let clock = ContinuousClock()
+    var times: [Double] = []
+    var (tokens, flop) = (0, 0.0)
+    for index in 0..<(warmUpSteps + steps) {
+      if index == warmUpSteps { step.clock.reset() }
+      try communicator.waitForAll()
+      let start = clock.now
+      let result = try step()
+      let seconds = (clock.now - start) / .seconds(1)
+      guard result.loss.isFinite else {
+        throw communicator.shared(Failure(.internalFault, "step \(index + 1): the loss is \(result.loss)"))
+      }
+      if index >= warmUpSteps {
+        times.append(seconds)
+        tokens += result.tokenCount
+        flop += step.usefulFlop
+      }
+    }
+    times.sort()
+    let median = times[times.count / 2]
+    let phases = Phase.allCases.map { ($0, step.clock.seconds($0) / Double(steps)) }
+    let network = try step.measureReduction()
+    return Result(
+      ranks: communicator.size, threads: step.threadCount, steps: steps, secondsPerStep: median, fastestStep: times[0],
+      slowestStep: times[times.count - 1], instancesPerSecond: Double(setup.configuration.batchSize) / median,
+      tokensPerSecond: Double(tokens) / Double(steps) / median, phases: phases, flopPerStep: flop / Double(steps),
+      sgemmRate: rate, peakMemory: try largest(peakMemory, communicator), gradientBytes: network.bytes,
+      allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription)
+  }
+
+  /// FLOP / s of one core: the best of several products, on all ranks at the same time.
+  private static func sgemmRate(_ communicator: any Communicator) throws(Failure) -> Double {
+    let size = 1024
+    let workspace = Workspace()
+    let matrices = (0..<3).map { _ in Matrix(workspace.floats(size * size), size, size) }
+    for index in 0..<(size * size) {
+      matrices[0].base[index] = Float(index % 7) - 3
+      matrices[1].base[index] = Float(index % 5) - 2
+    }
+    let backend = OpenBLASBackend()
+    let clock = ContinuousClock()
+    var best = Double.infinity
+    try communicator.waitForAll()
+    for _ in 0..<8 {
+      let start = clock.now
+      backend.multiply(
+        matrices[0], transposed: false, matrices[1], transposed: false, into: matrices[2], scale: 1, accumulates: false)
+      best = min(best, (clock.now - start) / .seconds(1))
+    }
+    let rates = try communicator.gather(withUnsafeBytes(of: best) { Array($0) })
+    let all = rates.map { $0.withUnsafeBytes { $0.loadUnaligned(as: Double.self) } }
+    let mean = all.isEmpty ? best : all.reduce(0, +) / Double(all.count)
+    return 2 * Double(size * size * size) / (try communicator.broadcastArray([mean])[0])
+  }
+
+  private static var peakMemory: Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+    return usage.ru_maxrss * 1024
+  }
+
+  private static func largest(_ value: Int, _ communicator: any Communicator) throws(Failure) -> Int {
+    let all = try communicator.gather(withUnsafeBytes(of: value) { Array($0) })
+    let largest = all.map { $0.withUnsafeBytes { $0.loadUnaligned(as: Int.self) } }.max() ?? value
+    return try communicator.broadcastArray([largest])[0]
+  }
+
+  /// The CPU's name and how this process may use it.
+  public static var machine: String {
+    let information = (try? FileSystem.read("/proc/cpuinfo", limit: 1 << 20)) ?? []
+    let lines = String(decoding: information, as: UTF8.self).split(separator: "\n")
+    let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last.map { $0.drop { $0 == " " } } ?? "unknown CPU"
+    return "\(name), \(lines.count { $0.hasPrefix("processor") }) cores; this process may use \(ThreadCount.coreCount)"
+  }
+}

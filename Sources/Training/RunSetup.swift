@@ -1,0 +1,76 @@
+import BERT4RecModel
+import Collectives
+import InteractionData
+import MaskedInstances
+import SystemSupport
+
+/// What a run is about, the same on every rank: rank 0 reads configuration and data, the others get both by broadcast.
+struct RunSetup {
+  let configuration: RunConfiguration
+  let dataset: Dataset
+  let instances: MaskedInstances
+  /// Threads a rank.
+  let threads: Int
+
+  var modelConfiguration: ModelConfiguration {
+    configuration.modelConfiguration(vocabularySize: instances.tokens.vocabularySize)
+  }
+
+  /// Collective.
+  init(_ options: TrainingOptions, communicator: any Communicator, log: (String) -> Void) throws(Failure) {
+    try communicator.requireSame(
+      "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
+    var configuration = try Self.configuration(options, communicator)
+    if options.isDemonstration {
+      log("This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
+      log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
+    }
+    dataset = try Self.dataset(options, configuration, communicator, log)
+    instances = MaskedInstances(
+      windows: Windows(
+        LeaveOneOut(dataset.sequences, holdsOutValidation: configuration.holdsOutValidation),
+        maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
+      tokens: TokenIDs(itemCount: dataset.itemCount), configuration: configuration.maskingConfiguration,
+      seed: configuration.seed)
+    if let epochs = configuration.trainingEpochs {
+      let steps = (epochs * Double(instances.epochCount) / Double(configuration.batchSize)).rounded(.up)
+      configuration.trainingSteps = max(1, Int(min(steps, 1e9)))
+    }
+    if let wanted = configuration.threads { threads = wanted } else { threads = try ThreadCount.automatic(communicator) }
+    self.configuration = configuration
+  }
+
+  private static func configuration(
+    _ options: TrainingOptions, _ communicator: any Communicator
+  ) throws(Failure) -> RunConfiguration {
+    var own = RunConfiguration()
+    let text = try communicator.fromRankZero { () throws(Failure) in
+      own = try options.configuration()
+      return Array(own.values.map { "\($0.key)\0\($0.value)" }.joined(separator: "\0").utf8)
+    }
+    if communicator.rank == 0 { return own }
+    let parts = String(decoding: text, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false)
+    for index in stride(from: 0, to: parts.count - 1, by: 2) {
+      try own.set(String(parts[index]), String(parts[index + 1]), origin: "rank 0's configuration")
+    }
+    return own
+  }
+
+  private static func dataset(
+    _ options: TrainingOptions, _ configuration: RunConfiguration, _ communicator: any Communicator,
+    _ log: (String) -> Void
+  ) throws(Failure) -> Dataset {
+    var own: Dataset?
+    try communicator.onRankZero { () throws(Failure) in
+      if options.isDemonstration {
+        own = DemonstrationData.make()
+      } else {
+        let loaded = try DatasetLoader.load([configuration.data ?? ""], log: log)
+        for line in loaded.statistics.description.split(separator: "\n") { log(String(line)) }
+        own = loaded.dataset
+      }
+      try own?.requireUsable()
+    }
+    return try Dataset.shared(own, communicator)
+  }
+}

@@ -1,0 +1,96 @@
+import ArgumentParser
+import BERT4RecDist
+import Foundation
+import enum SystemSupport.ExitCode
+
+/// `bert4rec-dist bench`
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure training steps on this machine and data; alone or under mpirun. Writes nothing.",
+    discussion: """
+      Utilisation is useful work (the cost model in README) over what the used cores could do at the rate of a
+      1024 x 1024 x 1024 product measured in the same run. Without --data and --config it measures the demo.
+      """)
+
+  @Option(help: ArgumentHelp("Configuration in YAML; configs/ has recipes.", valueName: "file"))
+  var config: String?
+
+  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
+  var data: String?
+
+  @Option(help: ArgumentHelp("Steps to measure, after \(Benchmark.warmUpSteps) that are not.", valueName: "n"))
+  var steps = 10
+
+  @Option(help: ArgumentHelp("Threads a rank (default: the cores it may use).", valueName: "n"))
+  var threads: Int?
+
+  @Option(name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
+  var settings: [String] = []
+
+  @Flag(help: "Print one JSON object as the last line of standard output.")
+  var json = false
+
+  func validate() throws {
+    if steps < 1 { throw ValidationError("--steps must be at least 1.") }
+  }
+
+  func run() throws {
+    var options = TrainingOptions()
+    options.configurationFile = config
+    options.data = data
+    options.threads = threads
+    options.settings = settings
+    Main.withCommunicator { (communicator) throws(Failure) in
+      let isRoot = communicator.rank == 0
+      let result = try Benchmark.run(options, steps: steps, communicator: communicator) { if isRoot { printError($0) } }
+      if isRoot { json ? printJSON(result) : printTable(result) }
+      return .success
+    }
+  }
+
+  private func printTable(_ result: Benchmark.Result) {
+    func row(_ name: String, _ value: String) { print(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
+    func number(_ value: Double, _ digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }
+    row("machine", Benchmark.machine)
+    row("kernels", ProgramVersion.machine)
+    row("ranks x threads", "\(result.ranks) x \(result.threads)")
+    row("gradients", result.reduction)
+    row("sgemm", "\(number(result.sgemmRate / 1e9)) GFLOP/s a core")
+    row("instances", "\(number(result.instancesPerSecond)) /s")
+    row("tokens", "\(number(result.tokensPerSecond, 0)) /s")
+    row(
+      "step",
+      "\(number(1e3 * result.secondsPerStep)) ms, median of \(result.steps) "
+        + "(\(number(1e3 * result.fastestStep)) to \(number(1e3 * result.slowestStep)))")
+    for (phase, seconds) in result.phases {
+      row("  \(phase)", "\(number(1e3 * seconds, 2)) ms")
+    }
+    row(
+      "useful work",
+      "\(number(result.flopPerStep / 1e9, 2)) GFLOP a step, \(number(result.flopPerStep / result.secondsPerStep / 1e9)) GFLOP/s")
+    row("utilisation", "\(number(100 * result.utilisation)) %")
+    row("peak memory", "\(number(Double(result.peakMemory) / 1_048_576)) MiB a rank")
+    if result.ranks > 1 {
+      row(
+        "allreduce",
+        "\(number(Double(result.gradientBytes) / 1_048_576)) MiB in \(number(1e3 * result.allreduceSeconds, 2)) ms "
+          + "(\(number(Double(result.gradientBytes) / result.allreduceSeconds / 1e9, 2)) GB/s); "
+          + "64 bytes in \(number(1e6 * result.latencySeconds)) us")
+    }
+  }
+
+  private func printJSON(_ result: Benchmark.Result) {
+    var fields = [
+      "\"ranks\":\(result.ranks)", "\"threads\":\(result.threads)", "\"steps\":\(result.steps)",
+      "\"instances_per_s\":\(result.instancesPerSecond)", "\"tokens_per_s\":\(result.tokensPerSecond)",
+      "\"ms_per_step\":\(1e3 * result.secondsPerStep)", "\"ms_per_step_min\":\(1e3 * result.fastestStep)",
+      "\"ms_per_step_max\":\(1e3 * result.slowestStep)", "\"gflop_per_step\":\(result.flopPerStep / 1e9)",
+      "\"utilisation\":\(result.utilisation)", "\"sgemm_gflops\":\(result.sgemmRate / 1e9)",
+      "\"peak_mib\":\(Double(result.peakMemory) / 1_048_576)", "\"gradient_bytes\":\(result.gradientBytes)",
+      "\"allreduce_ms\":\(1e3 * result.allreduceSeconds)", "\"latency_us\":\(1e6 * result.latencySeconds)",
+    ]
+    fields += result.phases.map { "\"\($0.phase)_ms\":\(1e3 * $0.seconds)" }
+    print("{\(fields.joined(separator: ","))}")
+  }
+}
