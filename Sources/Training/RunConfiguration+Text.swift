@@ -54,7 +54,10 @@ extension RunConfiguration {
 
   /// Everything resolved, as YAML: `train --config` of it repeats the run.
   public var yaml: String {
-    var text = "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
+    var text =
+      data == nil
+      ? "# The built-in demo's settings; its data has no file, so `train --config` of this wants data of your own.\n"
+      : "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
     for key in ConfigurationKey.all {
       let value = key.read(self)
       if key.name == "data" && value.isEmpty { continue }

@@ -55,7 +55,8 @@ extension CommandTests {
       Case(
         "no configuration file", "train", "--config", "absent.yaml", status: 66, onRanks: true,
         "cannot read absent.yaml: No such file or directory"),
-      Case("not YAML", recipe: "seed: [1\n", "train", "--config", "recipe.yaml", status: 64, "recipe.yaml:2: not YAML: "),
+      Case(
+        "not YAML", recipe: "seed: [1\n", "train", "--config", "recipe.yaml", status: 64, "recipe.yaml:2: not YAML: "),
       Case(
         "not text", bytes: binary, "train", "--config", "data.txt", status: 64, "data.txt: not a text file"),
       Case(
@@ -94,7 +95,8 @@ extension CommandTests {
       Case(
         "no checkpoint in a folder", data: "u a\n", "recommend", "--checkpoint", ".", "--data", "data.txt", status: 66,
         "no checkpoint in .: looked for"),
-      Case("nobody to recommend for", "recommend", "--checkpoint", ".", status: 64, "Give either --data or --histories"),
+      Case(
+        "nobody to recommend for", "recommend", "--checkpoint", ".", status: 64, "Give either --data or --histories"),
       Case(
         "both kinds", "recommend", "--checkpoint", ".", "--data", "a", "--histories", "b", status: 64, onRanks: true,
         "Give either --data or --histories"),

@@ -110,7 +110,8 @@ extension CommandTests {
         // The new item stands at the beginning of its user: all that is asked and all answers stay the same.
         try ("user0 brand-new\n" + text).write(toFile: folder + "/newer.txt", atomically: true, encoding: .utf8)
         let result = try Program.run(
-          ["evaluate", "--checkpoint", demo.run.path, "--data", "newer.txt", "--protocol", "full", "--json"], in: folder)
+          ["evaluate", "--checkpoint", demo.run.path, "--data", "newer.txt", "--protocol", "full", "--json"],
+          in: folder)
         #expect(result.status == 0)
         #expect(result.errors.contains("1 items in 1 interactions are unknown to the model and left out"))
         let known = try json(evaluate("--protocol", "full", "--json"))

@@ -18,7 +18,8 @@ extension CommandTests {
       }
     }
 
-    /// Starts, waits for a step in the middle, interrupts, checks the status, runs again, compares with an undisturbed run.
+    /// Starts, waits for a step in the middle, interrupts, checks the status, runs again, and compares with a run that
+    /// nobody disturbed.
     private func interrupt(
       ranks: Int? = nil, expecting status: (Int32) -> Bool, _ interruption: (RunningProgram) throws -> Void
     ) throws {
@@ -46,7 +47,9 @@ extension CommandTests {
       try interrupt(expecting: { $0 == 75 }) { $0.send(signal) }
     }
 
-    @Test func mpirunPassesTheSignalOn() throws { try interrupt(ranks: 2, expecting: { $0 == 75 }) { $0.send(SIGUSR1) } }
+    @Test func mpirunPassesTheSignalOn() throws {
+      try interrupt(ranks: 2, expecting: { $0 == 75 }) { $0.send(SIGUSR1) }
+    }
 
     @Test func aKilledProcessGoesOn() throws { try interrupt(expecting: { $0 == 128 + SIGKILL }) { $0.send(SIGKILL) } }
 

@@ -12,7 +12,9 @@ extension CommandTests {
         evaluations.append(context.split)
         ranks = []
       }
-      func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) { ranks += results.compactMap { $0.rank(.full) } }
+      func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) {
+        ranks += results.compactMap { $0.rank(.full) }
+      }
       var metrics: [(key: String, value: Double)] {
         ranks.isEmpty ? [] : [("median_rank[full]", ranks.sorted()[ranks.count / 2])]
       }
@@ -77,13 +79,14 @@ extension CommandTests {
         // Histories of 1 item, of all that fit, and of more than fit.
         var lines: [String] = []
         for (user, length) in [1, 2, 7, 30, 31, 32, 33, 75].enumerated() {
-          for place in 0..<length { lines.append("user\(user) ring\((user + place / 11) % 5)-item\((place * 7 + user) % 24)\n") }
+          for place in 0..<length {
+            lines.append("user\(user) ring\((user + place / 11) % 5)-item\((place * 7 + user) % 24)\n")
+          }
         }
         try lines.joined().write(toFile: folder + "/histories.txt", atomically: true, encoding: .utf8)
+        let script = Program.root + "/Tests/Reference/check_hugging_face.py"
         let result = try Program.execute(
-          "/usr/bin/env",
-          ["python3", Program.root + "/Tests/Reference/check_hugging_face.py", "checkpoint", "histories.txt", Program.path],
-          in: folder)
+          "/usr/bin/env", ["python3", script, "checkpoint", "histories.txt", Program.path], in: folder)
         #expect(result.status == 0, "\(result.output)\(result.errors)")
         if result.output.hasPrefix("skipped") {
           print("check_hugging_face.py \(result.output)", terminator: "")

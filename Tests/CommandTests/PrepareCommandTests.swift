@@ -50,7 +50,7 @@ extension CommandTests {
         #expect(
           skipped.status == 0 && skipped.output.contains("rows left out             1 (1 wrong number of columns)"))
         let refused = try run("good.txt", "--output", ".")
-        #expect(refused.status == 64 && refused.errors.hasPrefix("bert4rec-dist: . exists"))
+        #expect(refused.status == 64 && refused.errors.hasPrefix("error: . exists"))
         #expect(try run("good.txt", "--output", "good.txt").status == 64)
         let overwriting = try run("good.txt", "--write-pairs", "./good.txt")
         #expect(overwriting.status == 64 && overwriting.errors.contains("is an input"))

@@ -43,7 +43,8 @@ struct RunFiles {
 
   var checkpoints: [String] {
     get throws {
-      try FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints").filter { $0.hasPrefix("step-") }.sorted()
+      let names = try FileManager.default.contentsOfDirectory(atPath: path + "/checkpoints")
+      return names.filter { $0.hasPrefix("step-") }.sorted()
     }
   }
 
@@ -82,7 +83,9 @@ struct TrainedDemo: Sendable {
   private init() throws {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-demo-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    atexit { if case .success(let demo) = TrainedDemo.shared { try? FileManager.default.removeItem(atPath: demo.folder) } }
+    atexit {
+      if case .success(let demo) = TrainedDemo.shared { try? FileManager.default.removeItem(atPath: demo.folder) }
+    }
     try Self.writeData(to: folder + "/demo.txt")
     let trained = try Program.run(["train"], in: folder)
     result = (trained.status, trained.output, trained.errors)

@@ -2,6 +2,7 @@
 
 Usage: python check_hugging_face.py CHECKPOINT HISTORIES PROGRAM
 
+CHECKPOINT is a checkpoint folder, or a run folder: then its best checkpoint, else its latest, as the program takes it.
 HISTORIES holds `user item` lines of external ids, oldest first (a tab between them where an id holds a space). The scores
 of all items must agree within 1e-4 of the largest |logit|. Exit code: 0 they do, or PyTorch is not installed (said); 1 not.
 """
@@ -28,6 +29,13 @@ def unescape(field: bytes) -> bytes:
     for byte in rest:
         result += ESCAPES[next(rest)] if byte == ord("\\") else bytes([byte])
     return bytes(result)
+
+
+def resolve(folder: pathlib.Path) -> pathlib.Path:
+    for pointer in (folder / "checkpoints" / "best", folder / "checkpoints" / "latest"):
+        if pointer.exists():
+            return pointer.parent / pointer.read_text().strip()
+    return folder
 
 
 def read_items(path: pathlib.Path) -> dict[str, int]:
@@ -101,7 +109,7 @@ def program_scores(
 def main() -> int:
     if len(sys.argv) != 4:
         sys.exit(__doc__)
-    checkpoint, histories_path, program = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+    checkpoint, histories_path, program = resolve(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]), sys.argv[3]
     items = read_items(checkpoint / "items.tsv")
     histories = read_histories(histories_path, items)
     expected = reference_scores(checkpoint, histories, len(items))

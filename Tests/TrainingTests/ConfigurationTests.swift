@@ -7,7 +7,8 @@ import Training
 @Suite struct ConfigurationTests {
   /// Another value than the default for every key.
   static let others: [String: String] = [
-    "data": "odd \"name\"\\ of\t#1: é\n\u{7}.txt", "max_seq_length": "37", "masked_lm_prob": "0.15", "max_predictions_per_seq": "7",
+    "data": "odd \"name\"\\ of\t#1: é\n\u{7}.txt", "max_seq_length": "37", "masked_lm_prob": "0.15",
+    "max_predictions_per_seq": "7",
     "mask_prob": "0.8", "dupe_factor": "3", "prop_sliding_window": "-1.0", "masking": "static", "validation": "false",
     "hidden_size": "48", "num_hidden_layers": "3", "num_attention_heads": "4", "intermediate_size": "100",
     "hidden_act": "relu", "hidden_dropout_prob": "0.3", "attention_probs_dropout_prob": "0.0",

@@ -123,7 +123,9 @@ import Training
 
   static let data = RecipeTests.root.deletingLastPathComponent().appendingPathComponent("shared/data")
 
-  static func has(_ file: String) -> Bool { FileManager.default.fileExists(atPath: data.appendingPathComponent(file).path) }
+  static func has(_ file: String) -> Bool {
+    FileManager.default.fileExists(atPath: data.appendingPathComponent(file).path)
+  }
 
   /// Forward and backward, 256 instances, in GFLOP; counted over a whole epoch.
   private func work(_ file: String, _ recipe: String) throws -> Double {

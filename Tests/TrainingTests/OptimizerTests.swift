@@ -46,7 +46,9 @@ import Training
     return state
   }
 
-  private func run(_ adam: inout Adam, _ state: ModelState, _ gradients: [Float], rate: Double, masked: Int, threads: Int) {
+  private func run(
+    _ adam: inout Adam, _ state: ModelState, _ gradients: [Float], rate: Double, masked: Int, threads: Int
+  ) {
     for thread in (0..<threads).reversed() { adam.addSquares(gradients, thread: thread, of: threads) }
     adam.begin(rate: rate, norm: adam.norm(maskedCount: masked), maskedCount: masked)
     for thread in (0..<threads).reversed() { adam.update(state, gradients: gradients, thread: thread, of: threads) }
