@@ -90,6 +90,15 @@ package protocol Backend: AnyObject, Sendable {
     inputGradient: UnsafeMutablePointer<Float>?, weightGradient: UnsafeMutablePointer<Float>,
     biasGradient: UnsafeMutablePointer<Float>, inputBiasGradient: UnsafeMutablePointer<Float>?)
 
+  /// One head of attention: context (r, d) = dropout(softmax(scale query keyᵀ)) value; `probabilities` (r, n) receives the signed
+  /// probabilities as `softmax` gives them. `scratch` holds (r, n).
+  func attend(_ head: AttentionHead, probabilities: Matrix, context: Matrix, dropout: RowDropout, scratch: Matrix)
+
+  /// Mirror image: from the context's gradient (r, d) to those of query (r, d), key and value (n, d). Both scratches hold (r, n).
+  func attendBackward(
+    _ head: AttentionHead, probabilities: Matrix, contextGradient: Matrix, rate: DropoutRate,
+    gradients: AttentionHead, scratch: (Matrix, Matrix))
+
   /// Softmax of each row of scores (R, n) in place, then dropout. |scores| becomes the probability, a minus sign marks a dropped
   /// one; `dropped` receives the probabilities after dropout. Strides are multiples of 16 and what stands behind n is scratch.
   func softmax(_ scores: Matrix, dropped: Matrix, dropout: RowDropout)
@@ -113,6 +122,22 @@ package protocol Backend: AnyObject, Sendable {
   func addWeightedColumnSums(of values: Matrix, weights: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>)
 }
 
+/// The operands of one head, or their gradients: query (r, d), key and value (n, d).
+package struct AttentionHead {
+  package let query: Matrix
+  package let key: Matrix
+  package let value: Matrix
+
+  package init(query: Matrix, key: Matrix, value: Matrix) {
+    self.query = query
+    self.key = key
+    self.value = value
+  }
+
+  /// 1 / √d
+  package var scale: Float { 1 / Float(key.columns).squareRoot() }
+}
+
 /// What a LayerNorm keeps for its backward pass.
 package struct NormState {
   package let normalized: UnsafeMutablePointer<Float>  // (R, H)
@@ -125,6 +150,43 @@ package struct NormState {
 }
 
 extension Backend {
+  package func attendByProducts(
+    _ head: AttentionHead, probabilities: Matrix, context: Matrix, dropout: RowDropout, scratch: Matrix
+  ) {
+    multiply(
+      head.query, transposed: false, head.key, transposed: true, into: probabilities, scale: head.scale,
+      accumulates: false)
+    softmax(probabilities, dropped: scratch, dropout: dropout)
+    multiply(scratch, transposed: false, head.value, transposed: false, into: context, scale: 1, accumulates: false)
+  }
+
+  package func attendBackwardByProducts(
+    _ head: AttentionHead, probabilities: Matrix, contextGradient: Matrix, rate: DropoutRate,
+    gradients: AttentionHead, scratch: (Matrix, Matrix)
+  ) {
+    let (gradient, dropped) = scratch
+    multiply(
+      contextGradient, transposed: false, head.value, transposed: true, into: gradient, scale: 1, accumulates: false)
+    softmaxBackward(probabilities, gradient: gradient, dropped: dropped, rate: rate)
+    multiply(
+      gradient, transposed: false, head.key, transposed: false, into: gradients.query, scale: head.scale,
+      accumulates: false)
+    attentionProducts(head, contextGradient, gradient, dropped, gradients)
+  }
+
+  /// The last two products of the backward pass.
+  package func attentionProducts(
+    _ head: AttentionHead, _ contextGradient: Matrix, _ scoreGradient: Matrix, _ dropped: Matrix,
+    _ gradients: AttentionHead
+  ) {
+    multiply(
+      dropped, transposed: true, contextGradient, transposed: false, into: gradients.value, scale: 1,
+      accumulates: false)
+    multiply(
+      scoreGradient, transposed: true, head.query, transposed: false, into: gradients.key, scale: head.scale,
+      accumulates: false)
+  }
+
   /// y (R, O) = x (R, I) weightᵀ, weight (O, I) as Hugging Face has it; the bias is added by what follows.
   func project(_ x: Matrix, _ weight: Matrix, into y: Matrix) {
     multiply(x, transposed: false, weight, transposed: true, into: y, scale: 1, accumulates: false)

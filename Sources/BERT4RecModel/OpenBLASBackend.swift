@@ -11,6 +11,8 @@ package final class OpenBLASBackend: Backend, @unchecked Sendable {
   private static let widestProduct = 4096
 
   private let scratch: UnsafeMutablePointer<Float>?
+  private var attentionMemory: UnsafeMutablePointer<Float>?
+  private var attentionCapacity = 0
 
   package init() {
     openblas_set_num_threads(1)
@@ -19,7 +21,10 @@ package final class OpenBLASBackend: Backend, @unchecked Sendable {
       ? .allocate(capacity: kernel_product_scratch(0, Self.widestProduct)) : nil
   }
 
-  deinit { scratch?.deallocate() }
+  deinit {
+    scratch?.deallocate()
+    attentionMemory?.deallocate()
+  }
 
   /// OpenBLAS's name for the CPU, such as "Zen": it decides which kernels, hence which bits.
   package static var coreType: String { String(cString: openblas_get_corename()) }
@@ -81,6 +86,46 @@ package final class OpenBLASBackend: Backend, @unchecked Sendable {
       outputGradient.base, saved.normalized, saved.inverseDeviation, weight, inputDropout.kernel, outputDropout.kernel,
       residualGradient, inputGradient, weightGradient, biasGradient, inputBiasGradient, outputGradient.rows,
       outputGradient.columns)
+  }
+
+  package func attend(
+    _ head: AttentionHead, probabilities: Matrix, context: Matrix, dropout: RowDropout, scratch: Matrix
+  ) {
+    guard let memory = attentionScratch(head) else {
+      attendByProducts(head, probabilities: probabilities, context: context, dropout: dropout, scratch: scratch)
+      return
+    }
+    kernel_attention(
+      head.query.kernel, head.key.kernel, head.value.kernel, probabilities.kernel, context.kernel, head.scale,
+      dropout.kernel, memory)
+  }
+
+  package func attendBackward(
+    _ head: AttentionHead, probabilities: Matrix, contextGradient: Matrix, rate: DropoutRate,
+    gradients: AttentionHead, scratch: (Matrix, Matrix)
+  ) {
+    guard let memory = attentionScratch(head) else {
+      attendBackwardByProducts(
+        head, probabilities: probabilities, contextGradient: contextGradient, rate: rate, gradients: gradients,
+        scratch: scratch)
+      return
+    }
+    kernel_attention_backward(
+      contextGradient.kernel, head.key.kernel, head.value.kernel, probabilities.kernel, gradients.query.kernel,
+      scratch.0.base, scratch.1.base, head.scale, rate.scale, memory)
+    attentionProducts(head, contextGradient, scratch.0, scratch.1, gradients)
+  }
+
+  /// Memory for the fused kernels, which take over where our own products do; grows to the longest instance seen.
+  private func attentionScratch(_ head: AttentionHead) -> UnsafeMutablePointer<Float>? {
+    if scratch == nil { return nil }
+    let needed = kernel_attention_scratch(head.key.rows, head.key.columns)
+    if needed > attentionCapacity {
+      attentionMemory?.deallocate()
+      attentionMemory = .allocate(capacity: needed)
+      attentionCapacity = needed
+    }
+    return attentionMemory
   }
 
   package func softmax(_ scores: Matrix, dropped: Matrix, dropout: RowDropout) {

@@ -105,6 +105,19 @@ package final class ReferenceBackend: Backend {
     }
   }
 
+  package func attend(
+    _ head: AttentionHead, probabilities: Matrix, context: Matrix, dropout: RowDropout, scratch: Matrix
+  ) { attendByProducts(head, probabilities: probabilities, context: context, dropout: dropout, scratch: scratch) }
+
+  package func attendBackward(
+    _ head: AttentionHead, probabilities: Matrix, contextGradient: Matrix, rate: DropoutRate,
+    gradients: AttentionHead, scratch: (Matrix, Matrix)
+  ) {
+    attendBackwardByProducts(
+      head, probabilities: probabilities, contextGradient: contextGradient, rate: rate, gradients: gradients,
+      scratch: scratch)
+  }
+
   package func softmax(_ scores: Matrix, dropped: Matrix, dropout: RowDropout) {
     for row in 0..<scores.rows {
       let values = (0..<scores.columns).map { Double(scores[row, $0]) }

@@ -71,14 +71,9 @@ package final class SelfAttention {
     let result = Matrix(output, rows.count(block), hidden)
     context.clock.enter(.attention)
     forEachHead(block, pass.dropout) { head in
-      context.backend.multiply(
-        head.query, transposed: false, head.key, transposed: true, into: head.probabilities, scale: head.scale,
-        accumulates: false)
-      let dropped = head.scores(scratch.dropped)
-      context.backend.softmax(head.probabilities, dropped: dropped, dropout: head.dropout)
-      context.backend.multiply(
-        dropped, transposed: false, head.value, transposed: false, into: head.view(of: result), scale: 1,
-        accumulates: false)
+      context.backend.attend(
+        head.operands, probabilities: head.probabilities, context: head.view(of: result), dropout: head.dropout,
+        scratch: head.scores(scratch.dropped))
     }
     context.clock.enter(.dense)
     return result
@@ -98,21 +93,13 @@ package final class SelfAttention {
       rows == .all ? all.columns(0..<hidden) : Matrix(scratch.queryGradient, block.maskedCount, hidden)
     context.clock.enter(.attention)
     forEachHead(block, nil) { head in
-      let (dropped, gradient) = (head.scores(scratch.dropped), head.scores(scratch.scoreGradient))
-      let outputGradient = head.view(of: contextGradient)
-      backend.multiply(
-        outputGradient, transposed: false, head.value, transposed: true, into: gradient, scale: 1, accumulates: false)
-      backend.softmaxBackward(
-        head.probabilities, gradient: gradient, dropped: dropped, rate: pass.dropout == nil ? .none : rate)
-      backend.multiply(
-        dropped, transposed: true, outputGradient, transposed: false, into: head.keyView(of: all, part: 2), scale: 1,
-        accumulates: false)
-      backend.multiply(
-        gradient, transposed: false, head.key, transposed: false, into: head.view(of: queryGradient),
-        scale: head.scale, accumulates: false)
-      backend.multiply(
-        gradient, transposed: true, head.query, transposed: false, into: head.keyView(of: all, part: 1),
-        scale: head.scale, accumulates: false)
+      backend.attendBackward(
+        head.operands, probabilities: head.probabilities, contextGradient: head.view(of: contextGradient),
+        rate: pass.dropout == nil ? .none : rate,
+        gradients: AttentionHead(
+          query: head.view(of: queryGradient), key: head.keyView(of: all, part: 1),
+          value: head.keyView(of: all, part: 2)),
+        scratch: (head.scores(scratch.scoreGradient), head.scores(scratch.dropped)))
     }
     context.clock.enter(.dense)
     let weight = pass.weight(offsets.queryKeyValueWeight, 3 * hidden, hidden)
@@ -139,12 +126,9 @@ package final class SelfAttention {
 
   /// One instance and head.
   private struct Head {
-    let query: Matrix  // (r, d)
-    let key: Matrix  // (n, d)
-    let value: Matrix  // (n, d)
+    let operands: AttentionHead
     let probabilities: Matrix  // (r, n)
     let dropout: RowDropout
-    let scale: Float
     let queryRows: Range<Int>
     let tokenRows: Range<Int>
     let columns: Range<Int>
@@ -187,12 +171,12 @@ package final class SelfAttention {
         let tokens = all.rows(tokenRows)
         body(
           Head(
-            query: query.rows(queryRows).columns(columns),
-            key: tokens.columns((hidden + columns.lowerBound)..<(hidden + columns.upperBound)),
-            value: tokens.columns((2 * hidden + columns.lowerBound)..<(2 * hidden + columns.upperBound)),
+            operands: AttentionHead(
+              query: query.rows(queryRows).columns(columns),
+              key: tokens.columns((hidden + columns.lowerBound)..<(hidden + columns.upperBound)),
+              value: tokens.columns((2 * hidden + columns.lowerBound)..<(2 * hidden + columns.upperBound))),
             probabilities: Matrix(place, queryRows.count, tokenRows.count, stride: stride), dropout: dropout,
-            scale: 1 / Float(size).squareRoot(), queryRows: queryRows, tokenRows: tokenRows, columns: columns,
-            hidden: hidden))
+            queryRows: queryRows, tokenRows: tokenRows, columns: columns, hidden: hidden))
         place += queryRows.count * stride
       }
     }

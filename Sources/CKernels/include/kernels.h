@@ -81,6 +81,22 @@ void kernel_softmax_backward(
     const float *_Nonnull signed_probabilities, float *_Nonnull gradient, float *_Nonnull dropped, size_t rows, size_t n,
     size_t stride, float dropout_scale);
 
+// Floats of scratch that the two functions below need for n keys of `size` numbers.
+size_t kernel_attention_scratch(size_t keys, size_t size);
+
+// One head: context (r, d) = dropout(softmax(scale * query (r, d) key (n, d)^T)) value (n, d). `probabilities` (r, n), whose stride is a
+// multiple of 16, receives the signed probabilities as kernel_softmax gives them.
+void kernel_attention(
+    kernel_matrix query, kernel_matrix key, kernel_matrix value, kernel_matrix probabilities, kernel_matrix context,
+    float scale, kernel_dropout dropout, float *_Nonnull scratch);
+
+// From the context's gradient (r, d) to the query's (r, d), the scores' and the dropped probabilities (both (r, n) with the
+// probabilities' stride), of which the keys' and values' gradients are products.
+void kernel_attention_backward(
+    kernel_matrix context_gradient, kernel_matrix key, kernel_matrix value, kernel_matrix signed_probabilities,
+    kernel_matrix query_gradient, float *_Nonnull score_gradient, float *_Nonnull dropped, float scale,
+    float dropout_scale, float *_Nonnull scratch);
+
 // head.c ---------------------------------------------------------------------------------------------------------------------
 
 // One vocabulary tile of the online softmax: logits (rows, width) += bias, then exp(logit - row_maximum) in place, where
