@@ -74,6 +74,13 @@ extension EvaluationReport {
     if let loss = value("masked_lm_loss"), let accuracy = value("masked_lm_accuracy") {
       lines.append("masked items: loss \(Self.fixed(loss, 4)), accuracy \(Self.fixed(accuracy, 4))")
     }
+    // What hooks of one's own found.
+    let known = Set(
+      EvaluationProtocol.allCases.flatMap { kind in
+        (Metrics.names + ["coverage@10", "mean_popularity@10"]).map { kind.key($0) }
+      } + ["masked_lm_loss", "masked_lm_accuracy"])
+    lines += metrics.filter { !known.contains($0.key) && !$0.key.hasPrefix("popularity/") }
+      .map { "\($0.key): \(Self.fixed($0.value, 4))" }
     lines += notes.map { "note: \($0)" }
     return lines.joined(separator: "\n")
   }

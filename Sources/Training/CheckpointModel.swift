@@ -84,8 +84,7 @@ extension CheckpointModel {
   ) throws(Failure) -> Dataset {
     var own: Dataset?
     try communicator.onRankZero { () throws(Failure) in
-      let loaded = try DatasetLoader.load([path], log: log)
-      own = try translate(loaded.dataset, log: log)
+      own = try translate(loadDataset(path, log: log), log: log)
       try own?.requireUsable()
     }
     return try Dataset.shared(own, communicator)

@@ -13,9 +13,13 @@ public struct ConfigurationKey: Sendable {
 
   public static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
-  /// The known key that is most like a misspelt one.
-  static func nearest(to name: String) -> String {
-    all.map { ($0.name, editDistance($0.name, name)) }.min { $0.1 < $1.1 }?.0 ?? ""
+  /// The known key that is most like a misspelt one, where one is; for the end of an error.
+  static func suggestion(for name: String) -> String {
+    let distances = all.map { ($0.name, editDistance($0.name, name)) }
+    guard let nearest = distances.min(by: { $0.1 < $1.1 }), nearest.1 <= max(2, name.count / 2) else {
+      return "; `bert4rec-dist train --help` lists all keys"
+    }
+    return "; the nearest known one is \"\(nearest.0)\""
   }
 
   public static let all: [ConfigurationKey] = [

@@ -33,3 +33,11 @@ extension Dataset {
     }
   }
 }
+
+/// The data set at a path, or the built-in one: what `--data` of every command takes.
+public func loadDataset(_ path: String, log: (String) -> Void) throws(Failure) -> Dataset {
+  if path == DemonstrationData.path { return DemonstrationData.make() }
+  let loaded = try DatasetLoader.load([path], log: log)
+  for line in loaded.statistics.description.split(separator: "\n") { log(String(line)) }
+  return loaded.dataset
+}

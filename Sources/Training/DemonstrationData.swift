@@ -5,6 +5,9 @@ import MaskedInstances
 /// and sometimes changes rings. What comes next follows from what came before, and all items are equally popular: a
 /// bidirectional model learns it in a minute, popularity cannot.
 public enum DemonstrationData {
+  /// What stands for it where a path of data is expected.
+  public static let path = "builtin:demo"
+
   static let userCount = 400
   static let ringCount = 5
   static let ringSize = 24

@@ -6,7 +6,7 @@ extension RunConfiguration {
   public mutating func set(_ name: String, _ value: String, origin: String) throws(Failure) {
     guard let key = ConfigurationKey.named(name) else {
       throw Failure(
-        .usage, "\(origin): unknown key \"\(name)\"; the nearest known one is \"\(ConfigurationKey.nearest(to: name))\".")
+        .usage, "\(origin): unknown key \"\(name)\"\(ConfigurationKey.suggestion(for: name)).")
     }
     if let expected = key.write(&self, value) {
       throw Failure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
@@ -54,10 +54,7 @@ extension RunConfiguration {
 
   /// Everything resolved, as YAML: `train --config` of it repeats the run.
   public var yaml: String {
-    var text =
-      data == nil
-      ? "# The built-in demo's settings; its data has no file, so `train --config` of this wants data of your own.\n"
-      : "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
+    var text = "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
     for key in ConfigurationKey.all {
       let value = key.read(self)
       if key.name == "data" && value.isEmpty { continue }

@@ -21,11 +21,11 @@ struct RunSetup {
     try communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
     var configuration = try Self.configuration(options, communicator)
-    if options.isDemonstration {
+    if configuration.data == DemonstrationData.path {
       log("This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
       log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
     }
-    dataset = try Self.dataset(options, configuration, communicator, log)
+    dataset = try Self.dataset(configuration, communicator, log)
     instances = MaskedInstances(
       windows: Windows(
         LeaveOneOut(dataset.sequences, holdsOutValidation: configuration.holdsOutValidation),
@@ -57,18 +57,11 @@ struct RunSetup {
   }
 
   private static func dataset(
-    _ options: TrainingOptions, _ configuration: RunConfiguration, _ communicator: any Communicator,
-    _ log: (String) -> Void
+    _ configuration: RunConfiguration, _ communicator: any Communicator, _ log: (String) -> Void
   ) throws(Failure) -> Dataset {
     var own: Dataset?
     try communicator.onRankZero { () throws(Failure) in
-      if options.isDemonstration {
-        own = DemonstrationData.make()
-      } else {
-        let loaded = try DatasetLoader.load([configuration.data ?? ""], log: log)
-        for line in loaded.statistics.description.split(separator: "\n") { log(String(line)) }
-        own = loaded.dataset
-      }
+      own = try loadDataset(configuration.data ?? "", log: log)
       try own?.requireUsable()
     }
     return try Dataset.shared(own, communicator)

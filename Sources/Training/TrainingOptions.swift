@@ -60,7 +60,7 @@ public struct TrainingOptions: Sendable {
     if let data { configuration.data = data }
     if let threads { try configuration.set("threads", "\(threads)", origin: "--threads") }
     try configuration.validate()
-    if configuration.data == nil && !isDemonstration {
+    if configuration.data == nil {
       throw Failure(.usage, "no data set: give --data PATH, or `data:` in \(configurationFile ?? "the configuration").")
     }
     return configuration
@@ -71,6 +71,7 @@ extension RunConfiguration {
   /// Small and quick, for the built-in data set.
   static var demonstration: RunConfiguration {
     var configuration = RunConfiguration()
+    configuration.data = DemonstrationData.path
     configuration.maximumSequenceLength = 32
     configuration.maskedProbability = 0.3
     configuration.hiddenSize = 32

@@ -105,7 +105,7 @@ public final class TrainingRun {
       "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
         + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))")
     log(
-      "\(communicator.size) rank(s) of \(step.threadCount) thread(s), \(ProgramVersion.machine); gradients: "
+      "ranks: \(communicator.size), threads a rank: \(step.threadCount); \(ProgramVersion.machine); gradients: "
         + step.reductionDescription)
   }
 
@@ -125,12 +125,8 @@ public final class TrainingRun {
       output(report.table)
       let data = configuration.data.map { " --data \($0)" } ?? ""
       output("checkpoints: \(disk.run.checkpointsPath)")
-      if options.isDemonstration {
-        output("next: bert4rec-dist recommend --checkpoint \(disk.run.path) --histories FILE   (lines: user item)")
-      } else {
-        output("next: bert4rec-dist evaluate --checkpoint \(disk.run.path)\(data)")
-        output("      bert4rec-dist recommend --checkpoint \(disk.run.path)\(data) --top-k 10")
-      }
+      output("next: bert4rec-dist evaluate --checkpoint \(disk.run.path)\(data)")
+      output("      bert4rec-dist recommend --checkpoint \(disk.run.path)\(data) --top-k 10")
     }
   }
 }

@@ -11,8 +11,8 @@ struct EvaluateCommand: ParsableCommand {
     commandName: "evaluate",
     abstract: "Rank each user's held-out item with a trained model; alone or under mpirun.",
     discussion: """
-      Protocols: full ranks it among all items that the user has not had; pop100 among 100 drawn by popularity, as the
-      paper; uniform100 among 100 drawn uniformly. Numbers of different protocols cannot be compared. The draws are those of
+      Protocols: full ranks it among all items that the user has not had; pop100 among 100 drawn by popularity, as the \
+      paper; uniform100 among 100 drawn uniformly. Numbers of different protocols cannot be compared. The draws are those of \
       NumPy's RandomState(12345), so every number can be checked in Python.
       """)
 

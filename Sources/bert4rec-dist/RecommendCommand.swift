@@ -13,8 +13,8 @@ struct RecommendCommand: ParsableCommand {
     commandName: "recommend",
     abstract: "Recommend items for every user of a data set, or for histories from a file.",
     discussion: """
-      The model is given the last items of a history (its max_seq_length - 1) and predicts the next one. Scores are its
-      logits. Items that the model does not know are skipped and counted. An empty history gets the most popular items.
+      The model is given the last items of a history (its max_seq_length - 1) and predicts the next one. Scores are its \
+      logits. Items that the model does not know are skipped and counted. An empty history gets the most popular items. \
       With --data the whole sequence of each user is the history.
       """)
 
@@ -86,8 +86,7 @@ private struct UserHistories {
 
   init(data: String?, histories path: String?, model: CheckpointModel) throws(Failure) {
     if let data {
-      let loaded = try DatasetLoader.load([data], log: { printError($0) })
-      let dataset = try model.translate(loaded.dataset, log: { printError($0) })
+      let dataset = try model.translate(loadDataset(data, log: { printError($0) }), log: { printError($0) })
       ids = dataset.userIDs
       for user in 0..<dataset.sequences.userCount { histories.append(Array(dataset.sequences[user])) }
     } else if let path {

@@ -10,8 +10,8 @@ struct TrainCommand: ParsableCommand {
     discussion: """
       With neither --data nor --config it trains on a built-in demo data set with settings of its own.
 
-      The run folder gets config.yaml, metrics.jsonl and checkpoints/, which load with Hugging Face's BertForMaskedLM.
-      Only rank 0's host needs the data, the configuration and the run folder. The result is the same, bit for bit, on any
+      The run folder gets config.yaml, metrics.jsonl and checkpoints/, which load with Hugging Face's BertForMaskedLM. \
+      Only rank 0's host needs the data, the configuration and the run folder. The result is the same, bit for bit, on any \
       number of ranks and threads. SIGUSR1, SIGTERM and SIGINT save and stop with exit code 75.
 
       Configuration keys, for --config (lines `key: value`) and --set (the defaults stand in brackets):
