@@ -5,9 +5,9 @@
 #                                    one for hosts without Swift
 #   make test                        all tests
 #   make bench [DATA=data] [PYTHON=python3] [OUTPUT=.build/benchmark-rows.jsonl] [ARGUMENTS=...]
-#                                    speed, memory and scaling by Tests/Benchmarks/run.py, which gets ARGUMENTS (--quick,
-#                                    --only NAME,...); DATA is a folder with ml-1m.txt and beauty.txt (lines `user item`),
-#                                    PYTHON one that has torch, to compare with; what is absent is left out and named
+#                                    speed, memory and scaling by Tests/Benchmarks/run.py, which gets ARGUMENTS
+#                                    (--quick, --only NAME,...); DATA is a folder with ml-1m.txt and beauty.txt (lines
+#                                    `user item`), PYTHON one with torch to compare with; what is absent is left out
 #   make install [PREFIX=/usr/local] the program to PREFIX/bin; packagers set DESTDIR too
 #   make deps                        Open MPI and OpenBLAS, where they are missing; nothing else installs packages
 #   make clean                       removes what was built; downloaded Swift packages stay

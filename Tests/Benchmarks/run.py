@@ -227,15 +227,18 @@ def write_pairs(path: pathlib.Path, items: int, users: int, length: int) -> None
     """Every user has `length` items, and every item occurs: they are dealt like cards, pack after pack."""
     if users * length < items:
         raise ValueError("too few interactions for every item to occur")
-    source, pack = random.Random(1), []
+    source = random.Random(1)
+
+    def cards():
+        pack = list(range(items))
+        while True:
+            source.shuffle(pack)
+            yield from pack
+
+    dealt = cards()
     with open(path, "w") as file:
         for user in range(users):
-            while len(pack) < length:
-                fresh = list(range(items))
-                source.shuffle(fresh)
-                pack = fresh + pack
-            dealt, pack = pack[-length:], pack[:-length]
-            file.write("".join(f"{user} {item}\n" for item in dealt))
+            file.write("".join(f"{user} {next(dealt)}\n" for _ in range(length)))
 
 
 def write_interactions(path: pathlib.Path, count: int) -> None:
@@ -386,7 +389,8 @@ def main() -> int:
         constants = {
             "machine": machine(),
             "versions": {"program": first_line([suite.program, "--version"]),
-                         "mpirun": first_line(["mpirun", "--version"]), "torch": suite.torch_version, "python": platform.python_version()},
+                         "mpirun": first_line(["mpirun", "--version"]), "torch": suite.torch_version,
+                         "python": platform.python_version()},
         }
         print(f"{constants['machine']['processor']}, {len(suite.cores)} cores; " +
               ", ".join(f"{name} {version or 'absent'}" for name, version in constants["versions"].items()) + "\n")

@@ -3,8 +3,8 @@
 
 usual    batches padded to the maximum length, logits of all `--max-pred` places (padding weighs 0);
 strong   batches cut to their longest instance, logits of the really masked positions only;
-expert   besides: instances sorted by length and run in micro-batches of like length, queries and everything after them in
-         the last layer at masked positions only, and a cross entropy fused with its projection (torch 2.13 or newer).
+expert   besides: instances sorted by length and run in micro-batches of like length, queries and everything after them
+         in the last layer at masked positions only, a cross entropy fused with its projection (torch 2.13 or newer).
 
 All levels: the original's masking and windows, fused attention, fused AdamW, clipping at norm 5, DDP over gloo.
 
