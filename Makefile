@@ -4,7 +4,10 @@
 #   make build [BUILD_FLAGS=...]     the program, as .build/release/bert4rec-dist; BUILD_FLAGS=--static-swift-stdlib makes
 #                                    one for hosts without Swift
 #   make test                        all tests
-#   make bench [ARGUMENTS=...]       speed of a training step; ARGUMENTS go to `bert4rec-dist bench`
+#   make bench [DATA=data] [PYTHON=python3] [OUTPUT=.build/benchmark-rows.jsonl] [ARGUMENTS=...]
+#                                    speed, memory and scaling by Tests/Benchmarks/run.py, which gets ARGUMENTS
+#                                    (--quick, --only NAME,...); DATA is a folder with ml-1m.txt and beauty.txt (lines
+#                                    `user item`), PYTHON one with torch to compare with; what is absent is left out
 #   make install [PREFIX=/usr/local] the program to PREFIX/bin; packagers set DESTDIR too
 #   make deps                        Open MPI and OpenBLAS, where they are missing; nothing else installs packages
 #   make clean                       removes what was built; downloaded Swift packages stay
@@ -16,6 +19,9 @@ PREFIX ?= /usr/local
 SWIFT ?= swift
 BUILD_FLAGS ?=
 ARGUMENTS ?=
+PYTHON ?= python3
+DATA ?= data
+OUTPUT ?= .build/benchmark-rows.jsonl
 
 program := .build/release/bert4rec-dist
 sources := Package.swift $(shell find Sources -type f)
@@ -51,7 +57,8 @@ test: deps swift-is-there
 	@$(SWIFT) test -c release --skip-build
 
 bench: build
-	$(program) bench $(ARGUMENTS)
+	$(PYTHON) Tests/Benchmarks/run.py --program $(program) --python "$$(command -v $(PYTHON))" --data "$(DATA)" \
+	  --output "$(OUTPUT)" $(ARGUMENTS)
 
 # Builds only what is newer than the program, so that `sudo make install` after `make build` needs no Swift and leaves
 # no root's files.
