@@ -4,12 +4,6 @@ import Collectives
 import InteractionData
 import SystemSupport
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 /// Measures training steps as they are: the same code on the same data, but nothing is written.
 public struct Benchmark {
   /// Steps that are not counted: caches, page faults, first allocations.
@@ -104,10 +98,11 @@ public struct Benchmark {
     return 2 * Double(size * size * size) / (try communicator.broadcastArray([mean])[0])
   }
 
+  /// The high-water mark of this program's own memory; getrusage would count what its parent had when it started it.
   private static var peakMemory: Int {
-    var usage = rusage()
-    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-    return usage.ru_maxrss * 1024
+    let status = (try? FileSystem.read("/proc/self/status", limit: 1 << 16)) ?? []
+    let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
+    return (line?.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0) * 1024
   }
 
   private static func largest(_ value: Int, _ communicator: any Communicator) throws(Failure) -> Int {

@@ -88,7 +88,7 @@ struct BenchCommand: ParsableCommand {
       "\"ms_per_step_max\":\(1e3 * result.slowestStep)", "\"gflop_per_step\":\(result.flopPerStep / 1e9)",
       "\"utilisation\":\(result.utilisation)", "\"sgemm_gflops\":\(result.sgemmRate / 1e9)",
       "\"peak_mib\":\(Double(result.peakMemory) / 1_048_576)", "\"gradient_bytes\":\(result.gradientBytes)",
-      "\"allreduce_ms\":\(1e3 * result.allreduceSeconds)", "\"latency_us\":\(1e6 * result.latencySeconds)",
+      "\"reduction_ms\":\(1e3 * result.allreduceSeconds)", "\"latency_us\":\(1e6 * result.latencySeconds)",
     ]
     fields += result.phases.map { "\"\($0.phase)_ms\":\(1e3 * $0.seconds)" }
     print("{\(fields.joined(separator: ","))}")

@@ -40,11 +40,14 @@ struct EvaluateCommand: ParsableCommand {
       let dataset = try model.sharedDataset(data, communicator: communicator, log: log)
       let evaluator = Evaluator(
         dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)
+      let clock = ContinuousClock()
+      let start = clock.now
       let report = try evaluator.evaluate(
         ModelScorer(model.state), split: split, protocols: protocols.isEmpty ? EvaluationProtocol.allCases : protocols,
         step: model.state.step)
       if let report {
-        log("checkpoint \(model.path)")
+        let seconds = (clock.now - start) / .seconds(1)
+        log("checkpoint \(model.path): \(report.users) users ranked in \((seconds * 100).rounded() / 100) s")
         if json {
           for line in report.lines { log(line) }
           log(report.table)
