@@ -1,3 +1,4 @@
+import CKernels
 import SystemSupport
 
 /// The fixed binary tree in which G gradient shards are summed. G alone defines it: no number of ranks or threads does.
@@ -93,5 +94,5 @@ struct TreeSchedule: Sendable {
 
 /// `left[i] += right[i]`, in float32: the only operation with which gradients of shards are put together.
 func add(_ right: UnsafePointer<Float>, into left: UnsafeMutablePointer<Float>, count: Int) {
-  for i in 0..<count { left[i] += right[i] }
+  kernel_add(left, right, count)
 }

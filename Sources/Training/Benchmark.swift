@@ -26,10 +26,16 @@ public struct Benchmark {
     public let gradientBytes: Int
     public let allreduceSeconds, latencySeconds: Double
     public let reduction: String
+    /// Gradient shards, of which each rank or thread takes whole ones.
+    public let shards: Int
 
     /// Useful FLOP / s over what the cores could do by `sgemmRate`.
     public var utilisation: Double { flopPerStep / secondsPerStep / (sgemmRate * Double(ranks * threads)) }
   }
+
+  /// Assumed where one rank cannot measure it: 10 Gbit/s and 50 us.
+  public static let assumedBandwidth = 1.25e9
+  public static let assumedLatency = 50e-6
 
   /// Collective; every rank gets the result.
   public static func run(
@@ -70,7 +76,7 @@ public struct Benchmark {
       slowestStep: times[times.count - 1], instancesPerSecond: Double(setup.configuration.batchSize) / median,
       tokensPerSecond: Double(tokens) / Double(steps) / median, phases: phases, flopPerStep: flop / Double(steps),
       sgemmRate: rate, peakMemory: try largest(peakMemory, communicator), gradientBytes: network.bytes,
-      allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription)
+      allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription, shards: setup.configuration.gradientShards)
   }
 
   /// FLOP / s of one core: the best of several products, on all ranks at the same time.
@@ -116,6 +122,28 @@ public struct Benchmark {
     let information = (try? FileSystem.read("/proc/cpuinfo", limit: 1 << 20)) ?? []
     let lines = String(decoding: information, as: UTF8.self).split(separator: "\n")
     let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last.map { $0.drop { $0 == " " } } ?? "unknown CPU"
-    return "\(name), \(lines.count { $0.hasPrefix("processor") }) cores; this process may use \(ThreadCount.coreCount)"
+    return "\(name), \(lines.count { $0.hasPrefix("processor") }) cores; rank 0 is bound to \(ThreadCount.coreList)"
+  }
+}
+
+extension Benchmark.Result {
+  /// Bytes / s of the reduction, counting each byte once; nil with one rank.
+  public var bandwidth: Double? {
+    ranks > 1 ? 2 * Double(gradientBytes) * Double(ranks - 1) / Double(ranks) / allreduceSeconds : nil
+  }
+
+  /// T(1) / (n T(n)) for n ranks of one thread, with T(n) = C ceil(G / n) / G + U + 2 B (n - 1) / (n W) + 2 L log2 n: C what one
+  /// core needs for all shards, G shards, U norm and update (every rank does all of it), B bytes of gradient, W bandwidth, L latency.
+  public func predictedEfficiency(ranks n: Int, bandwidth: Double, latency: Double) -> Double {
+    func seconds(_ phase: Phase) -> Double { phases.first { $0.phase == phase }?.seconds ?? 0 }
+    let shared: [Phase] = [.embedding, .attention, .dense, .head, .treeSum, .batch]
+    let compute = shared.reduce(0) { $0 + seconds($1) } * Double(ranks * threads)
+    let update = seconds(.update) * Double(threads)
+    let count = Double(n)
+    let network =
+      n == 1
+      ? 0 : 2 * Double(gradientBytes) * (count - 1) / (count * bandwidth) + 2 * latency * Double(n.bitWidth - (n - 1).leadingZeroBitCount)
+    let time = compute * Double((shards + n - 1) / n) / Double(shards) + update + network
+    return (compute + update) / (count * time)
   }
 }

@@ -27,6 +27,13 @@ enum ThreadCount {
   /// Cores that this process may run on.
   static var coreCount: Int { coreMask().reduce(0) { $0 + $1.nonzeroBitCount } }
 
+  /// Their numbers, as the kernel writes them, such as "0-3,8".
+  static var coreList: String {
+    let status = (try? FileSystem.read("/proc/self/status", limit: 1 << 16)) ?? []
+    let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+    return line.map { String($0.dropFirst("Cpus_allowed_list:".count).drop { $0 == "\t" || $0 == " " }) } ?? "unknown"
+  }
+
   /// A bit for each core that this process may run on, from /proc; all zeros where that cannot be read.
   private static func coreMask() -> [UInt8] {
     var mask = [UInt8](repeating: 0, count: 256)

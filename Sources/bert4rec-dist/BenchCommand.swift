@@ -78,6 +78,20 @@ struct BenchCommand: ParsableCommand {
           + "(\(number(Double(result.gradientBytes) / result.allreduceSeconds / 1e9, 2)) GB/s); "
           + "64 bytes in \(number(1e6 * result.latencySeconds)) us")
     }
+    let (bandwidth, latency) = (
+      result.bandwidth ?? Benchmark.assumedBandwidth, result.ranks > 1 ? result.latencySeconds : Benchmark.assumedLatency
+    )
+    let counts = [2, 4, 8, 16, 32].filter { $0 <= result.shards }
+    row(
+      "predicted efficiency",
+      counts.map { ranks in
+        let efficiency = result.predictedEfficiency(ranks: ranks, bandwidth: bandwidth, latency: latency)
+        return "\(ranks) ranks \(number(100 * efficiency, 0)) %"
+      }.joined(separator: ", "))
+    row(
+      "",
+      "from \(number(bandwidth / 1e9, 2)) GB/s and \(number(1e6 * latency)) us, "
+        + (result.ranks > 1 ? "measured here" : "assumed: run it under mpirun to measure"))
   }
 
   private func printJSON(_ result: Benchmark.Result) {
