@@ -57,10 +57,11 @@ public final class Evaluator {
     }
     let userCount = (0..<dataset.sequences.userCount).count { split.hasEvaluationItems(user: $0) }
     guard userCount > 0 else {
-      throw communicator.shared(Failure(
-        .badData,
-        "no user of \(dataset.name) has \(LeaveOneOut.minimumLength) interactions, so there is no item to hold out; "
-          + "give a data set with longer histories"))
+      throw communicator.shared(
+        Failure(
+          .badData,
+          "no user of \(dataset.name) has \(LeaveOneOut.minimumLength) interactions, so there is no item to hold out; "
+            + "give a data set with longer histories"))
     }
     let context = EvaluationContext(
       dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: userCount)
@@ -131,8 +132,9 @@ public final class Evaluator {
     if let known = samples[key] { return known }
     var drawn = NegativeSamples(offsets: [], items: [])
     if communicator.rank == 0 {
-      drawn = NegativeSampler.draw(
-        evaluationProtocol, sequences: dataset.sequences, itemCounts: dataset.itemCounts, split: evaluated) ?? drawn
+      drawn =
+        NegativeSampler.draw(
+          evaluationProtocol, sequences: dataset.sequences, itemCounts: dataset.itemCounts, split: evaluated) ?? drawn
     }
     if communicator.size > 1 {
       // The others sleep while rank 0 draws.

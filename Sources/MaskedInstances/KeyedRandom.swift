@@ -29,7 +29,9 @@ public enum KeyedRandom {
 
   /// A block keyed by what it is for and up to three counters (`b` up to 2^56).
   @inlinable
-  public static func block(seed: UInt64, _ purpose: RandomPurpose, _ a: UInt32, _ b: UInt64, _ c: UInt32) -> SIMD4<UInt32> {
+  public static func block(seed: UInt64, _ purpose: RandomPurpose, _ a: UInt32, _ b: UInt64, _ c: UInt32) -> SIMD4<
+    UInt32
+  > {
     philox(
       SIMD4(
         a, UInt32(truncatingIfNeeded: b), c, purpose.rawValue << 24 | UInt32(truncatingIfNeeded: b >> 32) & 0xFF_FFFF),

@@ -87,7 +87,8 @@ public struct MaskedInstances: Sendable {
       return
     }
     var random = KeyedStream(
-      seed: seed, .masking, UInt64(reference.element), UInt32(truncatingIfNeeded: configuration.isDynamic ? reference.epoch : 0))
+      seed: seed, .masking, UInt64(reference.element),
+      UInt32(truncatingIfNeeded: configuration.isDynamic ? reference.epoch : 0))
     // Selection sampling (Knuth, volume 2, algorithm S): every set of positions is equally likely, in ascending order.
     var wanted = reference.maskedCount
     for position in 0..<items.count {

@@ -76,7 +76,8 @@ public struct Benchmark {
       slowestStep: times[times.count - 1], instancesPerSecond: Double(setup.configuration.batchSize) / median,
       tokensPerSecond: Double(tokens) / Double(steps) / median, phases: phases, flopPerStep: flop / Double(steps),
       sgemmRate: rate, peakMemory: try largest(peakMemory, communicator), gradientBytes: network.bytes,
-      allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription, shards: setup.configuration.gradientShards)
+      allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription,
+      shards: setup.configuration.gradientShards)
   }
 
   /// FLOP / s of one core: the best of several products, on all ranks at the same time.
@@ -121,7 +122,9 @@ public struct Benchmark {
   public static var machine: String {
     let information = (try? FileSystem.read("/proc/cpuinfo", limit: 1 << 20)) ?? []
     let lines = String(decoding: information, as: UTF8.self).split(separator: "\n")
-    let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last.map { $0.drop { $0 == " " } } ?? "unknown CPU"
+    let name =
+      lines.first { $0.hasPrefix("model name") }?.split(separator: ":").last.map { $0.drop { $0 == " " } }
+      ?? "unknown CPU"
     return "\(name), \(lines.count { $0.hasPrefix("processor") }) cores; rank 0 is bound to \(ThreadCount.coreList)"
   }
 }
@@ -142,7 +145,9 @@ extension Benchmark.Result {
     let count = Double(n)
     let network =
       n == 1
-      ? 0 : 2 * Double(gradientBytes) * (count - 1) / (count * bandwidth) + 2 * latency * Double(n.bitWidth - (n - 1).leadingZeroBitCount)
+      ? 0
+      : 2 * Double(gradientBytes) * (count - 1) / (count * bandwidth) + 2 * latency
+        * Double(n.bitWidth - (n - 1).leadingZeroBitCount)
     let time = compute * Double((shards + n - 1) / n) / Double(shards) + update + network
     return (compute + update) / (count * time)
   }

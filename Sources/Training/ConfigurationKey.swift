@@ -23,16 +23,25 @@ public struct ConfigurationKey: Sendable {
   }
 
   public static let all: [ConfigurationKey] = [
-    text("data", \.data, "data set: a prepared folder or any file that `prepare` reads; --data overrides", mayChange: true),
+    text(
+      "data", \.data, "data set: a prepared folder or any file that `prepare` reads; --data overrides", mayChange: true),
 
     integer("max_seq_length", \.maximumSequenceLength, 2...65_536, "longest sequence in tokens (L)"),
     real("masked_lm_prob", \.maskedProbability, 1e-9...1, "part of a window's items that is to be predicted"),
-    optionalInteger("max_predictions_per_seq", \.maximumPredictions, 1...65_536, "most masked positions; auto: L * masked_lm_prob, rounded up"),
-    real("mask_prob", \.maskProbability, 0...1, "chosen items that become [MASK]; the others stay or become random, half each"),
-    integer("dupe_factor", \.duplicationFactor, 0...1_000_000, "instances of a window with masks of their own; one more masks the last item alone"),
-    real("prop_sliding_window", \.slidingWindow, -1...1, "step between windows of a long sequence, as a part of L; -1: L"),
+    optionalInteger(
+      "max_predictions_per_seq", \.maximumPredictions, 1...65_536,
+      "most masked positions; auto: L * masked_lm_prob, rounded up"),
+    real(
+      "mask_prob", \.maskProbability, 0...1,
+      "chosen items that become [MASK]; the others stay or become random, half each"),
+    integer(
+      "dupe_factor", \.duplicationFactor, 0...1_000_000,
+      "instances of a window with masks of their own; one more masks the last item alone"),
+    real(
+      "prop_sliding_window", \.slidingWindow, -1...1, "step between windows of a long sequence, as a part of L; -1: L"),
     choice("masking", \.masking, "dynamic: fresh masks each epoch; static: the same ones, as the original"),
-    boolean("validation", \.holdsOutValidation, "keep each user's next-to-last item out of training and validate on it"),
+    boolean(
+      "validation", \.holdsOutValidation, "keep each user's next-to-last item out of training and validate on it"),
 
     integer("hidden_size", \.hiddenSize, 1...65_536, "width of the model (H)"),
     integer("num_hidden_layers", \.layerCount, 1...1_000, "encoder layers"),
@@ -41,44 +50,67 @@ public struct ConfigurationKey: Sendable {
     choice("hidden_act", \.activation, "activation: gelu (exact, by erf), relu, tanh or linear"),
     real("hidden_dropout_prob", \.hiddenDropout, 0...0.99, "dropout of embeddings and block outputs"),
     real("attention_probs_dropout_prob", \.attentionDropout, 0...0.99, "dropout of attention probabilities"),
-    real("initializer_range", \.initializerRange, 0...10, "standard deviation of the truncated normal that weights start from"),
+    real(
+      "initializer_range", \.initializerRange, 0...10,
+      "standard deviation of the truncated normal that weights start from"),
 
     real("learning_rate", \.learningRate, 0...10, "highest learning rate"),
-    integer("num_train_steps", \.trainingSteps, 1...1_000_000_000, "optimiser steps; the learning rate falls to 0 over them", mayChange: true),
-    optionalReal("num_train_epochs", \.trainingEpochs, 1e-6...1e9, "passes over all instances instead of num_train_steps; auto: num_train_steps counts", mayChange: true),
+    integer(
+      "num_train_steps", \.trainingSteps, 1...1_000_000_000, "optimiser steps; the learning rate falls to 0 over them",
+      mayChange: true),
+    optionalReal(
+      "num_train_epochs", \.trainingEpochs, 1e-6...1e9,
+      "passes over all instances instead of num_train_steps; auto: num_train_steps counts", mayChange: true),
     integer("num_warmup_steps", \.warmupSteps, 0...1_000_000_000, "steps over which the learning rate rises from 0"),
     integer("batch_size", \.batchSize, 1...1_048_576, "instances a step, over all ranks"),
-    integer("gradient_shards", \.gradientShards, 1...65_536, "parts a step's batch is cut into; most ranks * threads that can work. Results depend on it, not on ranks"),
-    choice("reduction", \.reduction, "exact: the same bits on any number of ranks; fast: MPI_Allreduce in its own order"),
+    integer(
+      "gradient_shards", \.gradientShards, 1...65_536,
+      "parts a step's batch is cut into; most ranks * threads that can work. Results depend on it, not on ranks"),
+    choice(
+      "reduction", \.reduction, "exact: the same bits on any number of ranks; fast: MPI_Allreduce in its own order"),
     seed("seed", \.seed, "all that is random follows from it"),
 
-    integer("save_checkpoints_steps", \.checkpointInterval, 1...1_000_000_000, "steps between checkpoints", mayChange: true),
-    integer("keep_checkpoints", \.keepCheckpoints, 1...1_000_000, "newest checkpoints kept, besides the best", mayChange: true),
-    optionalInteger("eval_every", \.evaluationInterval, 1...1_000_000_000, "steps between validations; auto: save_checkpoints_steps", mayChange: true),
+    integer(
+      "save_checkpoints_steps", \.checkpointInterval, 1...1_000_000_000, "steps between checkpoints", mayChange: true),
+    integer(
+      "keep_checkpoints", \.keepCheckpoints, 1...1_000_000, "newest checkpoints kept, besides the best", mayChange: true
+    ),
+    optionalInteger(
+      "eval_every", \.evaluationInterval, 1...1_000_000_000, "steps between validations; auto: save_checkpoints_steps",
+      mayChange: true),
     string("monitor", \.monitor, "validation metric that chooses the best checkpoint"),
     integer("report_steps", \.reportInterval, 1...1_000_000_000, "steps between reports", mayChange: true),
-    optionalInteger("threads", \.threads, 1...1_024, "threads a rank; auto: the cores it may use, shared with the ranks beside it", mayChange: true),
+    optionalInteger(
+      "threads", \.threads, 1...1_024, "threads a rank; auto: the cores it may use, shared with the ranks beside it",
+      mayChange: true),
   ]
 
   private static func integer(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Int> & Sendable, _ range: ClosedRange<Int>, _ help: String,
+    _ name: String, _ path: WritableKeyPath<RunConfiguration, Int> & Sendable, _ range: ClosedRange<Int>,
+    _ help: String,
     mayChange: Bool = false
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { "\($0[keyPath: path])" }) {
-      guard let value = Int($1), range.contains(value) else { return "a whole number from \(range.lowerBound) to \(range.upperBound)" }
+      guard let value = Int($1), range.contains(value) else {
+        return "a whole number from \(range.lowerBound) to \(range.upperBound)"
+      }
       $0[keyPath: path] = value
       return nil
     }
   }
 
   private static func optionalInteger(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Int?> & Sendable, _ range: ClosedRange<Int>, _ help: String,
+    _ name: String, _ path: WritableKeyPath<RunConfiguration, Int?> & Sendable, _ range: ClosedRange<Int>,
+    _ help: String,
     mayChange: Bool = false
   ) -> ConfigurationKey {
     ConfigurationKey(
       name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path].map { "\($0)" } ?? "auto" }
     ) {
-      if $1 == "auto" { $0[keyPath: path] = nil; return nil }
+      if $1 == "auto" {
+        $0[keyPath: path] = nil
+        return nil
+      }
       guard let value = Int($1), range.contains(value) else {
         return "auto or a whole number from \(range.lowerBound) to \(range.upperBound)"
       }
@@ -88,23 +120,30 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func real(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double> & Sendable, _ range: ClosedRange<Double>, _ help: String
+    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double> & Sendable, _ range: ClosedRange<Double>,
+    _ help: String
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: false, read: { "\($0[keyPath: path])" }) {
-      guard let value = Double($1), range.contains(value) else { return "a number from \(range.lowerBound) to \(range.upperBound)" }
+      guard let value = Double($1), range.contains(value) else {
+        return "a number from \(range.lowerBound) to \(range.upperBound)"
+      }
       $0[keyPath: path] = value
       return nil
     }
   }
 
   private static func optionalReal(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double?> & Sendable, _ range: ClosedRange<Double>, _ help: String,
+    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double?> & Sendable, _ range: ClosedRange<Double>,
+    _ help: String,
     mayChange: Bool
   ) -> ConfigurationKey {
     ConfigurationKey(
       name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path].map { "\($0)" } ?? "auto" }
     ) {
-      if $1 == "auto" { $0[keyPath: path] = nil; return nil }
+      if $1 == "auto" {
+        $0[keyPath: path] = nil
+        return nil
+      }
       guard let value = Double($1), range.contains(value) else {
         return "auto or a number from \(range.lowerBound) to \(range.upperBound)"
       }

@@ -45,7 +45,8 @@ final class RunDisk {
     state.step = checkpoint.state.step
     savedStep = state.step
     if let recorded = checkpoint.state.best, recorded.step >= 0,
-      FileSystem.kind(path(ofStep: recorded.step)) == .directory {
+      FileSystem.kind(path(ofStep: recorded.step)) == .directory
+    {
       best = recorded
       // `best` may name a later checkpoint that was found damaged.
       try run.setBest(step: recorded.step)
@@ -88,13 +89,15 @@ final class RunDisk {
       throw Failure(
         .usage,
         "\(path) was trained on other data (\(recorded.dataName), fingerprint \(recorded.dataFingerprint.prefix(12))) than "
-          + "\(dataset.name) (\(dataset.fingerprint.prefix(12))). Give the same data, or start anew in another folder (--run).")
+          + "\(dataset.name) (\(dataset.fingerprint.prefix(12))). Give the same data, or start anew in another folder (--run)."
+      )
     }
     if recorded.numericsVersion != ProgramVersion.numerics {
       throw Failure(
         .usage,
         "\(path) was made with numerics version \(recorded.numericsVersion) (program \(recorded.programVersion)), this "
-          + "program has \(ProgramVersion.numerics): the run could not go on with the same bits. Use that program. \(startAnew)")
+          + "program has \(ProgramVersion.numerics): the run could not go on with the same bits. Use that program. \(startAnew)"
+      )
     }
     var refused: [String] = []
     for (key, old, new) in configuration.differences(from: recorded.configuration) {
@@ -105,7 +108,8 @@ final class RunDisk {
       }
     }
     if !refused.isEmpty {
-      throw Failure(.usage, "\(path) belongs to another configuration: \(refused.joined(separator: "; ")). \(startAnew)")
+      throw Failure(
+        .usage, "\(path) belongs to another configuration: \(refused.joined(separator: "; ")). \(startAnew)")
     }
   }
 

@@ -22,7 +22,8 @@ struct RunSetup {
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
     var configuration = try Self.configuration(options, communicator)
     if configuration.data == DemonstrationData.path {
-      log("This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
+      log(
+        "This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
       log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
     }
     dataset = try Self.dataset(configuration, communicator, log)
@@ -36,7 +37,11 @@ struct RunSetup {
       let steps = (epochs * Double(instances.epochCount) / Double(configuration.batchSize)).rounded(.up)
       configuration.trainingSteps = max(1, Int(min(steps, 1e9)))
     }
-    if let wanted = configuration.threads { threads = wanted } else { threads = try ThreadCount.automatic(communicator) }
+    if let wanted = configuration.threads {
+      threads = wanted
+    } else {
+      threads = try ThreadCount.automatic(communicator)
+    }
     self.configuration = configuration
   }
 

@@ -70,7 +70,8 @@ public final class TrainingRun {
     }
     if start != .evaluating {
       let step = try TrainingStep(
-        state: state, configuration: configuration, instances: instances, communicator: communicator, threads: setup.threads)
+        state: state, configuration: configuration, instances: instances, communicator: communicator,
+        threads: setup.threads)
       describe(dataset, instances, configuration, state, step)
       var loop = TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, state: state, step: step, evaluation: evaluation,

@@ -1,6 +1,7 @@
 import ArgumentParser
 import BERT4RecDist
 import Foundation
+
 import enum SystemSupport.ExitCode
 
 /// `bert4rec-dist bench`
@@ -25,7 +26,8 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads a rank (default: the cores it may use).", valueName: "n"))
   var threads: Int?
 
-  @Option(name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
+  @Option(
+    name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
   var settings: [String] = []
 
   @Flag(help: "Print one JSON object as the last line of standard output.")
@@ -68,7 +70,8 @@ struct BenchCommand: ParsableCommand {
     }
     row(
       "useful work",
-      "\(number(result.flopPerStep / 1e9, 2)) GFLOP a step, \(number(result.flopPerStep / result.secondsPerStep / 1e9)) GFLOP/s")
+      "\(number(result.flopPerStep / 1e9, 2)) GFLOP a step, \(number(result.flopPerStep / result.secondsPerStep / 1e9)) GFLOP/s"
+    )
     row("utilisation", "\(number(100 * result.utilisation)) %")
     row("peak memory", "\(number(Double(result.peakMemory) / 1_048_576)) MiB a rank")
     if result.ranks > 1 {
@@ -79,7 +82,8 @@ struct BenchCommand: ParsableCommand {
           + "64 bytes in \(number(1e6 * result.latencySeconds)) us")
     }
     let (bandwidth, latency) = (
-      result.bandwidth ?? Benchmark.assumedBandwidth, result.ranks > 1 ? result.latencySeconds : Benchmark.assumedLatency
+      result.bandwidth ?? Benchmark.assumedBandwidth,
+      result.ranks > 1 ? result.latencySeconds : Benchmark.assumedLatency
     )
     let counts = [2, 4, 8, 16, 32].filter { $0 <= result.shards }
     row(

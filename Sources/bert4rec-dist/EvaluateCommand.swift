@@ -1,5 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
+
 import enum SystemSupport.ExitCode
 
 extension EvaluationSplit: ExpressibleByArgument {}
@@ -16,7 +17,9 @@ struct EvaluateCommand: ParsableCommand {
       NumPy's RandomState(12345), so every number can be checked in Python.
       """)
 
-  @Option(help: ArgumentHelp("A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp(
+      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
   @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))

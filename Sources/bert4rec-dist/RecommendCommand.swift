@@ -1,7 +1,8 @@
 import ArgumentParser
 import BERT4RecDist
-import enum SystemSupport.ExitCode
 import Glibc
+
+import enum SystemSupport.ExitCode
 
 enum RecommendationFormat: String, ExpressibleByArgument, CaseIterable {
   case csv, tsv, jsonl
@@ -18,13 +19,18 @@ struct RecommendCommand: ParsableCommand {
       With --data the whole sequence of each user is the history.
       """)
 
-  @Option(help: ArgumentHelp("A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+  @Option(
+    help: ArgumentHelp(
+      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
   @Option(help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
   var data: String?
 
-  @Option(help: ArgumentHelp("Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input.",
+      valueName: "file"))
   var histories: String?
 
   @Option(help: ArgumentHelp("Items a user.", valueName: "k"))
@@ -73,7 +79,8 @@ struct RecommendCommand: ParsableCommand {
     }
     try writer.end()
     if fallbacks > 0 {
-      printError("\(fallbacks) of \(users.count) users have no history that the model knows: they get the most popular items")
+      printError(
+        "\(fallbacks) of \(users.count) users have no history that the model knows: they get the most popular items")
     }
   }
 }

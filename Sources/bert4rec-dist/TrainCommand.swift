@@ -1,5 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
+
 import enum SystemSupport.ExitCode
 
 /// `bert4rec-dist train`
@@ -49,7 +50,8 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Save and stop after this step, with exit code 75.", valueName: "step"))
   var stopAfter: Int?
 
-  @Option(name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
+  @Option(
+    name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
   var settings: [String] = []
 
   func validate() throws {
