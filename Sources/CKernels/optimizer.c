@@ -4,7 +4,9 @@
 // Every rank updates its own replica: a fused multiply-add on one CPU type and not on another would let replicas drift.
 #pragma clang fp contract(off)
 
-KERNEL void kernel_adam_update(
+typedef double d16 __attribute__((ext_vector_type(16)));
+
+INLINE void adam_update(
     kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment,
     size_t count) {
 #pragma clang fp contract(off)
@@ -22,9 +24,7 @@ KERNEL void kernel_adam_update(
   }
 }
 
-typedef double d16 __attribute__((ext_vector_type(16)));
-
-KERNEL double kernel_sum_of_squares(const float *values, size_t count) {
+INLINE double sum_of_squares(const float *values, size_t count) {
 #pragma clang fp contract(off)
   d16 sums = 0;
   for (size_t i = 0; i < count; i += 16) {
@@ -35,3 +35,21 @@ KERNEL double kernel_sum_of_squares(const float *values, size_t count) {
   for (int i = 0; i < 16; i++) total += sums[i];
   return total;
 }
+
+KERNEL void kernel_adam_update(
+    kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment,
+    size_t count) {
+  adam_update(settings, parameters, gradients, first_moment, second_moment, count);
+}
+
+KERNEL double kernel_sum_of_squares(const float *values, size_t count) { return sum_of_squares(values, count); }
+
+// For the test that compares the clones.
+
+void kernel_adam_update_baseline(
+    kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment,
+    size_t count) {
+  adam_update(settings, parameters, gradients, first_moment, second_moment, count);
+}
+
+double kernel_sum_of_squares_baseline(const float *values, size_t count) { return sum_of_squares(values, count); }

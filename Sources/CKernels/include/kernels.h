@@ -141,3 +141,9 @@ void kernel_adam_update(
 
 // The sum of squares, in double, in a fixed order.
 double kernel_sum_of_squares(const float *_Nonnull values, size_t count);
+
+// The clones for the oldest CPUs, whatever this one is: tests hold the others to their bits.
+void kernel_adam_update_baseline(
+    kernel_adam settings, float *_Nonnull parameters, const float *_Nonnull gradients, float *_Nonnull first_moment,
+    float *_Nonnull second_moment, size_t count);
+double kernel_sum_of_squares_baseline(const float *_Nonnull values, size_t count);
