@@ -29,7 +29,7 @@ extension CommandTests {
       let demo = try TrainedDemo.shared.get()
       #expect(demo.result.status == 0, "\(demo.result.errors)")
       #expect(demo.result.errors.contains("This is the built-in demo"))
-      #expect(demo.result.output.contains("test split") && demo.result.output.contains("next: bert4rec-dist recommend"))
+      #expect(demo.result.output.contains("test split") && demo.result.output.contains("bert4rec-dist recommend --checkpoint"))
       let test = try demo.run.evaluation("test")
       let model = try #require(test["ndcg@10[full]"] as? Double)
       let popularity = try #require(test["popularity/ndcg@10[full]"] as? Double)
