@@ -87,55 +87,40 @@ public struct ConfigurationKey: Sendable {
 
   private static func integer(
     _ name: String, _ path: WritableKeyPath<RunConfiguration, Int> & Sendable, _ range: ClosedRange<Int>,
-    _ help: String,
-    mayChange: Bool = false
-  ) -> ConfigurationKey {
-    ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { "\($0[keyPath: path])" }) {
-      guard let value = Int($1), range.contains(value) else {
-        return "a whole number from \(range.lowerBound) to \(range.upperBound)"
-      }
-      $0[keyPath: path] = value
-      return nil
-    }
-  }
+    _ help: String, mayChange: Bool = false
+  ) -> ConfigurationKey { number("a whole number", name, path, range, help, mayChange) }
 
   private static func optionalInteger(
     _ name: String, _ path: WritableKeyPath<RunConfiguration, Int?> & Sendable, _ range: ClosedRange<Int>,
-    _ help: String,
-    mayChange: Bool = false
-  ) -> ConfigurationKey {
-    ConfigurationKey(
-      name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path].map { "\($0)" } ?? "auto" }
-    ) {
-      if $1 == "auto" {
-        $0[keyPath: path] = nil
-        return nil
-      }
-      guard let value = Int($1), range.contains(value) else {
-        return "auto or a whole number from \(range.lowerBound) to \(range.upperBound)"
-      }
-      $0[keyPath: path] = value
-      return nil
-    }
-  }
+    _ help: String, mayChange: Bool = false
+  ) -> ConfigurationKey { optionalNumber("a whole number", name, path, range, help, mayChange) }
 
   private static func real(
     _ name: String, _ path: WritableKeyPath<RunConfiguration, Double> & Sendable, _ range: ClosedRange<Double>,
     _ help: String
+  ) -> ConfigurationKey { number("a number", name, path, range, help, false) }
+
+  private static func optionalReal(
+    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double?> & Sendable, _ range: ClosedRange<Double>,
+    _ help: String, mayChange: Bool
+  ) -> ConfigurationKey { optionalNumber("a number", name, path, range, help, mayChange) }
+
+  private static func number<T: LosslessStringConvertible & Comparable & Sendable>(
+    _ kind: String, _ name: String, _ path: WritableKeyPath<RunConfiguration, T> & Sendable, _ range: ClosedRange<T>,
+    _ help: String, _ mayChange: Bool
   ) -> ConfigurationKey {
-    ConfigurationKey(name: name, help: help, mayChangeOnResume: false, read: { "\($0[keyPath: path])" }) {
-      guard let value = Double($1), range.contains(value) else {
-        return "a number from \(range.lowerBound) to \(range.upperBound)"
+    ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { "\($0[keyPath: path])" }) {
+      guard let value = T($1), range.contains(value) else {
+        return "\(kind) from \(range.lowerBound) to \(range.upperBound)"
       }
       $0[keyPath: path] = value
       return nil
     }
   }
 
-  private static func optionalReal(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double?> & Sendable, _ range: ClosedRange<Double>,
-    _ help: String,
-    mayChange: Bool
+  private static func optionalNumber<T: LosslessStringConvertible & Comparable & Sendable>(
+    _ kind: String, _ name: String, _ path: WritableKeyPath<RunConfiguration, T?> & Sendable, _ range: ClosedRange<T>,
+    _ help: String, _ mayChange: Bool
   ) -> ConfigurationKey {
     ConfigurationKey(
       name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path].map { "\($0)" } ?? "auto" }
@@ -144,8 +129,8 @@ public struct ConfigurationKey: Sendable {
         $0[keyPath: path] = nil
         return nil
       }
-      guard let value = Double($1), range.contains(value) else {
-        return "auto or a number from \(range.lowerBound) to \(range.upperBound)"
+      guard let value = T($1), range.contains(value) else {
+        return "auto or \(kind) from \(range.lowerBound) to \(range.upperBound)"
       }
       $0[keyPath: path] = value
       return nil

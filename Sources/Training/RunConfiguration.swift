@@ -1,15 +1,8 @@
 import BERT4RecModel
+import Collectives
 import Evaluation
 import MaskedInstances
 import SystemSupport
-
-/// How the ranks' gradients are summed.
-public enum Reduction: String, Sendable, CaseIterable {
-  /// The same bits on any number of ranks and threads.
-  case exact
-  /// MPI_Allreduce in whatever order it likes.
-  case fast
-}
 
 /// Whether masks are drawn anew each epoch.
 public enum MaskingMode: String, Sendable, CaseIterable {
@@ -51,7 +44,7 @@ public struct RunConfiguration: Sendable, Equatable {
   public var warmupSteps = 100
   public var batchSize = 256
   public var gradientShards = 16
-  public var reduction = Reduction.exact
+  public var reduction = ReductionMode.exact
   public var seed: UInt64 = 12345
 
   // Run.

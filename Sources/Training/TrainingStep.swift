@@ -49,7 +49,7 @@ package final class TrainingStep {
     }
     reduction = try GradientAllReduce(
       communicator: communicator, shardCount: configuration.gradientShards, length: length,
-      mode: configuration.reduction == .exact ? .exact : .fast, scratch: work.firstBuffer())
+      mode: configuration.reduction, scratch: work.firstBuffer())
     let work = work
     team = try ThreadTeam(count: work.threadCount) { thread, task in work.run(thread: thread, task: task) }
   }
