@@ -141,7 +141,9 @@ extension TrainerState {
     seed = try field("seed", json["seed"]?.unsigned)
     if let value = json["best"] {
       best = Best(
-        step: try field("best.step", value["step"]?.int), score: try field("best.score", value["score"]?.double),
+        step: try field("best.step", value["step"]?.int.flatMap { $0 >= 0 ? $0 : nil }),
+        // JSON has numbers that are too large for a Double.
+        score: try field("best.score", value["score"]?.double.flatMap { $0.isFinite ? $0 : nil }),
         metric: try field("best.metric", value["metric"]?.string))
     }
     dataName = try field("data_name", json["data_name"]?.string)
