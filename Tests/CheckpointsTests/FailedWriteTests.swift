@@ -55,8 +55,8 @@ import Testing
     let run = RunFolder(point + "/run")
     for step in [10, 20] { try Example.write(run, step: step, shift: Float(step)) }
 
-    var usage = statfs()
-    try #require(statfs(point, &usage) == 0)
+    var usage = statvfs()
+    try #require(statvfs(point, &usage) == 0)
     let pages = Int(usage.f_blocks - usage.f_bfree)
     let files = Int(usage.f_files - usage.f_ffree)
     var messages: Set<String> = []
