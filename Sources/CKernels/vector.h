@@ -14,14 +14,7 @@ typedef int32_t i16 __attribute__((ext_vector_type(16)));
 typedef uint32_t u16 __attribute__((ext_vector_type(16)));
 typedef uint32_t u8 __attribute__((ext_vector_type(8)));
 
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-// The resolvers that pick a clone run before a sanitizer is ready for the calls it puts into them: the program would
-// die while it is loaded. One version will do for tests under sanitizers.
-#define KERNEL
-#elif defined(__x86_64__)
+#if defined(__x86_64__)
 // Picked when the program is loaded, by what the CPU has.
 #define KERNEL __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else

@@ -68,6 +68,8 @@ import Testing
     let lengths = Set([0, 1, 7, 8, 9, bytes.count - 1] + (try borders(file, bytes))).filter { $0 < bytes.count }
     #expect(lengths.count > 10)
     for length in lengths.sorted() {
+      // JSON is whole without its last line end.
+      if isRecordRight && file == "config.json" && length == bytes.count - 1 { continue }
       try FileSystem.writeDurably(newest + "/trainer.json", trainer)
       let cut = Array(bytes[..<length])
       if isRecordRight { try forge(file, cut) } else { try FileSystem.writeDurably(newest + "/" + file, cut) }

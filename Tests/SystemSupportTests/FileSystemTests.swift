@@ -73,7 +73,8 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
   /// A pipe that nobody writes to would otherwise be waited for.
   @Test func onlyRegularFilesAreMapped() throws {
     try FileSystem.writeDurably(folder.path + "/file", [7])
-    #expect(try Array(MappedFile(folder.path + "/file").bytes) == [7])
+    let file = try MappedFile(folder.path + "/file")
+    #expect(withExtendedLifetime(file) { Array(file.bytes) } == [7])
     let pipe = folder.path + "/pipe"
     #expect(mkfifo(pipe, 0o600) == 0)
     for path in [pipe, "/dev/zero"] {
