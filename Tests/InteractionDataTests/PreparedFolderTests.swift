@@ -143,6 +143,13 @@ import Testing
     #expect(failure.message.hasPrefix(scratch.path("set/manifest.json") + " is not the manifest"), "\(failure.message)")
   }
 
+  @Test func aPipeInThePlaceOfTheManifest() throws {
+    let scratch = try Scratch()
+    #expect(mkfifo(scratch.path("manifest.json"), 0o600) == 0)
+    let failure = failure { try load(scratch.folder) }
+    #expect(failure.exitCode == .badData && failure.message.contains("manifest.json is not the manifest"))
+  }
+
   /// Nobody writes to the pipe.
   @Test(arguments: ["items.tsv", "users.tsv", "sequences.bin"]) func aPipeInThePlaceOfAFile(name: String) throws {
     let scratch = try Scratch()
