@@ -51,6 +51,7 @@ enum Supervisor {
     var status: Int32 = 0
     while waitpid(process, &status, 0) < 0, errno == EINTR {}
     let signal = status & 0x7F
+    if signal == SIGPROF { return "no end within \(Worker.processorSecondsAnInput) seconds of work" }
     if signal == SIGALRM { return "no end within \(Worker.secondsAnInput) seconds" }
     if signal != 0 { return "ended by signal \(signal), \(String(cString: strsignal(signal)))" }
     let exitCode = (status >> 8) & 0xFF

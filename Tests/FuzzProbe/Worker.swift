@@ -34,7 +34,9 @@ struct Progress {
 
 /// Gives a target its inputs, one after the other, in a process whose time and memory are bounded.
 enum Worker {
-  static let secondsAnInput: UInt32 = 10
+  /// Of the processor, so that a busy machine makes no hang; and of the clock, for what waits without working.
+  static let processorSecondsAnInput = 10
+  static let secondsAnInput: UInt32 = 120
   private static let addressSpace: rlim_t = 3 << 30
   /// What the process may come to hold; the inputs are small.
   private static let residentKiB = 1 << 20
@@ -43,7 +45,7 @@ enum Worker {
     limit()
     for number in numbers {
       progress[.number] = number
-      alarm(secondsAnInput)
+      watch()
       if let fault = run(target, seed: seed, number: number, progress) {
         print("FAULT \(target.name) --seed \(seed) --number \(number): \(fault)")
         progress[.broken] += 1
@@ -51,7 +53,7 @@ enum Worker {
       }
       progress[.done] += 1
     }
-    alarm(0)
+    unwatch()
     var usage = rusage()
     getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     progress[.peakKiB] = max(progress[.peakKiB], Int(usage.ru_maxrss))
@@ -59,6 +61,20 @@ enum Worker {
       print("FAULT \(target.name) --seed \(seed): \(usage.ru_maxrss) KiB of memory")
       progress[.broken] += 1
     }
+  }
+
+  /// Whoever takes longer is ended by a signal.
+  private static func watch() {
+    var timer = itimerval()
+    timer.it_value.tv_sec = processorSecondsAnInput
+    setitimer(__itimer_which_t(ITIMER_PROF.rawValue), &timer, nil)
+    alarm(secondsAnInput)
+  }
+
+  private static func unwatch() {
+    var timer = itimerval()
+    setitimer(__itimer_which_t(ITIMER_PROF.rawValue), &timer, nil)
+    alarm(0)
   }
 
   /// What is wrong, or nil.
@@ -110,7 +126,7 @@ enum Worker {
     var none = sigset_t()
     sigemptyset(&none)
     sigprocmask(SIG_SETMASK, &none, nil)
-    signal(SIGALRM, SIG_DFL)
+    for number in [SIGALRM, SIGPROF] { signal(number, SIG_DFL) }
     if hasSanitizer { return }
     var limit = rlimit(rlim_cur: addressSpace, rlim_max: addressSpace)
     setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit)
