@@ -169,6 +169,9 @@ final class RunningProgram {
     try #require(Bool(false), "\(words) is not in \(path): \(said)")
   }
 
+  /// Waits until standard error holds some words.
+  func waitForMessage(_ words: String) throws { try wait(for: words, in: errors) }
+
   /// Waits for the end, two minutes at most. A death by signal n has the status 128 + n, as in a shell.
   func wait() throws -> CommandResult {
     let end = Date().addingTimeInterval(120)
