@@ -28,7 +28,7 @@ public final class Progress: Sendable {
   /// At one moment, as far as separate words can be.
   public struct Snapshot: Sendable, Equatable, BitwiseCopyable {
     public var phase: UInt8 = 0
-    /// Updates done.
+    /// Updates that all ranks have done.
     public var step: Int64 = 0
     /// Phases entered.
     public var phases: UInt64 = 0
@@ -57,6 +57,7 @@ public final class Progress: Sendable {
   /// A part of a long phase is done.
   public func tick() { ticks.wrappingAdd(1, ordering: .relaxed) }
 
+  /// All ranks have done this many updates.
   public func finished(step new: Int) { step.store(Int64(new), ordering: .relaxed) }
 
   /// Step of the checkpoint that a restart would begin from; nil before there is one.

@@ -69,8 +69,10 @@ package struct StallJudgement {
     let others = silentRanks.dropFirst().prefix(3).map { ", rank \($0) on host \(hosts[$0])" }.joined()
     let rest = silentRanks.count > 4 ? " and \(silentRanks.count - 4) more" : ""
     let count = silentRanks.count == 1 ? "has" : "have"
+    // Its last heartbeat may be older than what the ranks have agreed on since.
     return "rank \(first) on host \(hosts[first])\(others)\(rest) \(count) not been heard from for "
-      + "\(text(time - (ranks[first].heard ?? 0))) s; \(place(first))"
+      + "\(text(time - (ranks[first].heard ?? 0))) s; last step \(max(ranks[first].snapshot.step, ranks[rank].snapshot.step)), "
+      + "the others wait in phase: \(ranks[rank].snapshot.phaseName)"
   }
 
   private func place(_ rank: Int) -> String {

@@ -99,24 +99,23 @@ private final class Watch {
 
   /// One period, or less when something arrives.
   func beat() {
-    socket.wait(period)
-    let now = clock.now
-    time += min((now - last) / .seconds(1), 3 * period)
-    last = now
-
     var own = Heartbeat()
     own.run = run
     own.rank = UInt32(judgement.rank)
     own.snapshot = progress.snapshot
     judgement.hear(own.snapshot, from: judgement.rank, at: time)
+    if time >= nextBeat {
+      for address in addresses { socket.send(own, to: address) }
+      nextBeat = time + period
+    }
+    socket.wait(period)
+    let now = clock.now
+    time += min((now - last) / .seconds(1), 3 * period)
+    last = now
     while let (heartbeat, sender) = socket.receive(ofRun: run) {
       guard let rank = Int(exactly: heartbeat.rank), judgement.ranks.indices.contains(rank) else { continue }
       judgement.hear(heartbeat.snapshot, from: rank, at: time)
       if judgement.rank == 0 { socket.send(own, to: sender) } else { addresses = [sender] }
-    }
-    if time >= nextBeat {
-      for address in addresses { socket.send(own, to: address) }
-      nextBeat = time + period
     }
     if let verdict = judgement.verdict(at: time) { leave(verdict) }
   }

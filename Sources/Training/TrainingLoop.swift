@@ -56,6 +56,7 @@ struct TrainingLoop {
         StepRecord(
           step: state.step, stops: StopSignals.isStopRequested, saves: StopSignals.takeSaveRequest(),
           seconds: result.workSeconds))
+      progress.finished(step: state.step)
 
       let isLast = state.step == total
       let stops = decision.stops || state.step == stopAfter

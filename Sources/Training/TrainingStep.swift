@@ -145,7 +145,6 @@ package final class TrainingStep {
     work.adam.begin(rate: rate, norm: norm, maskedCount: maskedCount)
     team.run(ThreadedWork.update)
     state.step += 1
-    progress.finished(step: state.step)
     return result
   }
 
@@ -153,7 +152,6 @@ package final class TrainingStep {
   package func skip() {
     state.step += 1
     state.skippedSteps += 1
-    progress.finished(step: state.step)
   }
 
   /// Positions of the last batch's instances in the run's stream.

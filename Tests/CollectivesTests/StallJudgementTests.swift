@@ -34,7 +34,7 @@ import Testing
       #expect((verdict != nil) == (time == 12))
     }
     #expect(
-      judgement.verdict(at: 12) == "rank 2 on host c has not been heard from for 12 s; last step 7, phase: gradients")
+      judgement.verdict(at: 12) == "rank 2 on host c has not been heard from for 12 s; last step 7, the others wait in phase: allreduce")
   }
 
   /// It lives and sends heartbeats, but its main thread is stuck.
@@ -75,7 +75,8 @@ import Testing
       #expect((orphan.verdict(at: 10.6) != nil) == (rank == 1))
       #expect(
         orphan.verdict(at: 11.1)
-          == "rank 0 on host a has not been heard from for 11 s; last step 7, phase: allreduce")
+          == "rank 0 on host a has not been heard from for 11 s; last step 7, the others wait in phase: "
+          + (rank == 1 ? "allreduce" : "gradients"))
     }
   }
 

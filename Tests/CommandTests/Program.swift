@@ -132,6 +132,22 @@ enum Program {
   }
 }
 
+/// Whether a process that was told to end does so, within ten seconds.
+func ends(_ process: Int32) -> Bool {
+  for _ in 0..<1000 {
+    if !isRunning(process) { return true }
+    usleep(10_000)
+  }
+  return false
+}
+
+/// Whether a process is there and not merely waiting to be buried by its parent.
+func isRunning(_ process: Int32) -> Bool {
+  guard let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8) else { return false }
+  let state = status[(status.lastIndex(of: ")") ?? status.startIndex)...].dropFirst(2).first
+  return state != "Z" && state != "X"
+}
+
 /// A program that runs beside the test; killed when this object goes before it has ended.
 final class RunningProgram {
   private let process: Process
