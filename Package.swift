@@ -62,6 +62,12 @@ let package = Package(
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training"], resources: [.copy("Fixtures")]),
+    // What FuzzTests start: damaged inputs end processes of their own.
+    .executableTarget(
+      name: "fuzz-probe",
+      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "Checkpoints", "Training", "SystemSupport"],
+      path: "Tests/FuzzProbe"),
+    .testTarget(name: "FuzzTests", dependencies: ["fuzz-probe"]),
     // Runs the program as a user does, also under mpirun; depends on the executable so that it is built first.
     .testTarget(name: "CommandTests", dependencies: ["bert4rec-dist", "BERT4RecDist"]),
   ]

@@ -40,7 +40,10 @@ public final class MetricsLog {
   ///
   /// Exit code 74 where the disk does not do it.
   public init(_ path: String, resumingAfter step: Int?) throws(Failure) {
-    let existing = FileSystem.kind(path) == nil ? [] : try FileSystem.read(path)
+    let kind = FileSystem.kind(path)
+    // A pipe, for one, would be waited for.
+    guard kind == nil || kind == .file else { throw Failure(.disk, "cannot write \(path): it is not a regular file") }
+    let existing = kind == nil ? [] : try FileSystem.read(path)
     var kept: [UInt8] = []
     var removed = 0
     // What follows a later step's line is of the same abandoned steps, such as an evaluation of an earlier best state.

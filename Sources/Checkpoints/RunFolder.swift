@@ -42,7 +42,7 @@ public struct RunFolder: Sendable {
     try recoverInterruptedWrites()
     let names = try checkpoints()
     for name in names {
-      do throws(Failure) { return try CheckpointReader.open(checkpointsPath + "/" + name, withMoments: true) } catch {
+      do throws(Failure) { return try open(name) } catch {
         log("checkpoint \(name) cannot be used and is left as it is: \(error.message)")
       }
     }
@@ -53,6 +53,17 @@ public struct RunFolder: Sendable {
           + "anew in another folder (--run)")
     }
     return nil
+  }
+
+  private func open(_ name: String) throws(Failure) -> CheckpointReader {
+    let checkpoint = try CheckpointReader.open(checkpointsPath + "/" + name, withMoments: true)
+    guard CheckpointName.folder(step: checkpoint.state.step) == name else {
+      throw Failure(
+        .badData,
+        "\(checkpoint.path)/\(CheckpointName.trainer) is of step \(checkpoint.state.step): the folder was renamed, or "
+          + "holds another checkpoint")
+    }
+    return checkpoint
   }
 
   /// Name of the checkpoint that was written last, as the file `latest` says.

@@ -145,7 +145,9 @@ extension TrainerState {
     seed = try field("seed", json["seed"]?.unsigned)
     if let value = json["best"] {
       best = Best(
-        step: try field("best.step", value["step"]?.int), score: try field("best.score", value["score"]?.double),
+        step: try field("best.step", value["step"]?.int.flatMap { $0 >= 0 ? $0 : nil }),
+        // JSON has numbers that are too large for a Double.
+        score: try field("best.score", value["score"]?.double.flatMap { $0.isFinite ? $0 : nil }),
         metric: try field("best.metric", value["metric"]?.string))
     }
     if let value = json["skipped_steps"] {

@@ -118,6 +118,12 @@ enum InputReader {
     if PreparedFolder.isPreparedFolder(path) {
       return Failure(.badData, "\(path) is a prepared folder, which is a data set by itself; give it alone")
     }
+    let manifest = path + "/" + PreparedFolder.manifestName
+    if FileSystem.kind(manifest) != nil {
+      return Failure(
+        .badData,
+        "\(manifest) is not the manifest of a prepared folder, or it is damaged; write the folder again with prepare")
+    }
     return Failure(
       .badData,
       "\(path) is a folder without \(PreparedFolder.manifestName), so not one that prepare wrote; give files, or the "

@@ -16,7 +16,7 @@ public enum PreparedFolder {
 
   /// Whether a path is a folder with a manifest of ours; whether all is well with it, `open` finds out.
   public static func isPreparedFolder(_ path: String) -> Bool {
-    guard FileSystem.kind(path) == .directory,
+    guard FileSystem.kind(path) == .directory, FileSystem.kind(path + "/" + manifestName) == .file,
       let bytes = try? FileSystem.read(path + "/" + manifestName, limit: Manifest.largestSize)
     else { return false }
     return Manifest.isOne(bytes)

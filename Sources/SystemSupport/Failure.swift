@@ -23,9 +23,10 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
   public let exitCode: ExitCode
   public let message: String
 
+  /// The message becomes one printable line, whatever names and files have brought into it.
   public init(_ exitCode: ExitCode, _ message: String) {
     self.exitCode = exitCode
-    self.message = message
+    self.message = TerminalText.line(message)
   }
 
   public var description: String { message }

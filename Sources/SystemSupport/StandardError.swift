@@ -4,9 +4,10 @@
   import Musl
 #endif
 
-/// Writes a line to standard error in one call, so that lines of several ranks do not mix.
+/// Writes a line to standard error in one call, so that lines of several ranks do not mix. Control characters but line
+/// ends are escaped: names and ids out of files stand in it.
 public func printError(_ line: String) {
-  var text = line
+  var text = TerminalText.escaped(line, keepsLineEnds: true)
   text += "\n"
   text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }

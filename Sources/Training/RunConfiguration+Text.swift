@@ -6,7 +6,8 @@ extension RunConfiguration {
   public mutating func set(_ name: String, _ value: String, origin: String) throws(Failure) {
     guard let key = ConfigurationKey.named(name) else {
       throw Failure(
-        .usage, "\(origin): unknown key \"\(name)\"\(ConfigurationKey.suggestion(for: name)).")
+        // No key is as long as that, and comparing whole files would take minutes.
+        .usage, "\(origin): unknown key \"\(name)\"\(ConfigurationKey.suggestion(for: String(name.prefix(100)))).")
     }
     if let expected = key.write(&self, value) {
       throw Failure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
@@ -15,6 +16,10 @@ extension RunConfiguration {
 
   /// Sets keys from a YAML file: one mapping of keys to plain values.
   public mutating func read(yaml: String, file: String) throws(Failure) {
+    guard Self.aliasCount(yaml) <= Self.mostAliases else {
+      throw Failure(
+        .usage, "\(file): more than \(Self.mostAliases) aliases (*name); write the values out, as lines `key: value`.")
+    }
     let root: Node?
     do { root = try Yams.compose(yaml: yaml) } catch { throw Self.failure(error, file) }
     // A file of comments alone changes nothing.
@@ -34,6 +39,26 @@ extension RunConfiguration {
       try set(name, value, origin: file + line)
     }
     if seen.contains("num_train_steps") && !seen.contains("num_train_epochs") { trainingEpochs = nil }
+  }
+
+  /// A configuration has no use for YAML's aliases, but a comment or a value may look like some. Nested, as few as fifty
+  /// stand for more nodes than a parser can visit.
+  private static let mostAliases = 8
+
+  /// Words that begin with an asterisk, outside of whole-line comments.
+  private static func aliasCount(_ yaml: String) -> Int {
+    var count = 0
+    for line in yaml.utf8.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) {
+      if line.first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "#") { continue }
+      var previous = UInt8(ascii: " ")
+      for byte in line {
+        let isInWord = previous >= 0x80 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= previous
+          || UInt8(ascii: "a")...UInt8(ascii: "z") ~= previous | 0x20
+        if byte == UInt8(ascii: "*") && !isInWord { count += 1 }
+        previous = byte
+      }
+    }
+    return count
   }
 
   private static func failure(_ error: any Error, _ file: String) -> Failure {

@@ -40,7 +40,11 @@ public struct TrainingOptions: Sendable {
   package func configuration() throws(Failure) -> RunConfiguration {
     var configuration = isDemonstration ? RunConfiguration.demonstration : RunConfiguration()
     if let configurationFile {
-      let bytes = try FileSystem.read(configurationFile, limit: 1 << 20)
+      let longest = 1 << 20
+      let bytes = try FileSystem.read(configurationFile, limit: longest + 1)
+      if bytes.count > longest {
+        throw Failure(.usage, "\(configurationFile): more than \(longest) bytes, so not a configuration.")
+      }
       guard let text = String(validating: bytes, as: UTF8.self) else {
         throw Failure(.usage, "\(configurationFile): not a text file, so not a configuration.")
       }

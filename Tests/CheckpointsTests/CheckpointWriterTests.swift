@@ -161,7 +161,7 @@ import Testing
 }
 
 /// Whether this process may mount; tried out, since root in a container often may not.
-private let canMount: Bool = {
+let canMount: Bool = {
   guard let folder = try? TemporaryFolder() else { return false }
   guard mount("tmpfs", folder.path, "tmpfs", 0, "size=16k") == 0 else { return false }
   umount2(folder.path, Int32(MNT_DETACH))

@@ -1,4 +1,5 @@
 import Checkpoints
+import Glibc
 import SystemSupport
 import Testing
 
@@ -58,6 +59,12 @@ import Testing
     let log = try MetricsLog(path, resumingAfter: 3)
     #expect(log.removedLines == 6)
     #expect(try text == "{\"step\":1}\n{\"step\":3}\n")
+  }
+
+  @Test func onlyARegularFile() throws {
+    #expect(mkfifo(path, 0o600) == 0)
+    let error = failure { _ = try MetricsLog(path, resumingAfter: 3) }
+    #expect(error == Failure(.disk, "cannot write \(path): it is not a regular file"))
   }
 
   @Test func aNewRunStartsEmpty() throws {

@@ -132,6 +132,34 @@ import Testing
     #expect(failure.exitCode == .badData && failure.message.contains(said), "\(failure.message)")
   }
 
+  /// A manifest that is there but damaged is not said to be absent.
+  @Test(arguments: ["", "{}", "{\"format\" : \"something else\", \"format_version\" : 1}", String(repeating: " ", count: 1 << 21)])
+  func notAManifest(text: String) throws {
+    let scratch = try Scratch()
+    try PreparedFolder.write(Self.sample(scratch), to: scratch.path("set"))
+    try scratch.write(text, "set/manifest.json")
+    let failure = failure { try load(scratch.path("set")) }
+    #expect(failure.exitCode == .badData)
+    #expect(failure.message.hasPrefix(scratch.path("set/manifest.json") + " is not the manifest"), "\(failure.message)")
+  }
+
+  @Test func aPipeInThePlaceOfTheManifest() throws {
+    let scratch = try Scratch()
+    #expect(mkfifo(scratch.path("manifest.json"), 0o600) == 0)
+    let failure = failure { try load(scratch.folder) }
+    #expect(failure.exitCode == .badData && failure.message.contains("manifest.json is not the manifest"))
+  }
+
+  /// Nobody writes to the pipe.
+  @Test(arguments: ["items.tsv", "users.tsv", "sequences.bin"]) func aPipeInThePlaceOfAFile(name: String) throws {
+    let scratch = try Scratch()
+    try PreparedFolder.write(Self.sample(scratch), to: scratch.path("set"))
+    try FileManager.default.removeItem(atPath: scratch.path("set/" + name))
+    #expect(mkfifo(scratch.path("set/" + name), 0o600) == 0)
+    let failure = failure { try load(scratch.path("set")) }
+    #expect(failure.exitCode == .unreadable && failure.message.contains("set/\(name), which is no regular file"))
+  }
+
   @Test func escapesOfTSV() {
     let id = Array("a\tb\\n\r\n\\".utf8) + [0xFF, 0]
     #expect(TSVText.escape(id) == Array("a\\tb\\\\n\\r\\n\\\\".utf8) + [0xFF, 0])

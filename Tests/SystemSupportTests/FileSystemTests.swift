@@ -70,6 +70,29 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     #expect(directory == Failure(.unreadable, "cannot read \(folder.path): Is a directory"))
   }
 
+  /// A pipe that nobody writes to would otherwise be waited for.
+  @Test func onlyRegularFilesAreMapped() throws {
+    try FileSystem.writeDurably(folder.path + "/file", [7])
+    let file = try MappedFile(folder.path + "/file")
+    #expect(withExtendedLifetime(file) { Array(file.bytes) } == [7])
+    let pipe = folder.path + "/pipe"
+    #expect(mkfifo(pipe, 0o600) == 0)
+    for path in [pipe, "/dev/zero"] {
+      let error = failure { () throws(Failure) in _ = try MappedFile(path) }
+      #expect(error == Failure(.unreadable, "cannot read \(path), which is no regular file: No such device"))
+    }
+    let directory = failure { () throws(Failure) in _ = try MappedFile(folder.path) }
+    #expect(directory == Failure(.unreadable, "cannot read \(folder.path): Is a directory"))
+  }
+
+  @Test func messagesAreOnePrintableLine() {
+    #expect(Failure(.badData, "é \"x\" \\ 日").message == "é \"x\" \\ 日")
+    #expect(Failure(.badData, "a\nb\r\u{1B}[1m\t\0\u{7F}\u{85}").message == #"a\nb\r\x1B[1m\t\x00\x7F\x85"#)
+    let long = Failure(.badData, "start" + String(repeating: "é", count: 1 << 20) + "end").message
+    #expect(long.hasPrefix("starté") && long.hasSuffix("éend") && long.contains(" [...] ") && long.utf8.count < 4200)
+    #expect(TerminalText.escaped("a\nb\u{1B}", keepsLineEnds: true) == "a\nb\\x1B")
+  }
+
   @Test func writingErrorsAreOfTheDisk() throws {
     let path = folder.path + "/absent/file"
     let missing = failure { () throws(Failure) in try FileSystem.writeDurably(path, [1]) }

@@ -55,6 +55,42 @@ import Training
     }
   }
 
+  /// A thousand bytes that stand for a thousand million nodes, which a parser would compare with each other.
+  @Test func nestedAliasesAreRefused() {
+    var lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for level in 1..<9 {
+      let aliases = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
+      lines.append("a\(level): &a\(level) [\(aliases)]")
+    }
+    let error = failure(yaml: lines.joined(separator: "\n") + "\n? *a8\n: 1\n")
+    #expect(error?.exitCode == .usage && error?.message.contains("recipe.yaml: more than 8 aliases") == true)
+    // What only looks like them.
+    #expect(failure(yaml: "# *a *b *c *d *e *f *g *h *i *j\nseed: 1\ndata: '*x 2*3*4*5*6*7*8*9*10*11'\n") == nil)
+  }
+
+  @Test func keysThatAreLongOrStrange() throws {
+    let long = failure(yaml: "? " + String(repeating: "seed", count: 50_000) + "\n: 1\n")
+    #expect(long?.message.hasPrefix("recipe.yaml:1: unknown key \"seedseed") == true)
+    #expect(long.map { $0.message.utf8.count < 5000 && $0.message.hasSuffix("--help` lists all keys.") } == true)
+    let strange = failure(yaml: "\"se\\ned\\e[1m\": 1\n")
+    #expect(strange?.message.contains(#"unknown key "se\ned\x1B[1m""#) == true, "\(strange?.message ?? "")")
+  }
+
+  @Test func aFileThatIsTooLongIsNotReadInPart() throws {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString).yaml").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let text = "data: x\nseed: 7\n" + String(repeating: "#\n", count: 1 << 19)
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+    var options = TrainingOptions()
+    options.configurationFile = path
+    do throws(Failure) {
+      _ = try options.configuration()
+      Issue.record("accepted")
+    } catch {
+      #expect(error == Failure(.usage, "\(path): more than 1048576 bytes, so not a configuration."))
+    }
+  }
+
   @Test func commandLineOverFileOverDefaults() throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

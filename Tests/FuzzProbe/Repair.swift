@@ -1,0 +1,58 @@
+import SystemSupport
+
+/// Makes lengths and checksums right again, so that what stands behind them is reached.
+enum Repair {
+  static func lengthPrefix(_ count: Int) -> [UInt8] { withUnsafeBytes(of: UInt64(count).littleEndian) { Array($0) } }
+
+  /// The header's length, where its JSON seems to end: before the first byte that follows `}}` and spaces.
+  static func safetensors(_ bytes: [UInt8]) -> [UInt8] {
+    let brace = UInt8(ascii: "}")
+    guard bytes.count >= 10, var end = (9..<bytes.count).first(where: { bytes[$0] == brace && bytes[$0 - 1] == brace })
+    else { return bytes }
+    end += 1
+    while end < bytes.count, bytes[end] == 0x20 { end += 1 }
+    return lengthPrefix(end - 8) + bytes[8...]
+  }
+
+  /// The hash of a safetensors file's data, as its header's length has it.
+  static func dataHash(_ bytes: [UInt8]) -> String {
+    guard bytes.count >= 8 else { return "" }
+    let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+    guard length <= bytes.count - 8 else { return "" }
+    return sha256Hex(Array(bytes[(8 + Int(length))...]))
+  }
+
+  /// The last line of trainer.json.
+  static func trainer(_ bytes: [UInt8]) -> [UInt8] {
+    let key = Array("\n  \"sha256\": \"".utf8)
+    guard let place = last(key, in: bytes) else { return bytes }
+    let body = Array(bytes[...place])
+    return body + key.dropFirst() + Array("\(sha256Hex(body))\"\n}\n".utf8)
+  }
+
+  private static func last(_ word: [UInt8], in bytes: [UInt8]) -> Int? {
+    guard bytes.count >= word.count else { return nil }
+    return (0...(bytes.count - word.count)).last { bytes[$0..<($0 + word.count)].elementsEqual(word) }
+  }
+
+  /// The text with another value for a file's size and checksum, as manifest.json has them.
+  static func manifest(_ text: String, file: String, _ bytes: [UInt8]) -> String {
+    guard let name = text.range(of: "\"\(file)\""), let end = text.range(of: "}", in: name.upperBound..<text.endIndex)
+    else { return text }
+    let entry = "\"\(file)\" : {\"sha256\" : \"\(sha256Hex(bytes))\", \"size\" : \(bytes.count)}"
+    return String(text[..<name.lowerBound]) + entry + String(text[end.upperBound...])
+  }
+
+  static func manifest(_ text: String, fingerprint: String) -> String {
+    guard let key = text.range(of: "\"fingerprint\" : \""),
+      let end = text.range(of: "\"", in: key.upperBound..<text.endIndex)
+    else { return text }
+    return String(text[..<key.upperBound]) + fingerprint + String(text[end.lowerBound...])
+  }
+}
+
+extension String {
+  func range(of word: String, in range: Range<Index>? = nil) -> Range<Index>? {
+    self[range ?? startIndex..<endIndex].firstRange(of: word)
+  }
+}

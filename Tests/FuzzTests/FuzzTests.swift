@@ -1,0 +1,69 @@
+import Foundation
+import Testing
+
+/// Damaged inputs, by the thousand, through every reader of the package, in processes of their own: `fuzz-probe` says
+/// which input ended one. BERT4REC_FUZZ_INPUTS sets how many a target gets, BERT4REC_FUZZ_SEED which.
+@Suite(.serialized) struct FuzzTests {
+  static let targets = [
+    "pairs", "pairs-tab", "u.data", "ratings.dat", "ratings.csv", "quoted.csv", "inter", "table.tsv", "amazon",
+    "semicolons", "clicks", "spaces", "any-table", "histories", "prepared-manifest.json", "prepared-items.tsv",
+    "prepared-users.tsv", "prepared-sequences.bin", "checkpoint-config.json", "checkpoint-items.tsv",
+    "checkpoint-model.safetensors", "checkpoint-optimizer.safetensors", "checkpoint-trainer.json", "run-folder",
+    "safetensors", "items.tsv", "latest-and-best", "metrics.jsonl", "json", "configuration", "settings",
+  ]
+
+  @Test func noTargetIsForgotten() throws {
+    let listed = try Probe.run(["--list"])
+    #expect(listed.status == 0)
+    #expect(listed.output.split(separator: "\n").map(String.init) == Self.targets)
+  }
+
+  @Test(arguments: targets) func survives(target: String) throws {
+    let environment = ProcessInfo.processInfo.environment
+    let result = try Probe.run([
+      target, "--inputs", environment["BERT4REC_FUZZ_INPUTS"] ?? "1000", "--seed",
+      environment["BERT4REC_FUZZ_SEED"] ?? "1",
+    ])
+    #expect(result.status == 0, "\(result.output)")
+    #expect(!result.output.contains("FAULT"))
+    // Good inputs are among them, so a reader that refuses everything is noticed.
+    let accepted = try #require(result.output.firstMatch(of: /accepted (\d+)/)?.1)
+    #expect(Int(accepted) ?? 0 > 0, "\(result.output)")
+  }
+
+  /// An input depends on nothing but its target, seed and number.
+  @Test func anInputIsRepeatedByItsNumber() throws {
+    let first = try Probe.run(["u.data", "--seed", "3", "--number", "41"])
+    #expect(first.status == 0 && first.output.contains(" bytes: "))
+    #expect(try Probe.run(["u.data", "--seed", "3", "--number", "41"]).output.prefix(200) == first.output.prefix(200))
+    #expect(try Probe.run(["u.data", "--seed", "3", "--number", "42"]).output.prefix(200) != first.output.prefix(200))
+    #expect(try Probe.run(["no-such-target"]).status == 64)
+  }
+}
+
+/// `fuzz-probe`, beside the test bundle.
+enum Probe {
+  static let path: String = {
+    var folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+    for _ in 0..<6 {
+      let candidate = folder.appendingPathComponent("fuzz-probe").path
+      if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
+      folder.deleteLastPathComponent()
+    }
+    return "fuzz-probe"
+  }()
+
+  static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = arguments
+    let output = Pipe()
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = output
+    process.standardError = output
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+  }
+}
