@@ -91,7 +91,7 @@ extension CommandTests {
         let owner = try Program.start(
           executable: LabHosts.script,
           ["run", "--name", name, "--hosts", "3", "--", Program.path, "train", "--threads", "1"]
-            + settings(["num_train_steps": 1_000_000]),
+            + settings(["num_train_steps": 1_000_000, "report_steps": 5]),
           in: folder)
         try owner.wait(for: "\"step\":10,", in: folder + "/runs/demo/metrics.jsonl")
         let keeper = try #require(LabHosts.keeper(of: name))

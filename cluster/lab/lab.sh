@@ -183,9 +183,10 @@ freeze() { signal_host STOP '^[^TtZX]' "$1"; }
 # --- subcommands
 
 up() { # command that becomes what keeps the lab alive
-  local log pid ready host mpirun
+  local log pid ready host path mpirun
   check_machine
-  folder=$(cd "$folder" 2>/dev/null && pwd -P) || fail 64 "there is no folder $folder"
+  path=$(cd "$folder" 2>/dev/null && pwd -P) || fail 64 "there is no folder $folder"
+  folder=$path
   [[ $folder != *[[:space:]]* ]] || fail 64 "--folder: a path without blanks, not '$folder'"
   mpirun=$(readlink -f "$(command -v mpirun)") || fail 69 "mpirun is not on the PATH"
   case $mpirun/ in "${folder%/}"/*) fail 64 "folder $folder holds mpirun, which the other hosts could not see" ;; esac
@@ -209,9 +210,14 @@ up() { # command that becomes what keeps the lab alive
 
   log=$state/log
   # Process id 1 of a namespace: when it goes, the kernel ends all the lab's processes, and with them go its networks.
-  exec {ready}< <(exec "$@" unshare --net --uts --ipc --mount --pid --fork --kill-child=KILL \
-    bash "$here/switch.sh" "$state" "$name" "$hosts" "$folder" "$bandwidth" "$delay" \
-    </dev/null 2>"$log" {lock}<&-)
+  exec {ready}< <(
+    # Whoever waits until the last holder of some descriptor is gone must not wait for a lab that stays.
+    for path in /proc/self/fd/*; do
+      if ((${path##*/} > 2)); then eval "exec ${path##*/}<&-"; fi
+    done
+    exec "$@" unshare --net --uts --ipc --mount --pid --fork --kill-child=KILL \
+      bash "$here/switch.sh" "$state" "$name" "$hosts" "$folder" "$bandwidth" "$delay" </dev/null 2>"$log"
+  )
   builder=$!
   read -r pid <&"$ready" || fail 70 "the lab could not be built: $(tail -n 3 "$log")"
   exec {ready}<&-
