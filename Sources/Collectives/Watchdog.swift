@@ -127,6 +127,7 @@ private final class Watch {
         "error: \(verdict). The run is at a standstill and ends (stall_timeout). See to that host, or leave it out, and run the "
           + "same command again: \(next).")
     }
+    if judgement.ranks.count > 1 { LauncherEnd.enforce(within: 10) }
     // The main thread is inside a call that does not return.
     _exit(ExitCode.internalFault.rawValue)
   }

@@ -123,6 +123,11 @@ enum Program {
     return try RunningProgram(process, folder: folder)
   }
 
+  /// Starts any program, and goes on while it runs.
+  static func start(executable: String, _ arguments: [String], in folder: String) throws -> RunningProgram {
+    try RunningProgram(makeProcess(executable, arguments, [:], folder), folder: folder)
+  }
+
   /// A new empty folder, removed when `body` is done.
   static func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString)")
