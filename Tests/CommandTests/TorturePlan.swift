@@ -37,14 +37,15 @@ struct TorturePlan: CustomStringConvertible {
     threads = Int.random(in: 1...2, using: &random)
     let victims = ranks == nil ? [.all] : Victim.allCases
     victim = kills ? victims.randomElement(using: &random) : nil
-    victimRank = Int.random(in: 0..<4, using: &random)
-    moment = Moment.allCases.randomElement(using: &random) ?? .time
+    // The first rank, which writes, more often.
+    victimRank = max(0, Int.random(in: -3..<4, using: &random))
+    moment = (Moment.allCases + [.checkpoint, .checkpoint]).randomElement(using: &random) ?? .time
     reports = Int.random(in: 1...15, using: &random)
     switch moment {
     // Starting takes longer under mpirun.
     case .time: delay = Double.random(in: 0...(ranks == nil ? 0.3 : 1.2), using: &random)
-    // Half of them at once.
-    default: delay = max(0, Double.random(in: -0.01...0.01, using: &random))
+    // Most of them at once: a checkpoint is written in milliseconds.
+    default: delay = max(0, Double.random(in: -0.02...0.01, using: &random))
     }
     hurries = Int.random(in: 0..<4, using: &random) == 0
   }

@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
   cat <<'USAGE'
-usage: Tests/Slurm/run.sh PROGRAM FOLDER
+usage: SHORT=... LONG=... Tests/Slurm/run.sh PROGRAM FOLDER
 
 Starts munged, slurmctld and slurmd on free ports of this machine, with all their files in FOLDER/slurm, lets
 cluster/slurm/train.sbatch run PROGRAM (bert4rec-dist) as batch jobs in it, and takes everything down again, also when
@@ -20,10 +20,12 @@ gets a run folder and a log a job, and standard output a line a job, as
 USAGE
 }
 
-if [ $# != 2 ]; then
+if [ $# != 2 ] || [ -z "${SHORT:-}" ] || [ -z "${LONG:-}" ]; then
   usage >&2
   exit 64
 fi
+read -ra short_run <<<"$SHORT"
+read -ra long_run <<<"$LONG"
 program=$(realpath "$1")
 folder=$(realpath "$2")
 script=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../cluster/slurm/train.sbatch")
@@ -38,23 +40,22 @@ fail() {
 }
 
 services=()
-# shellcheck disable=SC2329 # called by the trap below
-take_down() {
-  trap '' INT TERM HUP
-  scancel --quiet --user="$(id -un)" 2>/dev/null || true
+end_service() { # process
+  kill "$1" 2>/dev/null || return 0
   for _ in $(seq 50); do
-    # Batch jobs, each a slurmstepd with what it started, end before those who started them.
-    [ -n "$(squeue --noheader 2>/dev/null)" ] || break
+    kill -0 "$1" 2>/dev/null || return 0
     sleep 0.1
   done
+  kill -KILL "$1" 2>/dev/null || true
+}
+# shellcheck disable=SC2317,SC2329 # called by the trap below
+take_down() {
+  trap '' INT TERM HUP
   # slurmd and slurmctld before munged, with which they speak.
-  for ((i = ${#services[@]} - 1; i >= 0; i--)); do
-    kill "${services[i]}" 2>/dev/null || continue
-    for _ in $(seq 50); do
-      kill -0 "${services[i]}" 2>/dev/null || break
-      sleep 0.1
-    done
-    kill -KILL "${services[i]}" 2>/dev/null || true
+  for ((i = ${#services[@]} - 1; i >= 0; i--)); do end_service "${services[i]}"; done
+  # Jobs outlive slurmd, by design. All that belongs to them has this Slurm's name in its environment.
+  grep -lsz "^SLURM_CONF=$slurm/slurm.conf$" /proc/[0-9]*/environ | cut -d / -f 3 | while read -r process; do
+    kill -KILL "$process" 2>/dev/null || true
   done
   wait
 }
@@ -120,22 +121,24 @@ start() { # name, command...: in the foreground of a job of this shell, so that 
   "$@" </dev/null >"$slurm/$name.log" 2>&1 &
   services+=($!)
 }
-wait_for() { # seconds, what, command
-  local end=$((SECONDS + $1))
-  until eval "$3"; do
-    [ "$SECONDS" -lt "$end" ] || fail "$2 did not come within $1 s"
+wait_for() { # seconds, what, command...
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || fail "$what did not come in time"
     sleep 0.2
   done
 }
+controller_answers() { scontrol ping 2>/dev/null | grep -q "is UP"; }
+node_is_idle() { sinfo --noheader --format=%T 2>/dev/null | grep -q idle; }
 
 start munged munged --foreground --force --key-file="$slurm/munge/key" --socket="$slurm/socket/munge" \
   --pid-file="$slurm/munge/pid" --seed-file="$slurm/munge/seed"
-wait_for 20 "munged's socket" '[ -S "$slurm/socket/munge" ]'
+wait_for 20 "munged's socket" test -S "$slurm/socket/munge"
 start slurmctld slurmctld -D -f "$SLURM_CONF"
-wait_for 20 "slurmctld" 'scontrol ping 2>/dev/null | grep -q "is UP"'
-controller_start=$SECONDS
+wait_for 20 "slurmctld" controller_answers
 start slurmd slurmd -D -f "$SLURM_CONF"
-wait_for 20 "the node" 'sinfo --noheader --format=%T 2>/dev/null | grep -q idle'
+wait_for 20 "the node" node_is_idle
 
 cd "$folder"
 export PROGRAM=$program
@@ -164,26 +167,24 @@ report() { # name, job
   echo "$1 $(show "$2" | grep -E '^(JobState|ExitCode|Restarts)=' | sort | tr '\n' ' ' | sed 's/ $//')"
 }
 has() { grep -qs -- "$1" "$2"; } # words, file
+has_step_or_is_over() { has '"step":20,' signalled/metrics.jsonl || is_over "$1"; }
+has_more_lines() { [ "$(wc -l <limited/metrics.jsonl)" -gt "$1" ]; }
 
-read -ra short <<<"$SHORT"
-read -ra long <<<"$LONG"
-short_job=$(submit signalled --time=5 -- "${short[@]}")
+short_job=$(submit signalled --time=5 -- "${short_run[@]}")
 failing_job=$(submit failing --time=5 -- --set no_such_key=1)
-wait_for 60 "a step of the short run" 'has "\"step\":20," signalled/metrics.jsonl || is_over "$short_job"'
+wait_for 60 "a step of the short run" has_step_or_is_over "$short_job"
 scancel --signal=USR1 --batch "$short_job"
-wait_for 20 "the refused run's end" 'is_over "$failing_job"'
+wait_for 20 "the refused run's end" is_over "$failing_job"
 
 # slurmctld looks at time limits every 30 seconds from its start, and then signals those jobs whose limit is less than
-# this time and the one of --signal away. So the long run gets its signal with the first look that finds it running.
-long_job=$(submit limited --time=1 --signal=B:USR1@30 -- "${long[@]}")
-wait_for 120 "the limited run's second start" 'has "going on from limited/checkpoints/step-" limited.log'
-say "going on after $((SECONDS - controller_start)) s"
-lines=$(wc -l <limited/metrics.jsonl)
-wait_for 60 "further steps" '[ "$(wc -l <limited/metrics.jsonl)" -gt $((lines + 2)) ]'
+# 30 seconds and the time of --signal away. So the long run gets its signal at the first look that finds it running.
+long_job=$(submit limited --time=1 --signal=B:USR1@30 -- "${long_run[@]}")
+wait_for 120 "the limited run's second start" has "going on from limited/checkpoints/step-" limited.log
+wait_for 60 "further steps" has_more_lines $(($(wc -l <limited/metrics.jsonl) + 2))
 scancel "$long_job"
-wait_for 60 "the cancelled run's end" 'is_over "$long_job"'
-wait_for 60 "the short run's end" 'is_over "$short_job"'
-# A job that were put back wrongly would show itself.
+wait_for 60 "the cancelled run's end" is_over "$long_job"
+wait_for 60 "the short run's end" is_over "$short_job"
+# Were a job put back wrongly, it would show itself.
 sleep 2
 report signalled "$short_job"
 report limited "$long_job"
