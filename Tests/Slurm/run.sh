@@ -12,7 +12,7 @@ interrupted. Needs root, and munged, slurmctld, slurmd, sbatch, scontrol and sca
 
 SHORT holds the arguments of a run that ends, LONG those of one that takes much longer than a minute, as words. FOLDER
 gets a run folder and a log a job, and standard output a line a job, as
-  signalled JobState=COMPLETED ExitCode=0:0 Restarts=1
+  signalled COMPLETED, restarts 1, exit 0:0
 
   signalled   USR1 to the batch shell in the middle of the SHORT run
   limited     the LONG run, one minute, USR1 before the limit; cancelled when it goes on after that
@@ -51,11 +51,17 @@ end_service() { # process
 # shellcheck disable=SC2317,SC2329 # called by the trap below
 take_down() {
   trap '' INT TERM HUP
+  set +e
   # slurmd and slurmctld before munged, with which they speak.
   for ((i = ${#services[@]} - 1; i >= 0; i--)); do end_service "${services[i]}"; done
-  # Jobs outlive slurmd, by design. All that belongs to them has this Slurm's name in its environment.
-  grep -lsz "^SLURM_CONF=$slurm/slurm.conf$" /proc/[0-9]*/environ | cut -d / -f 3 | while read -r process; do
-    kill -KILL "$process" 2>/dev/null || true
+  # Jobs outlive slurmd, by design. All that belongs to them has this Slurm's name in its environment; what is called
+  # here has it no more.
+  export -n SLURM_CONF
+  while :; do
+    mapfile -t rest < <(grep -lsz "^SLURM_CONF=$slurm/slurm.conf$" /proc/[0-9]*/environ | cut -d / -f 3)
+    [ ${#rest[@]} -gt 0 ] || break
+    kill -KILL "${rest[@]}" 2>/dev/null
+    sleep 0.1
   done
   wait
 }
@@ -164,7 +170,7 @@ show() { # job: as words, each on a line
 field() { show "$1" | sed -n "s/^$2=//p"; }
 is_over() { case $(field "$1" JobState) in COMPLETED | FAILED | CANCELLED | TIMEOUT | NODE_FAIL) ;; *) false ;; esac }
 report() { # name, job
-  echo "$1 $(show "$2" | grep -E '^(JobState|ExitCode|Restarts)=' | sort | tr '\n' ' ' | sed 's/ $//')"
+  echo "$1 $(field "$2" JobState), restarts $(field "$2" Restarts), exit $(field "$2" ExitCode)"
 }
 has() { grep -qs -- "$1" "$2"; } # words, file
 has_step_or_is_over() { has '"step":20,' signalled/metrics.jsonl || is_over "$1"; }
