@@ -134,6 +134,22 @@ enum Program {
   }
 }
 
+/// Whether a process that was told to end does so, within ten seconds.
+func ends(_ process: Int32) -> Bool {
+  for _ in 0..<1000 {
+    if !isRunning(process) { return true }
+    usleep(10_000)
+  }
+  return false
+}
+
+/// Whether a process is there and not merely waiting to be buried by its parent.
+func isRunning(_ process: Int32) -> Bool {
+  guard let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8) else { return false }
+  let state = status[(status.lastIndex(of: ")") ?? status.startIndex)...].dropFirst(2).first
+  return state != "Z" && state != "X"
+}
+
 /// A program that runs beside the test; killed when this object goes before it has ended.
 final class RunningProgram {
   private let process: Process
@@ -175,6 +191,9 @@ final class RunningProgram {
     let said = try String(contentsOfFile: errors, encoding: .utf8)
     try #require(Bool(false), "\(words) is not in \(path): \(said)")
   }
+
+  /// Waits until standard error holds some words.
+  func waitForMessage(_ words: String) throws { try wait(for: words, in: errors) }
 
   /// Waits for the end, two minutes at most. A death by signal n has the status 128 + n, as in a shell.
   func wait() throws -> CommandResult {
