@@ -51,6 +51,35 @@ extension CommandTests {
       print("torture with BERT4REC_TORTURE_SEED=\(seed): \(count)")
     }
 
+    /// Ranks outlive a killed mpirun by about a second; the first keeps the next run out for as long as it could write.
+    @Test func whatIsLeftOfARunKeepsTheNextOneOut() throws {
+      try Program.withTemporaryFolder { folder in
+        let (run, mark) = (RunFiles(folder + "/run"), ProcessMark())
+        // Nothing is printed, since a rank ends when mpirun takes no more of its words.
+        let arguments =
+          Torture.arguments
+          + settings(["num_train_steps": 1_000_000, "report_steps": 1_000_000, "eval_every": 1_000_000])
+        let program = try Program.start(arguments, ranks: 2, environment: mark.environment, in: folder)
+        try program.wait(for: "step-", in: run.path + "/checkpoints/latest")
+        let writer = try #require(program.children.first)
+        program.send(SIGKILL)
+        _ = try program.wait()
+        // Not earlier: what is stopped when its parent dies is hung up.
+        kill(writer, SIGSTOP)
+        try #require(isRunning(writer))
+        let before = RunGlimpse(run)
+        let refused = try Program.run(arguments, in: folder)
+        #expect(refused.status == 64 && refused.errors.contains("run is in use by another run (process \(writer) on "))
+        #expect(RunGlimpse(run) == before)
+
+        kill(writer, SIGCONT)
+        let rest = mark.waitUntilGone(within: 60)
+        #expect(rest.isEmpty, "these processes did not end: \(rest)")
+        let next = try Program.run(arguments + ["--stop-after", "1"], in: folder)
+        #expect(next.status == 75 && next.errors.contains("going on from run/checkpoints/step-"), "\(next.errors)")
+      }
+    }
+
     private func expect(_ run: RunFiles, _ expected: End, note: String) throws {
       #expect(try run.reportedSteps == Array(1...Torture.steps), "\(note)")
       let end = try End(run)
