@@ -116,10 +116,12 @@ enum Program {
   }
 
   /// Starts the program, under mpirun with `ranks`, and goes on while it runs.
-  static func start(_ arguments: [String], ranks: Int? = nil, in folder: String) throws -> RunningProgram {
+  static func start(
+    _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], in folder: String
+  ) throws -> RunningProgram {
     let process = makeProcess(
-      ranks == nil ? path : "/usr/bin/env", (ranks.map { mpirunArguments($0) } ?? []) + arguments, mpiEnvironment,
-      folder)
+      ranks == nil ? path : "/usr/bin/env", (ranks.map { mpirunArguments($0) } ?? []) + arguments,
+      mpiEnvironment.merging(environment) { $1 }, folder)
     return try RunningProgram(process, folder: folder)
   }
 
@@ -171,6 +173,13 @@ final class RunningProgram {
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
 
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+
+  var identifier: Int32 { process.processIdentifier }
+
+  var isRunning: Bool { process.isRunning }
+
+  /// What stands on standard error so far.
+  var errorText: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
 
   /// Processes that this one has started.
   var children: [Int32] {
