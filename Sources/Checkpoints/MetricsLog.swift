@@ -31,6 +31,10 @@ public final class MetricsLog {
   public let removedLines: Int
   private let descriptor: Int32
   private var length: Int
+  /// Lines that the disk has not taken yet.
+  private var waiting: [UInt8] = []
+  /// Whether the file may have more than `length` bytes.
+  private var isTorn = false
 
   /// Opens the file; lines of steps after `step` are removed, all lines where it is nil (a new run).
   ///
@@ -78,28 +82,39 @@ public final class MetricsLog {
     do throws(JSONError) { return try JSON.parse(Array(line))["step"]?.int } catch { return nil }
   }
 
-  /// Appends a line with these keys in this order. Exit code 74 where the disk does not take it; the file is as before
-  /// then.
+  /// Appends a line with these keys in this order. Exit code 74 where the disk does not take it: the line is kept and
+  /// written with the next one, or by `sync`, before it.
   public func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) {
-    let text = Array((JSON.object(line.map { JSON.Member($0.key, $0.value.json) }).line + "\n").utf8)
-    do throws(Failure) {
-      let result = text.withUnsafeBytes { buffer in
-        Result { () throws(Failure) in
-          try FileSystem.writing { () throws(SystemError) in try FileSystem.writeAll(descriptor, buffer, path) }
-        }
-      }
-      try result.get()
-      length += text.count
-    } catch {
-      // A full disk may have taken half of the line.
-      _ = ftruncate(descriptor, off_t(length))
-      throw error
-    }
+    waiting += Array((JSON.object(line.map { JSON.Member($0.key, $0.value.json) }).line + "\n").utf8)
+    try flush()
   }
 
   /// Forces the lines to the disk. Done before a checkpoint is written, no line up to its step can be missing after a
-  /// power cut.
+  /// power cut. Exit code 74 where the disk does not take them.
   public func sync() throws(Failure) {
+    try flush()
     try FileSystem.writing { () throws(SystemError) in _ = try systemCall("fsync", path) { fsync(descriptor) } }
+  }
+
+  private func flush() throws(Failure) {
+    if waiting.isEmpty { return }
+    let result = waiting.withUnsafeBytes { buffer in
+      Result { () throws(Failure) in
+        try FileSystem.writing { () throws(SystemError) in
+          // A full disk may have taken half of a line the last time.
+          if isTorn { try systemCall("ftruncate", path) { ftruncate(descriptor, off_t(length)) } }
+          isTorn = true
+          try FileSystem.writeAll(descriptor, buffer, path)
+        }
+      }
+    }
+    do throws(Failure) { try result.get() } catch {
+      // Whoever reads the file meanwhile should find whole lines; if even this fails, the next try comes back to it.
+      _ = ftruncate(descriptor, off_t(length))
+      throw error
+    }
+    isTorn = false
+    length += waiting.count
+    waiting = []
   }
 }

@@ -37,14 +37,21 @@ public struct RunFolder: Sendable {
   /// The newest checkpoint that is whole, opened with its moments; nil where there is no checkpoint at all.
   ///
   /// A damaged one is named by `log`, with what is wrong, and left as it is. Where all are damaged, exit code 65: to
-  /// start from nothing is the user's decision.
+  /// start from nothing is the user's decision. `latest` names the one that is returned: a crash may have come between a
+  /// checkpoint and its name.
   public func newestGood(log: (String) -> Void) throws(Failure) -> CheckpointReader? {
     try recoverInterruptedWrites()
     let names = try checkpoints()
     for name in names {
-      do throws(Failure) { return try open(name) } catch {
+      let checkpoint: CheckpointReader
+      do throws(Failure) { checkpoint = try open(name) } catch {
         log("checkpoint \(name) cannot be used and is left as it is: \(error.message)")
+        continue
       }
+      if (try? latest()) != name {
+        try FileSystem.replaceAtomically(checkpointsPath + "/" + CheckpointName.latest, name + "\n")
+      }
+      return checkpoint
     }
     guard names.isEmpty else {
       throw Failure(

@@ -34,6 +34,8 @@ public struct TrainerState: Sendable, Equatable {
   public var step: Int
   public var seed: UInt64
   public var best: Best?
+  /// Steps, among `step`, that were skipped because their numbers were not finite.
+  public var skippedSteps = 0
   /// `Dataset.name` and `Dataset.fingerprint`.
   public var dataName: String
   public var dataFingerprint: String
@@ -48,12 +50,13 @@ public struct TrainerState: Sendable, Equatable {
   public package(set) var files: [String: FileRecord] = [:]
 
   public init(
-    step: Int, seed: UInt64, best: Best? = nil, dataName: String, dataFingerprint: String, numericsVersion: Int,
+    step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, dataName: String, dataFingerprint: String, numericsVersion: Int,
     programVersion: String, configuration: [String: String]
   ) {
     self.step = step
     self.seed = seed
     self.best = best
+    self.skippedSteps = skippedSteps
     self.dataName = dataName
     self.dataFingerprint = dataFingerprint
     self.numericsVersion = numericsVersion
@@ -85,6 +88,7 @@ extension TrainerState {
             JSON.Member("metric", .string(best.metric)),
           ])))
     }
+    if skippedSteps > 0 { members.append(JSON.Member("skipped_steps", .integer(skippedSteps))) }
     members += [
       JSON.Member("data_name", .string(dataName)),
       JSON.Member("data_fingerprint", .string(dataFingerprint)),
@@ -145,6 +149,9 @@ extension TrainerState {
         // JSON has numbers that are too large for a Double.
         score: try field("best.score", value["score"]?.double.flatMap { $0.isFinite ? $0 : nil }),
         metric: try field("best.metric", value["metric"]?.string))
+    }
+    if let value = json["skipped_steps"] {
+      skippedSteps = try field("skipped_steps", value.int.flatMap { $0 >= 0 ? $0 : nil })
     }
     dataName = try field("data_name", json["data_name"]?.string)
     dataFingerprint = try field("data_fingerprint", json["data_fingerprint"]?.string)

@@ -81,25 +81,30 @@ extension Communicator {
 
   /// Refuses to go on unless every rank brings the same `value`. `what` names it: "the program's version".
   public func requireSame(_ what: String, _ value: String) throws(Failure) {
-    let all = try gather(Array("\(hostName)\0\(value)".utf8))
+    let groups = try holders(of: value)
     try onRankZero { () throws(Failure) in
-      var order: [String] = []
-      var holders: [String: [String]] = [:]
-      for (rank, bytes) in all.enumerated() {
-        let parts = bytes.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
-        let host = String(decoding: parts[0], as: UTF8.self)
-        let value = String(decoding: parts.last ?? [], as: UTF8.self)
-        if holders[value] == nil { order.append(value) }
-        holders[value, default: []].append("\(rank) (\(host))")
-      }
-      guard order.count > 1 else { return }
-      let groups = order.map { value in
-        let ranks = holders[value] ?? []
-        let rest = ranks.count > 3 ? " and \(ranks.count - 3) more" : ""
-        return "'\(value)' on \(ranks.count == 1 ? "rank" : "ranks") \(ranks.prefix(3).joined(separator: ", "))\(rest)"
-      }
+      guard groups.count > 1 else { return }
       throw Failure(
         .usage, "the ranks differ in \(what): \(groups.joined(separator: "; ")); make it the same on every host")
+    }
+  }
+
+  /// Who brings which value, in the order of the lowest ranks: "'1.0' on rank 0 (node1)", ...; one where all bring the same.
+  /// On rank 0; empty elsewhere.
+  public func holders(of value: String) throws(Failure) -> [String] {
+    var order: [String] = []
+    var holders: [String: [String]] = [:]
+    for (rank, bytes) in try gather(Array("\(hostName)\0\(value)".utf8)).enumerated() {
+      let parts = bytes.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false)
+      let host = String(decoding: parts[0], as: UTF8.self)
+      let value = String(decoding: parts.last ?? [], as: UTF8.self)
+      if holders[value] == nil { order.append(value) }
+      holders[value, default: []].append("\(rank) (\(host))")
+    }
+    return order.map { value in
+      let ranks = holders[value] ?? []
+      let rest = ranks.count > 3 ? " and \(ranks.count - 3) more" : ""
+      return "'\(value)' on \(ranks.count == 1 ? "rank" : "ranks") \(ranks.prefix(3).joined(separator: ", "))\(rest)"
     }
   }
 

@@ -38,6 +38,9 @@ public struct Windows: Sendable {
 
   public func length(of window: Int) -> Int { Int(lengths[window]) }
 
+  /// Index of the user whose sequence it is cut from.
+  public func user(of window: Int) -> Int { Int(users[window]) }
+
   public subscript(window: Int) -> UnsafeBufferPointer<Int32> {
     let start = Int(starts[window])
     return UnsafeBufferPointer(

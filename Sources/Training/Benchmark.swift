@@ -41,7 +41,8 @@ public struct Benchmark {
   public static func run(
     _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> Result {
-    let setup = try RunSetup(options, communicator: communicator, log: log)
+    let setup = try RunSetup(
+      try RunSetup.configuration(options, communicator: communicator, log: log), communicator: communicator, log: log)
     let state = ModelState(setup.modelConfiguration)
     state.initialize(seed: setup.configuration.seed)
     let step = try TrainingStep(

@@ -83,6 +83,22 @@ public struct ConfigurationKey: Sendable {
     optionalInteger(
       "threads", \.threads, 1...1_024, "threads a rank; auto: the cores it may use, shared with the ranks beside it",
       mayChange: true),
+
+    real(
+      "stall_timeout", \.stallTimeout, 1...1e6,
+      "seconds without progress on any rank after which the run ends, naming the rank that is to blame", mayChange: true),
+    integer(
+      "checkpoint_failures", \.checkpointFailures, 1...1_000_000,
+      "checkpoints in a row that the disk may refuse before the run stops with 74", mayChange: true),
+    choice(
+      "on_nonfinite", \.onNonFinite, "a loss or gradient that is not finite: stop with 70, or skip the step",
+      mayChange: true),
+    integer(
+      "max_skipped_steps", \.maximumSkippedSteps, 0...1_000_000, "most steps of a run that are skipped so",
+      mayChange: true),
+    integer(
+      "verify_every", \.verificationInterval, 1...1_000_000_000,
+      "steps between comparisons of the ranks' replicas; also done before each checkpoint", mayChange: true),
   ]
 
   private static func integer(
@@ -97,8 +113,8 @@ public struct ConfigurationKey: Sendable {
 
   private static func real(
     _ name: String, _ path: WritableKeyPath<RunConfiguration, Double> & Sendable, _ range: ClosedRange<Double>,
-    _ help: String
-  ) -> ConfigurationKey { number("a number", name, path, range, help, false) }
+    _ help: String, mayChange: Bool = false
+  ) -> ConfigurationKey { number("a number", name, path, range, help, mayChange) }
 
   private static func optionalReal(
     _ name: String, _ path: WritableKeyPath<RunConfiguration, Double?> & Sendable, _ range: ClosedRange<Double>,
@@ -151,9 +167,9 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func choice<T: RawRepresentable<String> & CaseIterable & Sendable>(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, T> & Sendable, _ help: String
+    _ name: String, _ path: WritableKeyPath<RunConfiguration, T> & Sendable, _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey {
-    ConfigurationKey(name: name, help: help, mayChangeOnResume: false, read: { $0[keyPath: path].rawValue }) {
+    ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path].rawValue }) {
       guard let value = T(rawValue: $1) else {
         return "one of " + T.allCases.map(\.rawValue).joined(separator: ", ")
       }

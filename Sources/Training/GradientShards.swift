@@ -88,6 +88,11 @@ package struct GradientShards {
     }
   }
 
+  /// Indices of the users that a shard's instances are made of.
+  package func users(shard: Int) -> [Int] {
+    places[offsets[shard]..<offsets[shard + 1]].map { instances.windows.user(of: references[$0].window) }
+  }
+
   /// Makes the instances of one shard.
   package func makeBatch(shard: Int, into batch: inout PackedBatch) {
     batch.removeAll()

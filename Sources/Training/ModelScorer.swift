@@ -1,4 +1,5 @@
 import BERT4RecModel
+import Collectives
 import Evaluation
 import MaskedInstances
 import SystemSupport
@@ -9,10 +10,12 @@ public final class ModelScorer: SequenceScorer {
   private let parameters: UnsafePointer<Float>
   private let state: ModelState
   private let logits: UnsafeMutableBufferPointer<Float>
+  private let progress: Progress?
 
   /// Reads the state's parameters as they are when it scores.
-  public init(_ state: ModelState) {
+  public init(_ state: ModelState, progress: Progress? = nil) {
     self.state = state
+    self.progress = progress
     encoder = BidirectionalEncoder(state.configuration)
     parameters = UnsafePointer(state.parameters.start)
     let vocabulary = state.configuration.vocabularySize
@@ -27,6 +30,7 @@ public final class ModelScorer: SequenceScorer {
   public func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
     let count = batch.maskedCount * vocabularySize
     precondition(count <= logits.count, "more instances than instancesAtOnce")
+    progress?.tick()
     encoder.logits(batch, parameters: parameters, into: logits.start)
     return UnsafeBufferPointer(rebasing: logits[..<count])
   }

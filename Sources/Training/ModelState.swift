@@ -10,6 +10,8 @@ public final class ModelState: @unchecked Sendable {
   package let secondMoment: UnsafeMutableBufferPointer<Float>
   /// Updates done.
   public package(set) var step = 0
+  /// Of these, steps whose numbers were not finite and that changed nothing.
+  public package(set) var skippedSteps = 0
 
   /// All zeros; `initialize` or a checkpoint fills it. Without moments it can be scored with, not trained.
   public init(_ configuration: ModelConfiguration, withMoments: Bool = true) {

@@ -11,6 +11,13 @@ public enum MaskingMode: String, Sendable, CaseIterable {
   case `static`
 }
 
+/// What to do when a step's loss or gradient is not finite.
+public enum NonFiniteMode: String, Sendable, CaseIterable {
+  case stop
+  /// Go on with the next batch, leaving the parameters as they are.
+  case skip
+}
+
 /// Everything a training run depends on, besides the data. Keys, meanings and defaults: `ConfigurationKey.all`, which is also the
 /// one place that reads, writes and explains them.
 public struct RunConfiguration: Sendable, Equatable {
@@ -56,6 +63,13 @@ public struct RunConfiguration: Sendable, Equatable {
   public var reportInterval = 10
   /// nil: the cores that the rank may use, shared with the ranks on the same ones.
   public var threads: Int?
+
+  // When things go wrong.
+  public var stallTimeout = 300.0
+  public var checkpointFailures = 3
+  public var onNonFinite = NonFiniteMode.stop
+  public var maximumSkippedSteps = 10
+  public var verificationInterval = 500
 
   public init() {}
 

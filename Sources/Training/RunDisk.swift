@@ -21,28 +21,43 @@ final class RunDisk {
   private(set) var best: TrainerState.Best?
   /// Step of the newest checkpoint that this run has written or gone on from.
   private var savedStep: Int?
+  /// Checkpoints in a row that the disk refused.
+  private var failures = 0
+  private let log: (String) -> Void
 
-  init(_ path: String, dataset: Dataset, configuration: RunConfiguration, state: ModelState) {
+  init(
+    _ path: String, dataset: Dataset, configuration: RunConfiguration, state: ModelState, log: @escaping (String) -> Void
+  ) {
     run = RunFolder(path)
     self.dataset = dataset
     self.configuration = configuration
     self.state = state
+    self.log = log
+  }
+
+  /// Some users as the data names them, for a message.
+  func userNames(_ users: [Int]) -> String {
+    let names = users.prefix(5).map { user in
+      user < dataset.userIDs.count ? String(decoding: dataset.userIDs[user], as: UTF8.self) : "number \(user)"
+    }
+    return names.joined(separator: ", ") + (users.count > names.count ? " and \(users.count - names.count) more" : "")
   }
 
   /// Takes the run folder and loads the state to go on from, if there is one.
-  func open(_ resume: ResumeMode, log: @escaping (String) -> Void) throws(Failure) -> Start {
+  func open(_ resume: ResumeMode) throws(Failure) -> Start {
     try run.create()
     lock = try RunLock(run, log: log)
-    let checkpoint = try checkpoint(resume, log: log)
+    let checkpoint = try checkpoint(resume)
     guard let checkpoint else {
       try run.create(configuration: configuration.yaml)
       metrics = try MetricsLog(run.metricsPath, resumingAfter: nil)
       return .fresh
     }
-    try requireSameRun(checkpoint.state, checkpoint.path, log: log)
+    try requireSameRun(checkpoint.state, checkpoint.path)
     checkpoint.copyParameters(into: state.parameters)
     checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
     state.step = checkpoint.state.step
+    state.skippedSteps = checkpoint.state.skippedSteps
     savedStep = state.step
     if let recorded = checkpoint.state.best, recorded.step >= 0,
       FileSystem.kind(path(ofStep: recorded.step)) == .directory
@@ -58,7 +73,7 @@ final class RunDisk {
     return state.step >= configuration.trainingSteps ? .evaluating : .resumed
   }
 
-  private func checkpoint(_ resume: ResumeMode, log: (String) -> Void) throws(Failure) -> CheckpointReader? {
+  private func checkpoint(_ resume: ResumeMode) throws(Failure) -> CheckpointReader? {
     let existing = try run.checkpoints()
     switch resume {
     case .never:
@@ -83,7 +98,7 @@ final class RunDisk {
     }
   }
 
-  private func requireSameRun(_ recorded: TrainerState, _ path: String, log: (String) -> Void) throws(Failure) {
+  private func requireSameRun(_ recorded: TrainerState, _ path: String) throws(Failure) {
     let startAnew = "Go on with the old values, or start anew in another folder (--run)."
     if recorded.dataFingerprint != dataset.fingerprint {
       throw Failure(
@@ -122,16 +137,24 @@ final class RunDisk {
 
   private func path(ofStep step: Int) -> String { "\(run.checkpointsPath)/\(CheckpointName.folder(step: step))" }
 
-  func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) { try metrics?.append(line) }
+  /// A line of metrics.jsonl. One that the disk refuses is said loudly and kept until the next line or checkpoint.
+  func append(_ line: [(key: String, value: MetricValue)]) {
+    do throws(Failure) { try metrics?.append(line) } catch {
+      log("warning: \(error.message). Training goes on; the lines are kept and written as soon as the disk takes them.")
+    }
+  }
 
   /// A line an evaluation.
-  func append(_ report: EvaluationReport) throws(Failure) {
+  func append(_ report: EvaluationReport) {
     var line: [(key: String, value: MetricValue)] = [
       ("step", .int(report.step)), ("split", .string(report.split.rawValue)), ("users", .int(report.users)),
     ]
     line += report.metrics.map { ($0.key, .double($0.value)) }
-    try append(line)
+    append(line)
   }
+
+  /// Forces metrics.jsonl to the disk, at the end of a run.
+  func finish() throws(Failure) { try metrics?.sync() }
 
   /// Whether the monitored metric is better than ever before.
   func isBest(_ report: EvaluationReport) -> Bool {
@@ -140,10 +163,32 @@ final class RunDisk {
     return score > best.score
   }
 
-  /// Writes a checkpoint of the state unless it is there already. With `best`, it becomes the best one.
-  func save(best report: EvaluationReport? = nil) throws(Failure) {
+  /// Writes a checkpoint of the state unless it is there already. With `best`, it becomes the best one. Returns whether the
+  /// state is on the disk.
+  ///
+  /// Where it may fail, a failure is said and counted, and thrown only after `checkpoint_failures` in a row.
+  func save(best report: EvaluationReport?, mayFail: Bool) throws(Failure) -> Bool {
+    do throws(Failure) {
+      try save(best: report)
+      failures = 0
+      return true
+    } catch {
+      failures += 1
+      let count = "failure \(failures) of \(configuration.checkpointFailures) in a row (checkpoint_failures)"
+      guard mayFail else { throw error }
+      guard failures < configuration.checkpointFailures else {
+        throw Failure(
+          error.exitCode, "\(error.message); \(count): the run stops. Make room or mend the disk, and run the same command again.")
+      }
+      log("warning: \(error.message); \(count), training goes on")
+      return false
+    }
+  }
+
+  private func save(best report: EvaluationReport?) throws(Failure) {
+    var newBest = best
     if let report, let score = report.value(configuration.monitor) {
-      best = TrainerState.Best(step: state.step, score: score, metric: configuration.monitor)
+      newBest = TrainerState.Best(step: state.step, score: score, metric: configuration.monitor)
     } else if savedStep == state.step {
       return
     }
@@ -153,12 +198,13 @@ final class RunDisk {
       keepCheckpoints: configuration.keepCheckpoints)
     try writer.write(
       state: TrainerState(
-        step: state.step, seed: configuration.seed, best: best, dataName: dataset.name,
-        dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
+        step: state.step, seed: configuration.seed, best: newBest, skippedSteps: state.skippedSteps,
+        dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
         programVersion: ProgramVersion.current, configuration: configuration.values),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
       secondMoment: UnsafeBufferPointer(state.secondMoment))
     savedStep = state.step
+    best = newBest
     if report != nil { try run.setBest(step: state.step) }
   }
 

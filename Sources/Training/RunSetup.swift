@@ -17,10 +17,10 @@ struct RunSetup {
   }
 
   /// Collective.
-  init(_ options: TrainingOptions, communicator: any Communicator, log: (String) -> Void) throws(Failure) {
-    try communicator.requireSame(
-      "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
-    var configuration = try Self.configuration(options, communicator)
+  init(
+    _ configuration: RunConfiguration, communicator: any Communicator, log: (String) -> Void
+  ) throws(Failure) {
+    var configuration = configuration
     if configuration.data == DemonstrationData.path {
       log(
         "This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
@@ -45,9 +45,18 @@ struct RunSetup {
     self.configuration = configuration
   }
 
-  private static func configuration(
-    _ options: TrainingOptions, _ communicator: any Communicator
+  /// Collective. Rank 0's configuration on every rank; refuses ranks of another version.
+  static func configuration(
+    _ options: TrainingOptions, communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> RunConfiguration {
+    try communicator.requireSame(
+      "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
+    let machines = try communicator.holders(of: ProgramVersion.machine)
+    if machines.count > 1 {
+      log(
+        "warning: the hosts compute with different kernels: \(machines.joined(separator: "; ")). Replicas stay the same, but a run on "
+          + "other hosts may differ in the last bits; OPENBLAS_CORETYPE set alike everywhere, or hosts of one kind, avoid that.")
+    }
     var own = RunConfiguration()
     let text = try communicator.fromRankZero { () throws(Failure) in
       own = try options.configuration()

@@ -6,18 +6,18 @@ import SystemSupport
 struct StepRecord: BitwiseCopyable {
   /// Updates done.
   var step: Int64 = 0
-  /// Whether this rank was asked to stop (1) by a signal.
-  var stop: UInt32 = 0
+  /// Whether a signal asked this rank to stop (1), to save and go on (2), or both (3).
+  var requests: UInt32 = 0
   private var reserved: UInt32 = 0
-  /// Of the step.
+  /// Of this rank's own work in the step, without waiting for others.
   var seconds: Double = 0
   private var spare: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
 
   init() {}
 
-  init(step: Int, stop: Bool, seconds: Double) {
+  init(step: Int, stops: Bool = false, saves: Bool = false, seconds: Double) {
     self.step = Int64(step)
-    self.stop = stop ? 1 : 0
+    requests = (stops ? 1 : 0) | (saves ? 2 : 0)
     self.seconds = seconds
   }
 }
@@ -27,14 +27,21 @@ final class StepRecords {
   private let communicator: any Communicator
   private let own: UnsafeMutableBufferPointer<StepRecord>
   private let all: UnsafeMutableBufferPointer<StepRecord>
+  private var seconds: [Double]
+  private var count = 0
+  /// Of the ranks, on rank 0; empty elsewhere.
+  private let hosts: [String]
 
-  init(_ communicator: any Communicator) {
+  /// Collective.
+  init(_ communicator: any Communicator) throws(Failure) {
     precondition(MemoryLayout<StepRecord>.size == 64)
     self.communicator = communicator
+    hosts = try communicator.gather(Array(communicator.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
     own = .allocate(capacity: 1)
     all = .allocate(capacity: communicator.size)
     own.initialize(repeating: StepRecord())
     all.initialize(repeating: StepRecord())
+    seconds = [Double](repeating: 0, count: communicator.size)
   }
 
   deinit {
@@ -42,11 +49,11 @@ final class StepRecords {
     all.deallocate()
   }
 
-  /// Whether any rank was asked to stop. A rank at another step than the others is a fault that must not go on.
-  func exchange(_ record: StepRecord) throws(Failure) -> Bool {
+  /// Whether any rank was asked to stop, or to save. A rank at another step than the others is a fault that must not go on.
+  func exchange(_ record: StepRecord) throws(Failure) -> (stops: Bool, saves: Bool) {
     own[0] = record
     try communicator.allGather(UnsafeRawBufferPointer(own), into: UnsafeMutableRawBufferPointer(all))
-    var stops = false
+    var requests: UInt32 = 0
     for rank in 0..<all.count {
       if all[rank].step != record.step {
         throw communicator.shared(
@@ -55,8 +62,19 @@ final class StepRecords {
             "the ranks are not at the same step (rank 0 has done \(all[0].step), rank \(rank) \(all[rank].step)): "
               + "this is a fault of the program or of the network; start again from the last checkpoint"))
       }
-      stops = stops || all[rank].stop != 0
+      requests |= all[rank].requests
+      seconds[rank] += all[rank].seconds
     }
-    return stops
+    count += 1
+    return (requests & 1 != 0, requests & 2 != 0)
+  }
+
+  /// Seconds of own work a step since the last call: the median of all ranks, and the slowest one's. For rank 0.
+  func takeWork() -> (median: Double, slowest: Double, rank: Int, host: String) {
+    let means = seconds.map { $0 / Double(max(1, count)) }
+    for rank in seconds.indices { seconds[rank] = 0 }
+    count = 0
+    let slowest = means.indices.max { means[$0] < means[$1] } ?? 0
+    return (means.sorted()[(means.count - 1) / 2], means[slowest], slowest, slowest < hosts.count ? hosts[slowest] : "")
   }
 }

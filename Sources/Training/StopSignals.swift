@@ -4,29 +4,48 @@
   import Musl
 #endif
 
-/// Signals that ask a run to save and stop: USR1 (what a launcher sends before the time is over), TERM and INT. A handler only
-/// sets a flag; the ranks agree at the end of the step. A second INT stops at once.
+/// Signals that ask something of a run: USR1 (what a launcher sends before the time is over), TERM and INT to save and stop, USR2 to
+/// save and go on. A handler only leaves a mark; the ranks agree at the end of the step. A second INT stops at once.
 enum StopSignals {
-  // Written by signal handlers: a plain word, read at step boundaries.
-  nonisolated(unsafe) private static let flags = UnsafeMutablePointer<sig_atomic_t>.allocate(capacity: 1)
+  // Written by signal handlers: plain words, read at step boundaries.
+  nonisolated(unsafe) private static let stop = UnsafeMutablePointer<sig_atomic_t>.allocate(capacity: 1)
+  nonisolated(unsafe) private static let terminate = UnsafeMutablePointer<sig_atomic_t>.allocate(capacity: 1)
+  nonisolated(unsafe) private static let saves = UnsafeMutablePointer<sig_atomic_t>.allocate(capacity: 1)
 
   static func install() {
-    flags.pointee = 0
-    for number in [SIGUSR1, SIGTERM, SIGINT] {
+    for word in [stop, terminate, saves] { word.pointee = 0 }
+    let signals = [SIGUSR1, SIGTERM, SIGINT, SIGUSR2]
+    for number in signals {
       var action = sigaction()
       action.__sigaction_handler.sa_handler = { number in
-        if number == SIGINT && StopSignals.flags.pointee != 0 { _exit(128 + SIGINT) }
-        StopSignals.flags.pointee = 1
+        switch number {
+        case SIGUSR2: StopSignals.saves.pointee = 1
+        case SIGINT where StopSignals.stop.pointee != 0: _exit(128 + SIGINT)
+        default:
+          if number == SIGTERM { StopSignals.terminate.pointee = 1 }
+          StopSignals.stop.pointee = 1
+        }
       }
       action.sa_flags = Int32(SA_RESTART)
       sigaction(number, &action, nil)
     }
     // Whoever started the program may have blocked them.
-    var signals = sigset_t()
-    sigemptyset(&signals)
-    for number in [SIGUSR1, SIGTERM, SIGINT] { sigaddset(&signals, number) }
-    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in signals { sigaddset(&set, number) }
+    pthread_sigmask(SIG_UNBLOCK, &set, nil)
   }
 
-  static var isRequested: Bool { flags.pointee != 0 }
+  static var isStopRequested: Bool { stop.pointee != 0 }
+
+  /// Whether TERM has come, which mpirun sends to the ranks that it is about to kill.
+  static var isTerminated: Bool { terminate.pointee != 0 }
+
+  /// Whether a checkpoint was asked for since the last call.
+  static func takeSaveRequest() -> Bool {
+    // A signal between the two lines is served by the same checkpoint.
+    guard saves.pointee != 0 else { return false }
+    saves.pointee = 0
+    return true
+  }
 }

@@ -9,20 +9,23 @@ final class TrainingEvaluation {
   private let state: ModelState
   private let hooks: [any EvaluationHook]
   /// Made at the first evaluation: it has a workspace of its own.
-  private lazy var scorer = ModelScorer(state)
+  private lazy var scorer = ModelScorer(state, progress: progress)
+  private let progress: Progress
 
   init(
     dataset: Dataset, configuration: RunConfiguration, state: ModelState, communicator: any Communicator,
-    hooks: [any EvaluationHook]
+    hooks: [any EvaluationHook], progress: Progress
   ) {
     evaluator = Evaluator(
       dataset: dataset, maximumLength: configuration.maximumSequenceLength, communicator: communicator)
     self.state = state
     self.hooks = hooks
+    self.progress = progress
   }
 
   /// Collective; the report is on rank 0.
   func evaluate(_ split: EvaluationSplit) throws(Failure) -> EvaluationReport? {
-    try evaluator.evaluate(scorer, split: split, step: state.step, hooks: hooks)
+    progress.enter(.evaluation)
+    return try evaluator.evaluate(scorer, split: split, step: state.step, hooks: hooks)
   }
 }

@@ -13,15 +13,19 @@ struct TrainingLoop {
   let evaluation: TrainingEvaluation
   let disk: RunDisk
   let communicator: any Communicator
+  let progress: Progress
   let log: (String) -> Void
 
   private let records: StepRecords
   private var pace = Pace()
+  private var lossWatch: LossWatch
 
+  /// Collective.
   init(
     configuration: RunConfiguration, stopAfter: Int?, state: ModelState, step: TrainingStep,
-    evaluation: TrainingEvaluation, disk: RunDisk, communicator: any Communicator, log: @escaping (String) -> Void
-  ) {
+    evaluation: TrainingEvaluation, disk: RunDisk, communicator: any Communicator, progress: Progress,
+    log: @escaping (String) -> Void
+  ) throws(Failure) {
     self.configuration = configuration
     self.stopAfter = stopAfter
     self.state = state
@@ -29,8 +33,11 @@ struct TrainingLoop {
     self.evaluation = evaluation
     self.disk = disk
     self.communicator = communicator
+    self.progress = progress
     self.log = log
-    records = StepRecords(communicator)
+    records = try StepRecords(communicator)
+    lossWatch = LossWatch(
+      vocabularySize: state.configuration.vocabularySize, warmupSteps: configuration.warmupSteps, warn: log)
   }
 
   mutating func run() throws(Failure) -> TrainingRun.Outcome {
@@ -42,20 +49,25 @@ struct TrainingLoop {
     while state.step < total {
       pace.begin()
       let result = try step()
-      try requireFinite(result)
+      if result.isFinite { lossWatch.see(result, step: state.step) } else { try skip(result) }
       pace.end(result, instances: configuration.batchSize)
+      progress.enter(.record)
       let decision = try records.exchange(
-        StepRecord(step: state.step, stop: StopSignals.isRequested, seconds: pace.lastStep))
+        StepRecord(
+          step: state.step, stops: StopSignals.isStopRequested, saves: StopSignals.takeSaveRequest(),
+          seconds: result.workSeconds))
+      progress.finished(step: state.step)
 
       let isLast = state.step == total
-      if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { try report(result) }
-      if configuration.holdsOutValidation && (isLast || state.step % configuration.resolvedEvaluationInterval == 0) {
-        try validate()
-      }
-      let stops = decision || state.step == stopAfter
-      if isLast || stops || state.step % configuration.checkpointInterval == 0 {
-        try communicator.onRankZero { () throws(Failure) in try disk.save() }
-      }
+      let stops = decision.stops || state.step == stopAfter
+      if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { report(result) }
+      var validation: EvaluationReport?
+      let validates =
+        configuration.holdsOutValidation && (isLast || state.step % configuration.resolvedEvaluationInterval == 0)
+      if validates { validation = try validate() }
+      let saves = isLast || stops || decision.saves || state.step % configuration.checkpointInterval == 0
+      if validates || saves || state.step % configuration.verificationInterval == 0 { try compareReplicas() }
+      if validates || saves { try save(validation, isDue: saves, mayFail: !isLast && !stops) }
       if stops && !isLast {
         log("stopped after step \(state.step) of \(total); the state is saved, the same command goes on")
         return .stopped
@@ -64,45 +76,75 @@ struct TrainingLoop {
     return .finished
   }
 
-  private func requireFinite(_ result: StepResult) throws(Failure) {
-    if result.loss.isFinite && result.gradientNorm.isFinite { return }
-    // Every rank has the same numbers, so all throw this.
+  /// Counts a step whose numbers are not finite and goes on, or throws. Every rank has the same numbers, so all do the same.
+  private func skip(_ result: StepResult) throws(Failure) {
+    let users = step.usersOfNonFiniteShards
+    let what =
+      "step \(state.step + 1): the loss is \(result.loss), the gradient norm \(result.gradientNorm), the learning rate "
+      + "\(result.learningRate); instances \(step.lastInstances.lowerBound) to \(step.lastInstances.upperBound - 1) of epoch "
+      + "\(result.epoch)" + (users.isEmpty ? "" : ", not finite in those of user \(disk.userNames(users))")
+    if configuration.onNonFinite == .skip && state.skippedSteps < configuration.maximumSkippedSteps {
+      step.skip()
+      log("warning: \(what). Skipped, \(state.skippedSteps) of at most \(configuration.maximumSkippedSteps) (max_skipped_steps).")
+      return
+    }
+    let saved = progress.savedStep.map { "the last good checkpoint is that of step \($0)" } ?? "there is no checkpoint yet"
+    let skipped = state.skippedSteps == 0 ? "" : " \(state.skippedSteps) steps were skipped before (max_skipped_steps)."
     throw communicator.shared(
       Failure(
         .internalFault,
-        "step \(state.step + 1): the loss is \(result.loss), the gradient norm \(result.gradientNorm), the learning rate "
-          + "\(result.learningRate). The parameters are as the last good step left them; the last checkpoint is good. "
-          + "A lower learning_rate or more num_warmup_steps may help."))
+        "\(what). The parameters are as the last good step left them; \(saved).\(skipped) A lower learning_rate or more "
+          + "num_warmup_steps may help; on_nonfinite=skip goes on without such steps."))
   }
 
-  private mutating func report(_ result: StepResult) throws(Failure) {
-    let speed = pace.take()
+  private mutating func report(_ result: StepResult) {
+    progress.enter(.report)
+    let (speed, work) = (pace.take(), records.takeWork())
     guard communicator.rank == 0 else { return }
+    let ranks =
+      communicator.size == 1
+      ? ""
+      : "  own work \(rounded(work.median, 4)) s, slowest \(rounded(work.slowest, 4)) s (rank \(work.rank), \(work.host))"
     log(
       "step \(state.step)/\(configuration.trainingSteps)  epoch \(result.epoch)  loss \(rounded(result.loss, 4))  "
         + "rate \(rounded(result.learningRate, 7))  norm \(rounded(result.gradientNorm, 3))  "
-        + "\(rounded(speed.instances, 1)) instances/s")
-    var line: [(key: String, value: MetricValue)] = [
+        + "\(rounded(speed.instances, 1)) instances/s\(ranks)")
+    disk.append([
       ("step", .int(state.step)), ("epoch", .int(result.epoch)), ("loss", .double(result.loss)),
       ("learning_rate", .double(result.learningRate)), ("gradient_norm", .double(result.gradientNorm)),
       ("instances_per_s", .double(speed.instances)), ("tokens_per_s", .double(speed.tokens)),
-      ("seconds", .double(pace.elapsed)),
-    ]
-    line.append(("parameter_hash", .string(state.parameterHash)))
-    try disk.append(line)
+      ("work_seconds_median", .double(work.median)), ("work_seconds_slowest", .double(work.slowest)),
+      ("slowest_rank", .int(work.rank)), ("slowest_host", .string(work.host)),
+      ("seconds", .double(pace.elapsed)), ("parameter_hash", .string(state.parameterHash)),
+    ])
   }
 
-  private func validate() throws(Failure) {
+  /// The report is on rank 0.
+  private func validate() throws(Failure) -> EvaluationReport? {
     let report = try evaluation.evaluate(.validation)
-    try communicator.onRankZero { () throws(Failure) in
-      guard let report else { return }
-      try disk.append(report)
-      for line in report.lines { log(line) }
-      if disk.isBest(report) {
-        try disk.save(best: report)
-        log("best \(configuration.monitor) so far")
-      }
+    guard let report else { return nil }
+    disk.append(report)
+    for line in report.lines { log(line) }
+    return report
+  }
+
+  private func compareReplicas() throws(Failure) {
+    progress.enter(.comparison)
+    try ReplicaComparison.run(state, communicator: communicator, log: log)
+  }
+
+  /// Collective. Writes a checkpoint where one is due or the validation was the best so far. What the disk refuses is said and
+  /// tried again at the next one, unless it must not fail or has failed too often.
+  private func save(_ validation: EvaluationReport?, isDue: Bool, mayFail: Bool) throws(Failure) {
+    progress.enter(.checkpoint)
+    let saved = try communicator.fromRankZero { () throws(Failure) in
+      let isBest = validation.map { disk.isBest($0) } ?? false
+      guard isDue || isBest else { return [] }
+      guard try disk.save(best: isBest ? validation : nil, mayFail: mayFail) else { return [] }
+      if isBest { log("best \(configuration.monitor) so far") }
+      return [1]
     }
+    if !saved.isEmpty { progress.savedStep = state.step }
   }
 }
 

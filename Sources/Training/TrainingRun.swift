@@ -25,6 +25,7 @@ public final class TrainingRun {
   }
 
   private let options: TrainingOptions
+  private let progress = Progress()
   private let communicator: any Communicator
   private let hooks: [any EvaluationHook]
   /// Where messages go, on rank 0.
@@ -48,13 +49,22 @@ public final class TrainingRun {
   public func run() throws(Failure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
-    let setup = try RunSetup(options, communicator: communicator, log: log)
+    let configuration = try RunSetup.configuration(options, communicator: communicator, log: log)
+    let watchdog = try Watchdog(
+      progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
+    defer { watchdog.stop() }
+    progress.enter(.data)
+    return try run(RunSetup(configuration, communicator: communicator, log: log))
+  }
+
+  private func run(_ setup: RunSetup) throws(Failure) -> Outcome {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
+    progress.enter(.start)
     let state = ModelState(setup.modelConfiguration)
     let path = try communicator.broadcastText(options.runFolder ?? "runs/\(dataset.name)")
-    let disk = RunDisk(path, dataset: dataset, configuration: configuration, state: state)
+    let disk = RunDisk(path, dataset: dataset, configuration: configuration, state: state, log: log)
     let text = try communicator.fromRankZero { () throws(Failure) in
-      Array(try disk.open(options.resume, log: log).rawValue.utf8)
+      Array(try disk.open(options.resume).rawValue.utf8)
     }
     guard let start = RunDisk.Start(rawValue: String(decoding: text, as: UTF8.self)) else {
       preconditionFailure("rank 0 sends one of the cases")
@@ -62,7 +72,8 @@ public final class TrainingRun {
     try shareState(state, start, seed: configuration.seed)
 
     let evaluation = TrainingEvaluation(
-      dataset: dataset, configuration: configuration, state: state, communicator: communicator, hooks: hooks)
+      dataset: dataset, configuration: configuration, state: state, communicator: communicator, hooks: hooks,
+      progress: progress)
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
       log("To train further: --set num_train_steps=N with a larger N. To start anew: another folder with --run.")
@@ -71,14 +82,15 @@ public final class TrainingRun {
     if start != .evaluating {
       let step = try TrainingStep(
         state: state, configuration: configuration, instances: instances, communicator: communicator,
-        threads: setup.threads)
+        threads: setup.threads, progress: progress)
       describe(dataset, instances, configuration, state, step)
-      var loop = TrainingLoop(
+      var loop = try TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, state: state, step: step, evaluation: evaluation,
-        disk: disk, communicator: communicator, log: log)
+        disk: disk, communicator: communicator, progress: progress, log: log)
       if try loop.run() == .stopped { return .stopped }
     }
     try finalEvaluation(evaluation, state, disk, configuration)
+    progress.enter(.end)
     return .finished
   }
 
@@ -89,7 +101,10 @@ public final class TrainingRun {
       state.initialize(seed: seed)
       return
     }
-    state.step = try communicator.broadcastArray([state.step])[0]
+    let steps = try communicator.broadcastArray([state.step, state.skippedSteps])
+    (state.step, state.skippedSteps) = (steps[0], steps[1])
+    progress.finished(step: state.step)
+    progress.savedStep = state.step
     for buffer in [state.parameters, state.firstMoment, state.secondMoment] {
       try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer))
     }
@@ -121,7 +136,8 @@ public final class TrainingRun {
     let report = try evaluation.evaluate(.test)
     try communicator.onRankZero { () throws(Failure) in
       guard let report else { return }
-      try disk.append(report)
+      disk.append(report)
+      try disk.finish()
       for line in report.lines { output(line) }
       output(report.table)
       let data = configuration.data.map { " --data \($0)" } ?? ""

@@ -13,6 +13,25 @@ public struct StepResult: Sendable {
   public let tokenCount: Int
   public let maskedCount: Int
   public let epoch: Int
+  /// Seconds of this rank's own work on its gradients, without waiting for other ranks: the one thing here that differs
+  /// between ranks and runs.
+  public let workSeconds: Double
+
+  package init(
+    loss: Double, gradientNorm: Double, learningRate: Double, tokenCount: Int, maskedCount: Int, epoch: Int,
+    workSeconds: Double
+  ) {
+    self.loss = loss
+    self.gradientNorm = gradientNorm
+    self.learningRate = learningRate
+    self.tokenCount = tokenCount
+    self.maskedCount = maskedCount
+    self.epoch = epoch
+    self.workSeconds = workSeconds
+  }
+
+  /// Whether the update was made; else nothing changed.
+  public var isFinite: Bool { loss.isFinite && gradientNorm.isFinite }
 }
 
 /// One optimiser step, from the keyed order of instances to the updated parameters: shards, tree sum, allreduce, clip, Adam.
@@ -25,14 +44,17 @@ package final class TrainingStep {
   private let work: ThreadedWork
   private let team: ThreadTeam
   private let communicator: any Communicator
+  private let progress: Progress
+  private let stopwatch = ContinuousClock()
 
   /// Collective.
   package init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, communicator: any Communicator,
-    threads: Int
+    threads: Int, progress: Progress = Progress()
   ) throws(Failure) {
     self.state = state
     self.communicator = communicator
+    self.progress = progress
     schedule = LearningRateSchedule(
       peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
       totalSteps: configuration.trainingSteps)
@@ -41,11 +63,12 @@ package final class TrainingStep {
       let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<configuration.gradientShards)
       work = ThreadedWork(
         state: state, configuration: configuration, instances: instances, shards: own,
-        threads: max(1, min(threads, own.count)), length: length)
+        threads: max(1, min(threads, own.count)), length: length, progress: progress)
     } else {
       // The reduction refuses this with its reason.
       work = ThreadedWork(
-        state: state, configuration: configuration, instances: instances, shards: 0..<1, threads: 1, length: length)
+        state: state, configuration: configuration, instances: instances, shards: 0..<1, threads: 1, length: length,
+        progress: progress)
     }
     reduction = try GradientAllReduce(
       communicator: communicator, shardCount: configuration.gradientShards, length: length,
@@ -71,7 +94,7 @@ package final class TrainingStep {
   /// Collective. How long the gradient's reduction takes by itself: the median of several, and that of a record of 64 bytes.
   package func measureReduction() throws(Failure) -> (bytes: Int, seconds: Double, latency: Double) {
     let clock = ContinuousClock()
-    let records = StepRecords(communicator)
+    let records = try StepRecords(communicator)
     var (sums, small) = ([Double](), [Double]())
     for _ in 0..<9 {
       try communicator.waitForAll()
@@ -79,7 +102,7 @@ package final class TrainingStep {
       try reduction.reduce(work.merge.sums, into: work.merge.sums[0].values)
       sums.append((clock.now - start) / .seconds(1))
       start = clock.now
-      _ = try records.exchange(StepRecord(step: 0, stop: false, seconds: 0))
+      _ = try records.exchange(StepRecord(step: 0, seconds: 0))
       small.append((clock.now - start) / .seconds(1))
     }
     return (work.merge.sums[0].values.count * MemoryLayout<Float>.stride, sums.sorted()[4], small.sorted()[4])
@@ -90,6 +113,8 @@ package final class TrainingStep {
   /// Non-finite numbers change nothing: the result tells, and every rank gets the same one.
   package func callAsFunction() throws(Failure) -> StepResult {
     let step = state.step
+    progress.enter(.gradients)
+    let start = stopwatch.now
     clock.enter(.batch)
     work.prepare(step: step)
     clock.enter(nil)
@@ -98,8 +123,11 @@ package final class TrainingStep {
     team.run(ThreadedWork.merging)
     let sums = work.merge.sums
     let total = sums[0].values
+    let workSeconds = (stopwatch.now - start) / .seconds(1)
+    progress.enter(.allreduce)
     clock.enter(.allreduce)
     try reduction.reduce(sums, into: total)
+    progress.enter(.update)
     clock.enter(.update)
     defer { clock.enter(nil) }
 
@@ -112,12 +140,31 @@ package final class TrainingStep {
     let rate = schedule.rate(step: step)
     let result = StepResult(
       loss: loss / Double(maskedCount), gradientNorm: norm, learningRate: rate, tokenCount: work.plan.tokenCount,
-      maskedCount: maskedCount, epoch: work.plan.epoch)
-    if !result.loss.isFinite || !norm.isFinite { return result }
+      maskedCount: maskedCount, epoch: work.plan.epoch, workSeconds: workSeconds)
+    if !result.isFinite { return result }
     work.adam.begin(rate: rate, norm: norm, maskedCount: maskedCount)
     team.run(ThreadedWork.update)
     state.step += 1
     return result
+  }
+
+  /// Counts the step whose numbers were not finite, without an update.
+  package func skip() {
+    state.step += 1
+    state.skippedSteps += 1
+  }
+
+  /// Positions of the last batch's instances in the run's stream.
+  package var lastInstances: Range<Int> {
+    let first = work.step * work.plan.batchSize
+    return first..<(first + work.plan.batchSize)
+  }
+
+  /// Users of the gradient shards whose loss came out not finite in the last step, ascending.
+  package var usersOfNonFiniteShards: [Int] {
+    let sums = work.merge.sums[0].values
+    let shards = (0..<work.plan.shardCount).filter { !sums[state.layout.count + $0].isFinite }
+    return Set(shards.flatMap { work.plan.users(shard: $0) }).sorted()
   }
 }
 
@@ -139,16 +186,18 @@ private final class ThreadedWork: @unchecked Sendable {
   private let dropsOut: Bool
   private let seed: UInt64
   private let length: Int
+  private let progress: Progress
   let encoders: [BidirectionalEncoder]
   private var batches: [PackedBatch]
-  private var step = 0
+  private(set) var step = 0
 
   init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, shards: Range<Int>, threads: Int,
-    length: Int
+    length: Int, progress: Progress
   ) {
     self.state = state
     self.length = length
+    self.progress = progress
     threadCount = threads
     seed = configuration.seed
     dropsOut = configuration.hiddenDropout > 0 || configuration.attentionDropout > 0
@@ -202,6 +251,7 @@ private final class ThreadedWork: @unchecked Sendable {
       buffer[state.layout.count + shard] = Float(loss)
       clock.enter(.treeSum)
       accumulator.add(shard: shard, buffer)
+      progress.tick()
     }
     // Until the slowest thread is done.
     clock.enter(.threads)

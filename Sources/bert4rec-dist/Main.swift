@@ -21,6 +21,8 @@ struct Main: ParsableCommand {
     subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self])
 
   static func main() {
+    // A file that would exceed the user's limit (ulimit -f) is then an error to tell, as a full disk is, not a death.
+    signal(SIGXFSZ, SIG_IGN)
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -13,7 +13,7 @@ struct TrainCommand: ParsableCommand {
 
       The run folder gets config.yaml, metrics.jsonl and checkpoints/, which load with Hugging Face's BertForMaskedLM. \
       Only rank 0's host needs the data, the configuration and the run folder. The result is the same, bit for bit, on any \
-      number of ranks and threads. SIGUSR1, SIGTERM and SIGINT save and stop with exit code 75.
+      number of ranks and threads. SIGUSR1, SIGTERM and SIGINT save and stop with exit code 75; SIGUSR2 saves and goes on.
 
       Configuration keys, for --config (lines `key: value`) and --set (the defaults stand in brackets):
       \(Self.keys)

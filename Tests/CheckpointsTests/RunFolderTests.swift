@@ -41,6 +41,17 @@ import Testing
     #expect(lines[0].contains("step-00000030") && lines[0].contains("items.tsv"))
     #expect(lines[1].contains("step-00000020") && lines[1].contains("optimizer.safetensors"))
     #expect(FileSystem.kind(run.checkpointsPath + "/step-00000030") == .directory)
+    #expect(try run.latest() == "step-00000010")
+  }
+
+  /// As a crash leaves it that comes between a checkpoint and its name, or a hand that edits it.
+  @Test(arguments: ["step-00000010\n", "step-00000099\n", "nonsense", nil]) func latestIsMended(text: String?) throws {
+    for step in [10, 20] { try Example.write(run, step: step) }
+    let path = run.checkpointsPath + "/latest"
+    try FileSystem.removeRecursively(path)
+    if let text { try FileSystem.replaceAtomically(path, text) }
+    #expect(try run.newestGood(log: { Issue.record("\($0)") })?.state.step == 20)
+    #expect(try run.latest() == "step-00000020")
   }
 
   @Test func whereNoneIsGoodNothingStartsFromNothing() throws {

@@ -177,7 +177,8 @@ extension CommandTests {
         #expect(result.status == 74, "\(result.errors)")
         #expect(result.count(ofErrors: "error: ") == 1, "\(result.errors)")
         let error = result.errors.split(separator: "\n").first { $0.hasPrefix("error: ") } ?? ""
-        #expect(error.contains("cannot write disk/run/") && error.hasSuffix("No space left on device"))
+        #expect(error.contains("cannot write disk/run/") && error.contains("No space left on device; failure 3 of 3 in a row"))
+        #expect(result.count(ofErrors: "in a row (checkpoint_failures), training goes on") == 2)
         // At least the first checkpoint found room, and can still be evaluated.
         #expect(result.errors.contains("step-00000010") && !result.errors.contains("step-00000500"))
         #expect(result.lines.last?.contains("\"ndcg@10[full]\":") == true)

@@ -60,6 +60,36 @@ extension CommandTests {
       }
     }
 
+    /// USR2 saves at the next step and goes on.
+    @Test(arguments: [nil, 2]) func aSignalSavesAndGoesOn(ranks: Int?) throws {
+      try Program.withTemporaryFolder { folder in
+        let run = RunFiles(folder + "/run")
+        let more = settings(["save_checkpoints_steps": 10_000, "keep_checkpoints": 50])
+        let program = try Program.start(Self.arguments + more, ranks: ranks, in: folder)
+        try program.wait(for: "\"step\":100,", in: run.path + "/metrics.jsonl")
+        program.send(SIGUSR2)
+        let end = try program.wait()
+        #expect(end.status == 0, "\(end.errors)")
+        let steps = try run.checkpoints.compactMap { Int($0.dropFirst("step-".count)) }
+        #expect(steps.contains { $0 > 100 && $0 < 800 && $0 != 400 }, "\(steps)")
+        #expect(try run.hash == Self.undisturbed.get().hash)
+      }
+    }
+
+    /// A step that takes seconds does not keep anybody waiting who is sure.
+    @Test func aSecondInterruptStopsAtOnce() throws {
+      try Program.withTemporaryFolder { folder in
+        let long = settings(["batch_size": 200_000])
+        let program = try Program.start(Self.arguments + long, in: folder)
+        try program.waitForMessage("gradients: ")
+        program.send(SIGINT)
+        usleep(100_000)
+        program.send(SIGINT)
+        #expect(try program.wait().status == 128 + SIGINT)
+        #expect(try RunFiles(folder + "/run").checkpoints.isEmpty)
+      }
+    }
+
     @Test func twoRunsInOneFolder() throws {
       try Program.withTemporaryFolder { folder in
         let endless = Self.arguments + settings(["num_train_steps": 1_000_000])

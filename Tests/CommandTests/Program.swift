@@ -116,11 +116,18 @@ enum Program {
   }
 
   /// Starts the program, under mpirun with `ranks`, and goes on while it runs.
-  static func start(_ arguments: [String], ranks: Int? = nil, in folder: String) throws -> RunningProgram {
+  static func start(
+    _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], in folder: String
+  ) throws -> RunningProgram {
     let process = makeProcess(
-      ranks == nil ? path : "/usr/bin/env", (ranks.map { mpirunArguments($0) } ?? []) + arguments, mpiEnvironment,
-      folder)
+      ranks == nil ? path : "/usr/bin/env", (ranks.map { mpirunArguments($0) } ?? []) + arguments,
+      mpiEnvironment.merging(environment) { $1 }, folder)
     return try RunningProgram(process, folder: folder)
+  }
+
+  /// Starts any program, and goes on while it runs.
+  static func start(executable: String, _ arguments: [String], in folder: String) throws -> RunningProgram {
+    try RunningProgram(makeProcess(executable, arguments, [:], folder), folder: folder)
   }
 
   /// A new empty folder, removed when `body` is done.
@@ -130,6 +137,22 @@ enum Program {
     defer { try? FileManager.default.removeItem(at: folder) }
     return try body(folder.path)
   }
+}
+
+/// Whether a process that was told to end does so, within ten seconds.
+func ends(_ process: Int32) -> Bool {
+  for _ in 0..<1000 {
+    if !isRunning(process) { return true }
+    usleep(10_000)
+  }
+  return false
+}
+
+/// Whether a process is there and not merely waiting to be buried by its parent.
+func isRunning(_ process: Int32) -> Bool {
+  guard let status = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8) else { return false }
+  let state = status[(status.lastIndex(of: ")") ?? status.startIndex)...].dropFirst(2).first
+  return state != "Z" && state != "X"
 }
 
 /// A program that runs beside the test; killed when this object goes before it has ended.
@@ -151,6 +174,13 @@ final class RunningProgram {
 
   func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
+  var identifier: Int32 { process.processIdentifier }
+
+  var isRunning: Bool { process.isRunning }
+
+  /// What stands on standard error so far.
+  var errorText: String { (try? String(contentsOfFile: errors, encoding: .utf8)) ?? "" }
+
   /// Processes that this one has started.
   var children: [Int32] {
     let id = process.processIdentifier
@@ -168,6 +198,9 @@ final class RunningProgram {
     let said = try String(contentsOfFile: errors, encoding: .utf8)
     try #require(Bool(false), "\(words) is not in \(path): \(said)")
   }
+
+  /// Waits until standard error holds some words.
+  func waitForMessage(_ words: String) throws { try wait(for: words, in: errors) }
 
   /// Waits for the end, two minutes at most. A death by signal n has the status 128 + n, as in a shell.
   func wait() throws -> CommandResult {

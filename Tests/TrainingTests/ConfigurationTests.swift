@@ -16,6 +16,8 @@ import Training
     "num_warmup_steps": "0", "batch_size": "33", "gradient_shards": "5", "reduction": "fast",
     "seed": "18446744073709551615", "save_checkpoints_steps": "11", "keep_checkpoints": "2", "eval_every": "13",
     "monitor": "hit@5[pop100]", "report_steps": "3", "threads": "2",
+    "stall_timeout": "5.0", "checkpoint_failures": "1", "on_nonfinite": "skip", "max_skipped_steps": "4",
+    "verify_every": "17",
   ]
 
   private func everythingElse() throws -> RunConfiguration {

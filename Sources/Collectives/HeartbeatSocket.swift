@@ -1,0 +1,107 @@
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+import SystemSupport
+
+/// What ranks tell each other behind MPI's back, as one datagram.
+struct Heartbeat: BitwiseCopyable {
+  /// Drawn anew by each run, so that nobody listens to another run's ranks.
+  var run: UInt64 = 0
+  var rank: UInt32 = 0
+  var snapshot = Progress.Snapshot()
+}
+
+/// A UDP socket over IPv4. MPI's own connections cannot be asked whether the other end is alive; losing a datagram now and
+/// then does no harm.
+final class HeartbeatSocket {
+  /// An IPv4 address and port, as the system wants them.
+  typealias Address = sockaddr_in
+
+  private let descriptor: Int32
+
+  /// Bound to a free port of all of this host's addresses.
+  init() throws(Failure) {
+    descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    var any = Address()
+    any.sin_family = sa_family_t(AF_INET)
+    let isBound =
+      descriptor >= 0
+      && Self.withGeneric(&any) { bind(descriptor, $0, socklen_t(MemoryLayout<Address>.size)) } == 0
+    if !isBound {
+      let reason = String(cString: strerror(errno))
+      if descriptor >= 0 { close(descriptor) }
+      throw Failure(.internalFault, "no UDP socket for heartbeats between ranks: \(reason)")
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Where other hosts may reach this socket: each of the host's addresses, at most 8, with the port.
+  func addresses() -> [Address] {
+    var own = Address()
+    var size = socklen_t(MemoryLayout<Address>.size)
+    guard Self.withGeneric(&own, { getsockname(descriptor, $0, &size) }) == 0 else { return [] }
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { return [] }
+    defer { freeifaddrs(list) }
+    var found: [Address] = []
+    var entry = list
+    while let interface = entry?.pointee, found.count < 8 {
+      entry = interface.ifa_next
+      guard let address = interface.ifa_addr, address.pointee.sa_family == sa_family_t(AF_INET) else { continue }
+      var target = UnsafeRawPointer(address).loadUnaligned(as: Address.self)
+      target.sin_port = own.sin_port
+      found.append(target)
+    }
+    return found
+  }
+
+  /// Sends without waiting. What cannot be sent is lost.
+  func send(_ heartbeat: Heartbeat, to address: Address) {
+    var address = address
+    withUnsafeBytes(of: heartbeat) { bytes in
+      _ = Self.withGeneric(&address) {
+        sendto(
+          descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT), $0,
+          socklen_t(MemoryLayout<Address>.size))
+      }
+    }
+  }
+
+  /// Sleeps until a datagram is there, at most `seconds`.
+  func wait(_ seconds: Double) {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    _ = poll(&entry, 1, Int32(max(1, seconds * 1000)))
+  }
+
+  /// The next heartbeat that has arrived, with its sender's address; nil where there is none. Anything else that may
+  /// have been sent here is dropped.
+  func receive(ofRun run: UInt64) -> (Heartbeat, Address)? {
+    while true {
+      var heartbeat = Heartbeat()
+      var sender = Address()
+      var size = socklen_t(MemoryLayout<Address>.size)
+      let count = withUnsafeMutableBytes(of: &heartbeat) { bytes in
+        Self.withGeneric(&sender) {
+          recvfrom(
+            descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_TRUNC), $0,
+            &size)
+        }
+      }
+      if count < 0 {
+        // An earlier datagram's refusal is reported here once, and says nothing about what else has come.
+        if errno == ECONNREFUSED || errno == EINTR { continue }
+        return nil
+      }
+      if count == MemoryLayout<Heartbeat>.size && heartbeat.run == run { return (heartbeat, sender) }
+    }
+  }
+
+  private static func withGeneric<R>(_ address: inout Address, _ body: (UnsafeMutablePointer<sockaddr>) -> R) -> R {
+    withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0) }
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import Foundation
+import Testing
+
+extension CommandTests {
+  /// Real faults among three hosts, one rank a host, in the middle of training: the job ends by itself, the culprit is
+  /// named, nothing is left, and the same command goes on to the end of a run that nobody disturbed.
+  @Suite(.enabled(if: LabHosts.obstacle == nil, "\(LabHosts.obstacle ?? "")")) struct LabFaults {
+    private static let arguments =
+      ["train", "--run", "run", "--threads", "1"]
+      + settings([
+        "num_train_steps": 400, "save_checkpoints_steps": 20, "report_steps": 10, "batch_size": 128, "eval_every": 400,
+        "stall_timeout": 5,
+      ])
+
+    private static let undisturbed = Result {
+      try Program.withTemporaryFolder { folder in
+        try #require(try Program.run(arguments, in: folder).status == 0)
+        return try RunFiles(folder + "/run").hash
+      }
+    }
+
+    enum Fault: CaseIterable {
+      case frozenRank, frozenRankZero, frozenHost, cutHost, killedRank, killedRankZero, killedHost
+
+      func happen(_ lab: LabHosts) throws {
+        func signal(_ signal: Int32, host: Int) throws {
+          let ranks = try lab.processes.filter { $0.host == host && $0.isRank }
+          try #require(ranks.count == 1)
+          kill(ranks[0].id, signal)
+        }
+        switch self {
+        case .frozenRank: try signal(SIGSTOP, host: 3)
+        case .frozenRankZero: try signal(SIGSTOP, host: 1)
+        case .frozenHost: try lab.order("freeze", ["3"])
+        case .cutHost: try lab.order("cut", ["3"])
+        case .killedRank: try signal(SIGKILL, host: 3)
+        case .killedRankZero: try signal(SIGKILL, host: 1)
+        case .killedHost: try lab.order("kill", ["3"])
+        }
+      }
+
+      /// What the one line that names the culprit looks like. What mpirun sees by itself it says in words of its own.
+      func line(_ lab: LabHosts) throws -> Regex<Substring> {
+        let silent =
+          #" has not been heard from for [0-9]+ s; last step [0-9]+, the others wait in phase: [a-z' ]+\. "#
+          + #".*run the same command again: it goes on from the checkpoint of step [0-9]+\."#
+        return switch self {
+        case .frozenRank, .frozenHost, .cutHost: try Regex("error: rank 2 on host \(lab.name)-3" + silent)
+        case .frozenRankZero: try Regex("error: rank 0 on host \(lab.name)-1" + silent)
+        case .killedRank: try Regex("mpirun noticed that process rank 2 with PID [0-9]+ on node \(lab.name)-3 .*")
+        case .killedRankZero: try Regex("mpirun noticed that process rank 0 with PID [0-9]+ on node \(lab.name)-1 .*")
+        case .killedHost: try Regex(#" *Remote daemon: \[\[[0-9]+,0\],2\] on node "# + "\(lab.name)-3")
+        }
+      }
+
+      /// Whether mpirun lives to hand on the ranks' exit code, rather than being ended.
+      var isHandedOn: Bool { self == .frozenRank || self == .frozenRankZero }
+    }
+
+    @Test(arguments: Fault.allCases) func theJobEndsByItselfAndGoesOn(after fault: Fault) throws {
+      try LabHosts.with(hosts: 3) { lab in
+        let run = RunFiles(lab.folder + "/run")
+        let program = try lab.start([Program.path] + Self.arguments)
+        try program.wait(for: "\"step\":100,", in: run.path + "/metrics.jsonl")
+        try fault.happen(lab)
+        let end = try program.wait()
+        try #require(try !lab.processes.contains { $0.command.hasPrefix("mpirun") }, "mpirun hangs: \(end.errors)")
+        #expect(end.status != 0 && end.status != 75, "\(end.status)")
+        if fault.isHandedOn { #expect(end.status == 70) }
+        let last = try #require(try run.reportedSteps.last)
+        #expect(last < 400)
+        let pattern = try fault.line(lab)
+        let lines = end.errors.split(separator: "\n")
+        #expect(lines.count { $0.wholeMatch(of: pattern) != nil } == 1, "\(end.errors)")
+        // Nobody else is accused.
+        #expect(lines.count { $0.hasPrefix("error: ") } <= 1, "\(end.errors)")
+
+        if fault == .frozenHost {
+          try expectEmpty(lab, hosts: [1, 2])
+          try lab.order("thaw", ["3"])
+        }
+        try expectEmpty(lab, hosts: [1, 2, 3])
+        if fault == .cutHost { try lab.order("mend", ["3"]) }
+        let rest = try lab.command("mpirun", [Program.path] + Self.arguments)
+        #expect(rest.status == 0 && rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")
+        #expect(try run.hash == Self.undisturbed.get())
+      }
+    }
+
+    /// Whatever is on its way out gets half a minute.
+    private func expectEmpty(_ lab: LabHosts, hosts: [Int]) throws {
+      let end = Date().addingTimeInterval(30)
+      var left: [LabHosts.HostProcess] = []
+      repeat {
+        left = try lab.processes.filter { hosts.contains($0.host) }
+        if left.isEmpty { return }
+        usleep(100_000)
+      } while Date() < end
+      #expect(left.isEmpty)
+    }
+  }
+}

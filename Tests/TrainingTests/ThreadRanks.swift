@@ -1,0 +1,106 @@
+import Collectives
+import Foundation
+import SystemSupport
+
+/// Several ranks as threads of this process: what a test needs to look into all of them. Only the calls that move bytes are there.
+final class ThreadRanks: @unchecked Sendable {
+  private let condition = NSCondition()
+  private let size: Int
+  private var arrived = 0
+  private var generation = 0
+  private var slots: [[UInt8]]
+
+  /// Runs `body` on every rank and returns what each gave, in rank order.
+  static func run<R: Sendable>(_ size: Int, _ body: @escaping @Sendable (any Communicator) -> R) -> [R] {
+    let ranks = ThreadRanks(size)
+    let results = Results<R>(size)
+    let group = DispatchGroup()
+    for rank in 0..<size {
+      group.enter()
+      Thread {
+        results.set(rank, body(ThreadCommunicator(ranks, rank: rank)))
+        group.leave()
+      }.start()
+    }
+    group.wait()
+    return results.all
+  }
+
+  private final class Results<R>: @unchecked Sendable {
+    private let lock = NSLock()
+    private var values: [R?]
+    init(_ size: Int) { values = [R?](repeating: nil, count: size) }
+    func set(_ rank: Int, _ value: R) { lock.withLock { values[rank] = value } }
+    var all: [R] { lock.withLock { values.compactMap { $0 } } }
+  }
+
+  private init(_ size: Int) {
+    self.size = size
+    slots = [[UInt8]](repeating: [], count: size)
+  }
+
+  /// Everybody's bytes, for everybody.
+  fileprivate func exchange(_ bytes: [UInt8], rank: Int) -> [[UInt8]] {
+    condition.lock()
+    slots[rank] = bytes
+    condition.unlock()
+    barrier()
+    let all = condition.withLock { slots }
+    barrier()
+    return all
+  }
+
+  private func barrier() {
+    condition.lock()
+    defer { condition.unlock() }
+    arrived += 1
+    if arrived == size {
+      arrived = 0
+      generation += 1
+      condition.broadcast()
+      return
+    }
+    let own = generation
+    while generation == own { condition.wait() }
+  }
+
+  private final class ThreadCommunicator: Communicator {
+    let rank: Int
+    var size: Int { ranks.size }
+    var hostName: String { "host\(rank)" }
+    var sharedFailure: Failure?
+    private let ranks: ThreadRanks
+
+    init(_ ranks: ThreadRanks, rank: Int) {
+      self.ranks = ranks
+      self.rank = rank
+    }
+
+    func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {
+      let all = ranks.exchange(rank == 0 ? Array(bytes) : [], rank: rank)
+      bytes.copyBytes(from: all[0])
+    }
+
+    func gather(_ bytes: [UInt8]) -> [[UInt8]] {
+      let all = ranks.exchange(bytes, rank: rank)
+      return rank == 0 ? all : []
+    }
+
+    func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) {
+      records.copyBytes(from: ranks.exchange(Array(record), rank: rank).joined())
+    }
+
+    func waitForAll() { _ = ranks.exchange([], rank: rank) }
+    func finish() {}
+    func abort(_ exitCode: ExitCode) -> Never { preconditionFailure("aborted with \(exitCode)") }
+
+    func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) { preconditionFailure("not in these tests") }
+    func exchange(
+      _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout, into receive: UnsafeMutablePointer<Float>,
+      _ receiveBlocks: BlockLayout
+    ) { preconditionFailure("not in these tests") }
+    func allGather(_ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout) {
+      preconditionFailure("not in these tests")
+    }
+  }
+}
