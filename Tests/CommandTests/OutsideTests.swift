@@ -107,7 +107,7 @@ extension CommandTests {
         let runs = try FileManager.default.contentsOfDirectory(atPath: work + "/runs")
         #expect(runs.count == 1)
         let made = try #require(runs.first)
-        #expect(try made.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]*/) != nil && made.utf8.count <= 100, "\(made)")
+        #expect(made.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]*/) != nil && made.utf8.count <= 100, "\(made)")
         #expect(try listing(base).filter { !$0.hasPrefix("work/runs/\(made)") } == before)
       }
     }
