@@ -192,7 +192,10 @@ final class RunDisk {
     } else if savedStep == state.step {
       return
     }
-    try metrics?.sync()
+    do throws(Failure) { try metrics?.sync() } catch {
+      throw Failure(
+        error.exitCode, "checkpoint of step \(state.step) not written, the earlier ones are unharmed: \(error.message)")
+    }
     let writer = CheckpointWriter(
       run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
       keepCheckpoints: configuration.keepCheckpoints)
