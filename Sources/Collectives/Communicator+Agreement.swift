@@ -12,6 +12,11 @@ extension Communicator {
       try broadcastElements(&own)
       return own
     }
+    if count == 0 {
+      // All empty arrays share one storage, which threads must not write.
+      try broadcast(UnsafeMutableRawBufferPointer(start: nil, count: 0))
+      return []
+    }
     var problem: Failure?
     let received = [Element](unsafeUninitializedCapacity: count) { buffer, initializedCount in
       do throws(Failure) {

@@ -188,7 +188,7 @@ private final class ThreadedWork: @unchecked Sendable {
   private let length: Int
   private let progress: Progress
   let encoders: [BidirectionalEncoder]
-  private var batches: [PackedBatch]
+  private let batches: [Batch]
   private(set) var step = 0
 
   init(
@@ -206,7 +206,7 @@ private final class ThreadedWork: @unchecked Sendable {
       shardCount: configuration.gradientShards)
     adam = Adam(state.layout)
     encoders = (0..<threads).map { _ in BidirectionalEncoder(state.configuration) }
-    batches = [PackedBatch](repeating: PackedBatch(), count: threads)
+    batches = (0..<threads).map { _ in Batch() }
     merge = ThreadMerge(
       (0..<threads).map {
         ShardAccumulator(shards: ShardTree.range(part: $0, of: threads, in: shards), length: length)
@@ -237,15 +237,15 @@ private final class ThreadedWork: @unchecked Sendable {
   }
 
   private func computeGradients(_ thread: Int) {
-    let (accumulator, clock) = (merge.accumulators[thread], encoders[thread].clock)
+    let (accumulator, clock, batch) = (merge.accumulators[thread], encoders[thread].clock, batches[thread])
     accumulator.reset()
     for shard in accumulator.shards {
       clock.enter(.treeSum)
       let buffer = accumulator.nextBuffer()
       clock.enter(.batch)
-      plan.makeBatch(shard: shard, into: &batches[thread])
+      plan.makeBatch(shard: shard, into: &batch.packed)
       let loss = encoders[thread].loss(
-        batches[thread], parameters: UnsafePointer(state.parameters.start), gradients: buffer.start,
+        batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start,
         dropout: dropsOut ? DropoutKey(seed: seed, step: step) : nil)
       // A slot a shard: the tree adds zeros to it, so it arrives unchanged.
       buffer[state.layout.count + shard] = Float(loss)
@@ -256,4 +256,9 @@ private final class ThreadedWork: @unchecked Sendable {
     // Until the slowest thread is done.
     clock.enter(.threads)
   }
+}
+
+/// A thread's batch. In an array of values the threads would change one array.
+private final class Batch {
+  var packed = PackedBatch()
 }

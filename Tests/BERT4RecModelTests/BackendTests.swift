@@ -50,7 +50,8 @@ import Testing
         return (buffer.values, derivative.values)
       }
       #expect(relativeDistance(results[0].0, results[1].0) < 5e-7)
-      #expect(relativeDistance(results[0].1, results[1].1) < 1e-6)
+      // 1.8e-6 where the CPU has no fused multiply-add.
+      #expect(relativeDistance(results[0].1, results[1].1) < 3e-6)
     }
   }
 
