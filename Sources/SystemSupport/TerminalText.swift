@@ -13,22 +13,23 @@ package enum TerminalText {
       scalar.value < 0x20 && !(keepsLineEnds && scalar == "\n") || (0x7F..<0xA0).contains(scalar.value)
     }
     guard text.unicodeScalars.contains(where: isControl) else { return text }
-    var result = String.UnicodeScalarView()
+    // Not UnicodeScalarView.append(contentsOf:), which copies all there is each time.
+    var result = ""
     for scalar in text.unicodeScalars {
       guard isControl(scalar) else {
-        result.append(scalar)
+        result.unicodeScalars.append(scalar)
         continue
       }
       switch scalar {
-      case "\n": result.append(contentsOf: "\\n".unicodeScalars)
-      case "\t": result.append(contentsOf: "\\t".unicodeScalars)
-      case "\r": result.append(contentsOf: "\\r".unicodeScalars)
+      case "\n": result += "\\n"
+      case "\t": result += "\\t"
+      case "\r": result += "\\r"
       default:
         let digits = String(scalar.value, radix: 16, uppercase: true)
-        result.append(contentsOf: "\\x\(digits.count == 1 ? "0" : "")\(digits)".unicodeScalars)
+        result += "\\x\(digits.count == 1 ? "0" : "")\(digits)"
       }
     }
-    return String(result)
+    return result
   }
 
   private static func shortened(_ text: String) -> String {

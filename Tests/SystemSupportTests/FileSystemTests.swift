@@ -91,6 +91,8 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     let long = Failure(.badData, "start" + String(repeating: "é", count: 1 << 20) + "end").message
     #expect(long.hasPrefix("starté") && long.hasSuffix("éend") && long.contains(" [...] ") && long.utf8.count < 4200)
     #expect(TerminalText.escaped("a\nb\u{1B}", keepsLineEnds: true) == "a\nb\\x1B")
+    // In time that grows with the text, not with its square: this would take minutes.
+    #expect(Failure(.usage, String(repeating: "\0", count: 1 << 20)).message.utf8.count < 5000)
   }
 
   @Test func writingErrorsAreOfTheDisk() throws {

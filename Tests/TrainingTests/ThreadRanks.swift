@@ -45,7 +45,7 @@ final class ThreadRanks: @unchecked Sendable {
     slots[rank] = bytes
     condition.unlock()
     barrier()
-    let all = condition.withLock { slots }
+    let all = condition.withLock { slots.map { $0 } }
     barrier()
     return all
   }
