@@ -3,7 +3,7 @@ import MaskedInstances
 
 /// The built-in data set: 400 users over 120 items that lie on 5 rings of 24. A user walks along a ring, mostly to the next item,
 /// and sometimes changes rings. What comes next follows from what came before, and all items are equally popular: a
-/// bidirectional model learns it in a minute, popularity cannot.
+/// bidirectional model learns it in seconds, popularity cannot.
 public enum DemonstrationData {
   /// What stands for it where a path of data is expected.
   public static let path = "builtin:demo"

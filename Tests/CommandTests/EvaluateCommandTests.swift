@@ -33,7 +33,19 @@ extension CommandTests {
       let test = try demo.run.evaluation("test")
       let model = try #require(test["ndcg@10[full]"] as? Double)
       let popularity = try #require(test["popularity/ndcg@10[full]"] as? Double)
-      #expect(model > 2 * popularity, "\(model), popularity \(popularity)")
+      // Found: 0.80 to 0.84 on eight seeds and six arithmetics.
+      #expect(model > 0.7 && popularity < 0.1, "\(model), popularity \(popularity)")
+    }
+
+    /// That it learns is no luck of one seed.
+    @Test func theDemoLearnsFromAnotherSeed() throws {
+      try Program.withTemporaryFolder { folder in
+        let result = try Program.run(["train", "--set", "seed=1", "--set", "eval_every=1500"], in: folder)
+        try #require(result.status == 0, "\(result.errors)")
+        let test = try RunFiles(folder + "/runs/demo").evaluation("test")
+        let model = try #require(test["ndcg@10[full]"] as? Double)
+        #expect(model > 0.7, "\(model)")
+      }
     }
 
     @Test func jsonIsTheTestLineOfTraining() throws {

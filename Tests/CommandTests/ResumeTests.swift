@@ -71,12 +71,12 @@ extension CommandTests {
         #expect(try train(folder, ["--stop-after", "10"]).status == 75)
         let rate = try train(folder, settings(["learning_rate": "0.25", "hidden_dropout_prob": 0]))
         #expect(rate.status == 64)
-        #expect(rate.errors.contains("learning_rate was 0.005 and is 0.25"))
+        #expect(rate.errors.contains("learning_rate was 0.002 and is 0.25"))
         #expect(rate.errors.contains("hidden_dropout_prob was 0.1 and is 0.0"))
         #expect(rate.count(ofErrors: "error:") == 1)
         let ranks = try Program.mpirun(
           ranks: 2, ["train", "--run", "run"] + Self.forty + settings(["learning_rate": "0.25"]), in: folder)
-        #expect(ranks.status == 64 && ranks.count(ofErrors: "learning_rate was 0.005 and is 0.25") == 1)
+        #expect(ranks.status == 64 && ranks.count(ofErrors: "learning_rate was 0.002 and is 0.25") == 1)
 
         let reports = try train(folder, settings(["report_steps": 15]))
         #expect(reports.status == 0 && reports.errors.contains("report_steps changes from 4 to 15"))
