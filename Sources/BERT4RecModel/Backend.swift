@@ -28,7 +28,7 @@ package struct Matrix: @unchecked Sendable {
 
 /// Dropout of one site: which elements of which rows are dropped is a pure function of the row's key and the element.
 package struct RowDropout: @unchecked Sendable {
-  /// A key a row; nil where nothing is dropped.
+  /// A key per row; nil where nothing is dropped.
   package let rowKeys: UnsafePointer<UInt64>?
   package let rate: DropoutRate
 
@@ -54,13 +54,16 @@ package struct DropoutRate: Equatable, Sendable {
 
 /// What the layers compute with: matrix products and fused vector kernels. Layers call it and do not know which one it is.
 ///
-/// Letters: R rows, H hidden, n keys. Unless it says "adds", an output is overwritten. The equations stand here once; both
-/// backends follow them.
+/// Letters: R rows, H hidden, n keys, W width of a tile of the vocabulary. Unless it says "adds", an output is overwritten. The
+/// equations stand here once; all backends follow them. What a backend does not fuse is made of its products, as below.
 package protocol Backend: AnyObject, Sendable {
   /// c = scale * op(a) op(b), or c += the same with `accumulates`; op transposes where asked.
   func multiply(
     _ a: Matrix, transposed transposesA: Bool, _ b: Matrix, transposed transposesB: Bool, into c: Matrix, scale: Float,
     accumulates: Bool)
+
+  /// y (R, O) = x (R, I) weightᵀ + bias (O), weight (O, I) as Hugging Face has it; without bias where what follows adds it.
+  func project(_ x: Matrix, _ weight: Matrix, bias: UnsafePointer<Float>?, into y: Matrix)
 
   /// values (R, C) += bias (C) on each row.
   func addBias(_ bias: UnsafePointer<Float>, to values: Matrix)
@@ -107,19 +110,100 @@ package protocol Backend: AnyObject, Sendable {
   /// |p| (g - Σ |p| g), g = the gradient through dropout. `dropped` receives the dropped probabilities again.
   func softmaxBackward(_ signedProbabilities: Matrix, gradient: Matrix, dropped: Matrix, rate: DropoutRate)
 
-  /// A vocabulary tile of the online softmax: logits (R, width) become exp(logits + bias - maximum), where rowMaximum (R) and
-  /// rowSum (R) are carried from tile to tile. tileMaximum (R) receives what this tile was shifted by, rescale (R) what sums
-  /// under the maximum before are to be multiplied by: exp(old maximum - new maximum).
-  func tileExponentials(
-    _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
-    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>,
-    rescale: UnsafeMutablePointer<Float>)
+  /// A vocabulary tile of the online softmax: logits (R, W) become exp(logits + bias - maximum), under the maximum of this tile and
+  /// those before. A bias that is there already is left out.
+  func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ state: OnlineSoftmax)
 
-  /// target (R, C) = values (R, C) * factors (R) a row; both contiguous, and may be the same.
+  /// factors (R) = exp(tileMaximum - rowMaximum) / rowSum.
+  func softmaxFactors(_ state: OnlineSoftmax, rows: Int, into factors: UnsafeMutablePointer<Float>)
+
+  /// target (R, C) = values (R, C) * factors (R) per row; both contiguous, and may be the same.
   func multiplyRows(_ values: Matrix, by factors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>)
 
   /// sums (C) += Σ weights (R) * rows of values (R, C).
   func addWeightedColumnSums(of values: Matrix, weights: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>)
+
+  /// One tile of the table in the loss's first sweep: exponentials (R, W) = exp(t tableᵀ + bias - maximum), labelLogits (R) of the
+  /// rows whose label lies in the tile, and tGradient (R, H), where it is wanted, = tGradient * rescale + exponentials table (for
+  /// the first tile without what was there).
+  func vocabularyTile(
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, exponentials: ExponentialTile, _ state: OnlineSoftmax,
+    labelLogits: UnsafeMutablePointer<Float>, tGradient: Matrix?)
+
+  /// The second sweep: tableGradient (W, H) += exponentialsᵀ (factors t), biasGradient (W) += exponentialsᵀ factors, or = where
+  /// nothing is accumulated; t (R, H), factors (R), and a scratch (R, H).
+  func vocabularyTileBackward(
+    _ exponentials: ExponentialTile, _ t: Matrix, factors: UnsafePointer<Float>, scratch: Matrix, tableGradient: Matrix,
+    biasGradient: UnsafeMutablePointer<Float>, accumulates: Bool)
+
+  /// The label's share, -onehot, row by row: tGradient (R, H) -= words[label], wordGradient[label] -= t, biasGradient[label] -= 1.
+  func subtractLabels(
+    _ labels: UnsafePointer<Int32>, _ t: Matrix, words: UnsafePointer<Float>, tGradient: UnsafeMutablePointer<Float>,
+    wordGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>)
+
+  /// sums (R, H) = words[tokens] + type (H) + positions (R, H), the rows of one instance.
+  func sumEmbeddings(
+    _ tokens: UnsafePointer<Int32>, words: UnsafePointer<Float>, type: UnsafePointer<Float>,
+    positions: UnsafePointer<Float>, into sums: Matrix)
+
+  /// Mirror image, row by row: words[token] += sums, positions += sums.
+  func addEmbeddingGradients(
+    _ sums: Matrix, tokens: UnsafePointer<Int32>, words: UnsafeMutablePointer<Float>,
+    positions: UnsafeMutablePointer<Float>)
+}
+
+/// What an online softmax over tiles of the vocabulary carries from tile to tile, for R rows.
+package struct OnlineSoftmax {
+  package let rowMaximum: UnsafeMutablePointer<Float>  // (R), so far
+  package let rowSum: UnsafeMutablePointer<Float>  // (R), of the exponentials under that maximum
+  package let tileMaximum: UnsafeMutablePointer<Float>  // (R), receives what this tile was shifted by
+  package let rescale: UnsafeMutablePointer<Float>  // (R), receives exp(old maximum - new maximum)
+
+  package init(
+    rowMaximum: UnsafeMutablePointer<Float>, rowSum: UnsafeMutablePointer<Float>,
+    tileMaximum: UnsafeMutablePointer<Float>, rescale: UnsafeMutablePointer<Float>
+  ) {
+    self.rowMaximum = rowMaximum
+    self.rowSum = rowSum
+    self.tileMaximum = tileMaximum
+    self.rescale = rescale
+  }
+}
+
+/// Memory for the exponentials of R rows over one tile of the vocabulary, between the loss's sweeps. How they stand in it is the
+/// backend's own affair; `matrix` is the way of those that multiply them as matrices.
+package struct ExponentialTile {
+  /// Floats between rows of the matrix: one cache line more than the width, since a power of two would put all rows into few of
+  /// the cache's sets.
+  private static let stride = MaskedItemLoss.tileWidth + 16
+
+  /// Floats of the largest tile.
+  package static let capacity = MaskedItemLoss.rowChunk * stride
+
+  package let base: UnsafeMutablePointer<Float>
+  package let rows: Int
+  package let width: Int
+
+  package init(_ base: UnsafeMutablePointer<Float>, rows: Int, width: Int) {
+    self.base = base
+    self.rows = rows
+    self.width = width
+  }
+
+  package var matrix: Matrix { Matrix(base, rows, width, stride: Self.stride) }
+}
+
+/// Some neighbouring rows of the tied table with their biases.
+package struct VocabularyTile {
+  package let table: Matrix  // (W, H)
+  package let bias: UnsafePointer<Float>  // (W)
+  package let vocabulary: Range<Int>
+
+  package init(table: Matrix, bias: UnsafePointer<Float>, vocabulary: Range<Int>) {
+    self.table = table
+    self.bias = bias
+    self.vocabulary = vocabulary
+  }
 }
 
 /// The operands of one head, or their gradients: query (r, d), key and value (n, d).
@@ -150,7 +234,7 @@ package struct NormState {
 }
 
 extension Backend {
-  package func attendByProducts(
+  package func attend(
     _ head: AttentionHead, probabilities: Matrix, context: Matrix, dropout: RowDropout, scratch: Matrix
   ) {
     multiply(
@@ -160,7 +244,7 @@ extension Backend {
     multiply(scratch, transposed: false, head.value, transposed: false, into: context, scale: 1, accumulates: false)
   }
 
-  package func attendBackwardByProducts(
+  package func attendBackward(
     _ head: AttentionHead, probabilities: Matrix, contextGradient: Matrix, rate: DropoutRate,
     gradients: AttentionHead, scratch: (Matrix, Matrix)
   ) {
@@ -187,9 +271,39 @@ extension Backend {
       accumulates: false)
   }
 
-  /// y (R, O) = x (R, I) weightᵀ, weight (O, I) as Hugging Face has it; the bias is added by what follows.
-  func project(_ x: Matrix, _ weight: Matrix, into y: Matrix) {
+  package func project(_ x: Matrix, _ weight: Matrix, bias: UnsafePointer<Float>?, into y: Matrix) {
     multiply(x, transposed: false, weight, transposed: true, into: y, scale: 1, accumulates: false)
+    if let bias { addBias(bias, to: y) }
+  }
+
+  package func vocabularyTile(
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, exponentials: ExponentialTile, _ state: OnlineSoftmax,
+    labelLogits: UnsafeMutablePointer<Float>, tGradient: Matrix?
+  ) {
+    let exponentials = exponentials.matrix
+    project(t, tile.table, bias: tile.bias, into: exponentials)
+    for row in 0..<t.rows where tile.vocabulary.contains(Int(labels[row])) {
+      labelLogits[row] = exponentials[row, Int(labels[row]) - tile.vocabulary.lowerBound]
+    }
+    tileExponentials(exponentials, bias: nil, state)
+    guard let tGradient else { return }
+    let accumulates = tile.vocabulary.lowerBound > 0
+    if accumulates { multiplyRows(tGradient, by: state.rescale, into: tGradient.base) }
+    multiply(
+      exponentials, transposed: false, tile.table, transposed: false, into: tGradient, scale: 1,
+      accumulates: accumulates)
+  }
+
+  package func vocabularyTileBackward(
+    _ exponentials: ExponentialTile, _ t: Matrix, factors: UnsafePointer<Float>, scratch: Matrix, tableGradient: Matrix,
+    biasGradient: UnsafeMutablePointer<Float>, accumulates: Bool
+  ) {
+    multiplyRows(t, by: factors, into: scratch.base)
+    multiply(
+      exponentials.matrix, transposed: true, scratch, transposed: false, into: tableGradient, scale: 1,
+      accumulates: accumulates)
+    if !accumulates { biasGradient.update(repeating: 0, count: tableGradient.rows) }
+    addWeightedColumnSums(of: exponentials.matrix, weights: factors, to: biasGradient)
   }
 
   /// Mirror image of `project`: xGradient (R, I) = or += yGradient weight; weightGradient (O, I) += yGradientᵀ x.

@@ -15,6 +15,7 @@ public final class BidirectionalEncoder {
   public let clock = PhaseClock()
   private let workspace = Workspace()
   private let backend: any Backend
+  private let blockRows: Int
   private let embeddings: Embeddings
   private let layers: [EncoderLayer]
   private let head: PredictionHead
@@ -22,13 +23,17 @@ public final class BidirectionalEncoder {
   private let gradientA: UnsafeMutablePointer<Float>  // (T, H)
   private let gradientB: UnsafeMutablePointer<Float>  // (T, H)
 
-  package init(_ configuration: ModelConfiguration, backend: any Backend) {
+  /// - Parameter blockRows: tokens that go through at once; tests take fewer, to have several blocks.
+  package init(
+    _ configuration: ModelConfiguration, backend: any Backend, blockRows: Int = BidirectionalEncoder.blockRows
+  ) {
     precondition(configuration.layerCount > 0 && configuration.hiddenSize % configuration.headCount == 0)
     self.configuration = configuration
     self.backend = backend
+    self.blockRows = blockRows
     let context = LayerContext(
       configuration: configuration, backend: backend, workspace: workspace,
-      rowCapacity: max(Self.blockRows, configuration.maximumSequenceLength), clock: clock)
+      rowCapacity: max(blockRows, configuration.maximumSequenceLength), clock: clock)
     layout = context.layout
     embeddings = Embeddings(context)
     let scratch = EncoderLayer.Scratch(context)
@@ -42,28 +47,37 @@ public final class BidirectionalEncoder {
     gradientB = context.hiddenRows()
   }
 
-  /// An encoder on the fast backend.
-  public convenience init(_ configuration: ModelConfiguration) { self.init(configuration, backend: OpenBLASBackend()) }
+  public convenience init(_ configuration: ModelConfiguration, backend: BackendChoice = .auto) {
+    self.init(configuration, backend: backend.makeBackend())
+  }
 
   /// Bytes of its buffers.
   public var workspaceBytes: Int { workspace.byteCount }
 
-  /// The sum of the masked items' cross entropies. With `gradients` (flat, as `layout`) adds the sum's gradient there.
+  /// The sum of the masked items' cross entropies. With `gradients` (flat, as `layout`) adds the sum's gradient there, or overwrites
+  /// what is there with it.
   ///
   /// - Parameter dropout: nil switches dropout off.
   public func loss(
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
-    dropout: DropoutKey?
+    overwrites: Bool = false, dropout: DropoutKey?
   ) -> Double {
     let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout)
+    // The table's gradient, most of all with a large vocabulary, is written by the first block that has one, not cleared before.
+    var overwritesTable = overwrites && batch.maskedCount > 0
+    if overwrites, let gradients {
+      let cleared = overwritesTable ? layout.afterWordEmbeddings..<layout.predictionBias : 0..<layout.count
+      (gradients + cleared.lowerBound).update(repeating: 0, count: cleared.count)
+    }
     var sum = 0.0
-    batch.forEachBlock(rows: Self.blockRows) { block in
+    batch.forEachBlock(rows: blockRows) { block in
       if block.maskedCount == 0 { return }
       let t = forward(block, pass)
       let hidden = configuration.hiddenSize
       let tGradient = Matrix(gradientA, block.maskedCount, hidden)
       clock.enter(.head)
-      sum += loss(t, labels: block.labels, tGradient: tGradient, pass)
+      sum += loss(t, labels: block.labels, tGradient: tGradient, overwritesTable: overwritesTable, pass)
+      overwritesTable = false
       if gradients != nil { backward(block, tGradient, pass) }
       clock.enter(nil)
     }
@@ -77,12 +91,12 @@ public final class BidirectionalEncoder {
     let pass = Pass(parameters: parameters, gradients: nil, dropout: nil)
     let (hidden, vocabulary) = (configuration.hiddenSize, configuration.vocabularySize)
     var row = 0
-    batch.forEachBlock(rows: Self.blockRows) { block in
+    batch.forEachBlock(rows: blockRows) { block in
       if block.maskedCount == 0 { return }
       let t = forward(block, pass)
       let result = Matrix(logits + row * vocabulary, block.maskedCount, vocabulary)
-      backend.project(t, pass.weight(layout.wordEmbeddings, vocabulary, hidden), into: result)
-      backend.addBias(parameters + layout.predictionBias, to: result)
+      backend.project(
+        t, pass.weight(layout.wordEmbeddings, vocabulary, hidden), bias: parameters + layout.predictionBias, into: result)
       row += block.maskedCount
     }
   }

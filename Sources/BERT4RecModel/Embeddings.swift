@@ -22,12 +22,9 @@ package final class Embeddings {
     let type = pass.parameters + layout.tokenTypeEmbeddings
     for instance in 0..<block.instanceCount {
       let rows = block.tokenRange(instance)
-      for row in rows {
-        let word = words + Int(block.tokens[row]) * hidden
-        let position = positions + (row - rows.lowerBound) * hidden
-        let sum = sums + row * hidden
-        for column in 0..<hidden { sum[column] = word[column] + type[column] + position[column] }
-      }
+      context.backend.sumEmbeddings(
+        block.tokens + rows.lowerBound, words: words, type: type, positions: positions,
+        into: Matrix(sums + rows.lowerBound * hidden, rows.count, hidden))
     }
     context.backend.residualNorm(
       Matrix(sums, block.tokenCount, hidden), inputBias: nil, inputDropout: .none, residual: nil,
@@ -50,15 +47,9 @@ package final class Embeddings {
       of: Matrix(sums, block.tokenCount, hidden), to: pass.gradient(layout.tokenTypeEmbeddings))
     for instance in 0..<block.instanceCount {
       let rows = block.tokenRange(instance)
-      for row in rows {
-        let word = words + Int(block.tokens[row]) * hidden
-        let position = positions + (row - rows.lowerBound) * hidden
-        let sum = sums + row * hidden
-        for column in 0..<hidden {
-          word[column] += sum[column]
-          position[column] += sum[column]
-        }
-      }
+      context.backend.addEmbeddingGradients(
+        Matrix(sums + rows.lowerBound * hidden, rows.count, hidden), tokens: block.tokens + rows.lowerBound, words: words,
+        positions: positions)
     }
   }
 }

@@ -72,7 +72,7 @@ package final class EncoderLayer {
     attended = attention.forward(block, x: x, queryRows: inputRows, pass)
 
     let projected = Matrix(scratch.projected, count, hidden)
-    backend.project(attended, pass.weight(offsets.attentionOutputWeight, hidden, hidden), into: projected)
+    backend.project(attended, pass.weight(offsets.attentionOutputWeight, hidden, hidden), bias: nil, into: projected)
     backend.residualNorm(
       projected, inputBias: pass.parameters + offsets.attentionOutputBias,
       inputDropout: attentionDropout.forward(block, rows, pass), residual: inputRows.base,
@@ -81,11 +81,11 @@ package final class EncoderLayer {
 
     let a = Matrix(attentionOutput, count, hidden)
     let activated = Matrix(activated, count, intermediate)
-    backend.project(a, pass.weight(offsets.intermediateWeight, intermediate, hidden), into: activated)
+    backend.project(a, pass.weight(offsets.intermediateWeight, intermediate, hidden), bias: nil, into: activated)
     backend.activate(
       activated, bias: pass.parameters + offsets.intermediateBias, context.configuration.activation,
       derivative: derivative)
-    backend.project(activated, pass.weight(offsets.outputWeight, hidden, intermediate), into: projected)
+    backend.project(activated, pass.weight(offsets.outputWeight, hidden, intermediate), bias: nil, into: projected)
     backend.residualNorm(
       projected, inputBias: pass.parameters + offsets.outputBias,
       inputDropout: outputDropout.forward(block, rows, pass), residual: attentionOutput,

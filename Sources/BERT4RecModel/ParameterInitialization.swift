@@ -1,10 +1,5 @@
 import MaskedInstances
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import SystemSupport
 
 extension ParameterLayout {
   /// Fills a flat buffer as the original starts: weights and embeddings from a truncated normal (cut at two standard
@@ -31,9 +26,9 @@ extension ParameterLayout {
       for pair in 0..<2 {
         // (0, 1]: its logarithm is finite.
         let uniform = (Double(words[2 * pair]) + 1) / 4_294_967_296
-        let angle = 2 * Double.pi * Double(words[2 * pair + 1]) / 4_294_967_296
-        let radius = (-2 * log(uniform)).squareRoot()
-        for normal in [radius * cos(angle), radius * sin(angle)] where abs(normal) <= 2 { return normal }
+        let radius = (-2 * PortableMath.log(uniform)).squareRoot()
+        let (cosine, sine) = PortableMath.cosineAndSine(turns: Double(words[2 * pair + 1]) / 4_294_967_296)
+        for normal in [radius * cosine, radius * sine] where abs(normal) <= 2 { return normal }
       }
       attempt += 1
     }

@@ -43,6 +43,8 @@ public struct ParameterLayout: Sendable, Equatable {
   }
 
   public private(set) var wordEmbeddings = 0  // (V, H)
+  /// Where the table ends; the prediction bias, which belongs to it, is the buffer's end.
+  var afterWordEmbeddings: Int { positionEmbeddings }
   public private(set) var positionEmbeddings = 0  // (L, H)
   public private(set) var tokenTypeEmbeddings = 0  // (2, H)
   public private(set) var embeddingNormWeight = 0  // (H)

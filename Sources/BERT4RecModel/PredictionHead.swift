@@ -20,7 +20,7 @@ package final class PredictionHead {
     let (layout, hidden) = (context.layout, y.columns)
     input = y
     let activated = Matrix(activated, y.rows, hidden)
-    context.backend.project(y, pass.weight(layout.transformWeight, hidden, hidden), into: activated)
+    context.backend.project(y, pass.weight(layout.transformWeight, hidden, hidden), bias: nil, into: activated)
     context.backend.activate(
       activated, bias: pass.parameters + layout.transformBias, context.configuration.activation, derivative: derivative)
     context.backend.residualNorm(

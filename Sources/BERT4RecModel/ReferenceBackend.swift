@@ -105,19 +105,6 @@ package final class ReferenceBackend: Backend {
     }
   }
 
-  package func attend(
-    _ head: AttentionHead, probabilities: Matrix, context: Matrix, dropout: RowDropout, scratch: Matrix
-  ) { attendByProducts(head, probabilities: probabilities, context: context, dropout: dropout, scratch: scratch) }
-
-  package func attendBackward(
-    _ head: AttentionHead, probabilities: Matrix, contextGradient: Matrix, rate: DropoutRate,
-    gradients: AttentionHead, scratch: (Matrix, Matrix)
-  ) {
-    attendBackwardByProducts(
-      head, probabilities: probabilities, contextGradient: contextGradient, rate: rate, gradients: gradients,
-      scratch: scratch)
-  }
-
   package func softmax(_ scores: Matrix, dropped: Matrix, dropout: RowDropout) {
     for row in 0..<scores.rows {
       let values = (0..<scores.columns).map { Double(scores[row, $0]) }
@@ -147,21 +134,23 @@ package final class ReferenceBackend: Backend {
     }
   }
 
-  package func tileExponentials(
-    _ logits: Matrix, bias: UnsafePointer<Float>, rowMaximum: UnsafeMutablePointer<Float>,
-    rowSum: UnsafeMutablePointer<Float>, tileMaximum: UnsafeMutablePointer<Float>,
-    rescale: UnsafeMutablePointer<Float>
-  ) {
+  package func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ state: OnlineSoftmax) {
     for row in 0..<logits.rows {
-      let values = (0..<logits.columns).map { Double(logits[row, $0] + bias[$0]) }
-      let highest = max(values.max() ?? 0, Double(rowMaximum[row]))
+      let values = (0..<logits.columns).map { Double(logits[row, $0] + (bias?[$0] ?? 0)) }
+      let highest = max(values.max() ?? 0, Double(state.rowMaximum[row]))
       let exponentials = values.map { exp($0 - highest) }
-      let factor = exp(Double(rowMaximum[row]) - highest)
-      rowSum[row] = Float(Double(rowSum[row]) * factor + exponentials.reduce(0, +))
-      rowMaximum[row] = Float(highest)
-      tileMaximum[row] = Float(highest)
-      rescale[row] = Float(factor)
+      let factor = exp(Double(state.rowMaximum[row]) - highest)
+      state.rowSum[row] = Float(Double(state.rowSum[row]) * factor + exponentials.reduce(0, +))
+      state.rowMaximum[row] = Float(highest)
+      state.tileMaximum[row] = Float(highest)
+      state.rescale[row] = Float(factor)
       for column in 0..<logits.columns { logits[row, column] = Float(exponentials[column]) }
+    }
+  }
+
+  package func softmaxFactors(_ state: OnlineSoftmax, rows: Int, into factors: UnsafeMutablePointer<Float>) {
+    for row in 0..<rows {
+      factors[row] = Float(exp(Double(state.tileMaximum[row] - state.rowMaximum[row])) / Double(state.rowSum[row]))
     }
   }
 
@@ -177,6 +166,44 @@ package final class ReferenceBackend: Backend {
     of values: Matrix, weights: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>
   ) {
     for row in 0..<values.rows { for column in 0..<values.columns { sums[column] += values[row, column] * weights[row] } }
+  }
+
+  package func subtractLabels(
+    _ labels: UnsafePointer<Int32>, _ t: Matrix, words: UnsafePointer<Float>, tGradient: UnsafeMutablePointer<Float>,
+    wordGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<t.rows {
+      let label = Int(labels[row])
+      biasGradient[label] -= 1
+      for column in 0..<t.columns {
+        tGradient[row * t.columns + column] -= words[label * t.columns + column]
+        wordGradient[label * t.columns + column] -= t[row, column]
+      }
+    }
+  }
+
+  package func sumEmbeddings(
+    _ tokens: UnsafePointer<Int32>, words: UnsafePointer<Float>, type: UnsafePointer<Float>,
+    positions: UnsafePointer<Float>, into sums: Matrix
+  ) {
+    for row in 0..<sums.rows {
+      for column in 0..<sums.columns {
+        let word = words[Int(tokens[row]) * sums.columns + column]
+        sums[row, column] = word + type[column] + positions[row * sums.columns + column]
+      }
+    }
+  }
+
+  package func addEmbeddingGradients(
+    _ sums: Matrix, tokens: UnsafePointer<Int32>, words: UnsafeMutablePointer<Float>,
+    positions: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<sums.rows {
+      for column in 0..<sums.columns {
+        words[Int(tokens[row]) * sums.columns + column] += sums[row, column]
+        positions[row * sums.columns + column] += sums[row, column]
+      }
+    }
   }
 }
 

@@ -58,15 +58,12 @@ package final class SelfAttention {
     let bias = pass.parameters + offsets.queryKeyValueBias
     switch rows {
     case .all:
-      context.backend.project(x, weight, into: all)
-      context.backend.addBias(bias, to: all)
+      context.backend.project(x, weight, bias: bias, into: all)
     case .masked:
       let keysAndValues = all.columns(hidden..<3 * hidden)
-      context.backend.project(x, weight.rows(hidden..<3 * hidden), into: keysAndValues)
-      context.backend.addBias(bias + hidden, to: keysAndValues)
+      context.backend.project(x, weight.rows(hidden..<3 * hidden), bias: bias + hidden, into: keysAndValues)
       let queries = Matrix(queries, block.maskedCount, hidden)
-      context.backend.project(queryRows, weight.rows(0..<hidden), into: queries)
-      context.backend.addBias(bias, to: queries)
+      context.backend.project(queryRows, weight.rows(0..<hidden), bias: bias, into: queries)
     }
     let result = Matrix(output, rows.count(block), hidden)
     context.clock.enter(.attention)

@@ -1,14 +1,16 @@
-// Micro tiles of matrix products and the packing in front of them; product.c and attention.c are made of these.
+// Micro tiles of matrix products and the packing in front of them; product.h, attention.h and head.h are made of these.
 //
-// A micro tile has 6 rows x 16 columns, which fills the sixteen registers of AVX2: 12 sums, 2 of B, 1 of A.
+// A micro tile has ROWS x COLUMNS sums in registers; the clone chooses a size that fills them. An element of a product is one chain
+// of fused multiply-adds over the inner index within a block of INNER, then one more for the scale and what is added to, so the
+// size of a tile shapes no bits.
 #pragma once
 #include "vector.h"
 
-enum { ROWS = 6, COLUMNS = 16, INNER = 256 };
+enum { ROWS = CLONE_TILE_ROWS, PANELS = CLONE_TILE_PANELS, COLUMNS = 16 * PANELS, INNER = 256 };
 
 // Sixteen columns of B for `inner` steps, one after the other, from rows of B (inner, columns).
 INLINE void pack_rows(const float *b, size_t stride, size_t inner, size_t columns, float *packed) {
-  for (size_t k = 0; k < inner; k++) store(packed + k * COLUMNS, load_up_to(b + k * stride, columns));
+  for (size_t k = 0; k < inner; k++) store(packed + k * 16, load_up_to(b + k * stride, columns));
 }
 
 // Four steps of a 16 x 16 transposition: each exchanges blocks of half the size between pairs of vectors.
@@ -51,80 +53,125 @@ INLINE void transpose(f16 v[16]) {
 // The same from columns: rows of the transposed B (columns, inner).
 INLINE void pack_transposed(const float *b, size_t stride, size_t inner, size_t columns, float *packed) {
   size_t k = 0;
-  if (columns >= COLUMNS)
+  if (columns >= 16)
     for (; k + 16 <= inner; k += 16) {
       f16 v[16];
       for (int i = 0; i < 16; i++) v[i] = load(b + i * stride + k);
       transpose(v);
-      for (int i = 0; i < 16; i++) store(packed + (k + i) * COLUMNS, v[i]);
+      for (int i = 0; i < 16; i++) store(packed + (k + i) * 16, v[i]);
     }
   for (; k < inner; k++)
-    for (size_t i = 0; i < COLUMNS; i++) packed[k * COLUMNS + i] = i < columns ? b[i * stride + k] : 0;
+    for (size_t i = 0; i < 16; i++) packed[k * 16 + i] = i < columns ? b[i * stride + k] : 0;
 }
 
-// Six columns of the left operand (inner, rows), which is read transposed: its six numbers of a step stand together.
+
+// A row of a tile's width, copied without a call.
+INLINE void copy_tile_row(float *target, const float *source) {
+  f4 v;
+  int i = 0;
+#pragma clang loop unroll(full)
+  for (; i + 4 <= ROWS; i += 4) {
+    memcpy(&v, source + i, sizeof v);
+    memcpy(target + i, &v, sizeof v);
+  }
+#pragma clang loop unroll(full)
+  for (; i < ROWS; i++) target[i] = source[i];
+}
+
+// Rows of the left operand that are packed at once where it is read transposed: three cache lines of each of its rows, whole tiles
+// of every size in use.
+enum { PACKED_ROWS = 48 };
+
+// The left operand (inner, rows), which is read transposed: the ROWS numbers of an inner step stand together, a tile after the
+// other; at most PACKED_ROWS rows.
 INLINE void pack_left(const float *a, size_t stride, size_t inner, size_t rows, float *packed) {
-  typedef float f8 __attribute__((ext_vector_type(8)));
-  size_t k = 0;
-  if (rows >= 8)  // Two numbers too many are overwritten by the next step, or lie in the buffer's reserve.
-    for (; k < inner; k++) {
-      f8 v;
-      memcpy(&v, a + k * stride, sizeof v);
-      memcpy(packed + k * ROWS, &v, sizeof v);
-    }
-  else
-    for (; k < inner; k++)
-      for (size_t i = 0; i < ROWS; i++) packed[k * ROWS + i] = i < rows ? a[k * stride + i] : 0;
-}
-
-// sums (rows, 16) = A (rows, inner) B (inner, 16); A's numbers are `step` apart from one inner step to the next and `stride` apart from
-// row to row.
-INLINE void micro_tile(
-    const float *a, size_t stride, size_t step, const float *b, size_t inner, f16 sums[ROWS], const int rows) {
+  if (rows >= PACKED_ROWS) {
+    for (size_t k = 0; k < inner; k++)
 #pragma clang loop unroll(full)
-  for (int i = 0; i < rows; i++) sums[i] = 0;
-  for (size_t k = 0; k < inner; k++) {
-    f16 v = load(b + k * COLUMNS);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) sums[i] += a[i * stride + k * step] * v;
+      for (int i = 0; i < PACKED_ROWS; i += ROWS) copy_tile_row(packed + i * inner + k * ROWS, a + k * stride + i);
+    return;
+  }
+  for (size_t first = 0; first < rows; first += ROWS) {
+    float *target = packed + first * inner;
+    if (first + ROWS <= rows)
+      for (size_t k = 0; k < inner; k++) copy_tile_row(target + k * ROWS, a + k * stride + first);
+    else
+      for (size_t k = 0; k < inner; k++)
+        for (size_t i = 0; first + i < rows; i++) target[k * ROWS + i] = a[k * stride + first + i];
   }
 }
 
-INLINE void write_tile(
-    float *c, size_t stride, const f16 sums[ROWS], float scale, int accumulates, size_t columns, const int rows) {
-  if (columns >= COLUMNS) {
+typedef struct {
+  const float *values;
+  size_t stride, step;  // from row to row, and from one inner step to the next
+} left_operand;
+
+typedef struct {
+  const float *values;  // panels of 16 columns, each (panel inner steps, 16)
+  size_t panel;
+} right_operand;
+
+typedef struct {
+  float *values;
+  size_t stride;
+  float scale;
+  int accumulates;
+  const float *bias;  // added where nothing is accumulated; may be null
+} result;
+
+// c (rows, columns) = bias + scale * A (rows, inner) B (inner, columns), or c += the product; at most PANELS panels of columns.
+INLINE void tile(
+    left_operand a, right_operand b, size_t inner, result c, size_t columns, const int rows, const int panels) {
+  f16 sums[ROWS * PANELS];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows * panels; i++) sums[i] = 0;
+  for (size_t k = 0; k < inner; k++) {
+    f16 v[PANELS];
+#pragma clang loop unroll(full)
+    for (int j = 0; j < panels; j++) v[j] = load(b.values + (j * b.panel + k) * 16);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
-      f16 v = sums[i] * scale;
-      if (accumulates) v += load(c + i * stride);
-      store(c + i * stride, v);
+      f16 x = a.values[i * a.stride + k * a.step];
+#pragma clang loop unroll(full)
+      for (int j = 0; j < panels; j++) sums[i * panels + j] = fma16(x, v[j], sums[i * panels + j]);
     }
-  } else {
-    for (int i = 0; i < rows; i++)
-      for (size_t j = 0; j < columns; j++) {
-        float v = sums[i][j] * scale;
-        c[i * stride + j] = accumulates ? c[i * stride + j] + v : v;
-      }
+  }
+#pragma clang loop unroll(full)
+  for (int j = 0; j < panels; j++) {
+    size_t count = columns - j * 16;
+    f16 start = c.bias && !c.accumulates ? load_up_to(c.bias + j * 16, count) : (f16)0;
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      float *target = c.values + i * c.stride + j * 16;
+      f16 v = sums[i * panels + j];
+      if (c.accumulates) v = fma16(v, (f16)c.scale, load_up_to(target, count));
+      else v = fma16(v, (f16)c.scale, start);
+      store_up_to(target, v, count);
+    }
   }
 }
 
-INLINE void tile(
-    const float *a, size_t a_stride, size_t a_step, const float *b, size_t inner, float *c, size_t c_stride, float scale,
-    int accumulates, size_t columns, const int rows) {
-  f16 sums[ROWS];
-  micro_tile(a, a_stride, a_step, b, inner, sums, rows);
-  write_tile(c, c_stride, sums, scale, accumulates, columns, rows);
+// The same for fewer rows than a tile has.
+INLINE void few_rows(
+    left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows, const int panels) {
+#define TAKE(n)                                                  \
+  while (ROWS > n && rows >= n) {                                \
+    tile(a, b, inner, c, columns, ROWS > n ? n : ROWS, panels);  \
+    a.values += n * a.stride, c.values += n * c.stride;          \
+    rows -= n;                                                   \
+  }
+  TAKE(8) TAKE(4) TAKE(2) TAKE(1)
+#undef TAKE
 }
 
-INLINE void tile_rows(
-    const float *a, size_t a_stride, size_t a_step, const float *b, size_t inner, float *c, size_t c_stride, float scale,
-    int accumulates, size_t columns, size_t rows) {
-  switch (rows) {
-  case 6: tile(a, a_stride, a_step, b, inner, c, c_stride, scale, accumulates, columns, 6); break;
-  case 5: tile(a, a_stride, a_step, b, inner, c, c_stride, scale, accumulates, columns, 5); break;
-  case 4: tile(a, a_stride, a_step, b, inner, c, c_stride, scale, accumulates, columns, 4); break;
-  case 3: tile(a, a_stride, a_step, b, inner, c, c_stride, scale, accumulates, columns, 3); break;
-  case 2: tile(a, a_stride, a_step, b, inner, c, c_stride, scale, accumulates, columns, 2); break;
-  default: tile(a, a_stride, a_step, b, inner, c, c_stride, scale, accumulates, columns, 1); break;
-  }
+NOT_INLINE void edge_tile(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows) {
+  if (PANELS == 1 || columns > COLUMNS - 16) few_rows(a, b, inner, c, columns, rows, PANELS);
+  else if (rows == ROWS) tile(a, b, inner, c, columns, ROWS, 1);
+  else few_rows(a, b, inner, c, columns, rows, 1);
+}
+
+// A whole tile, or what is left of one at the last rows and columns; more of them than a tile has are left alone.
+INLINE void any_tile(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows) {
+  if (rows >= ROWS && columns > COLUMNS - 16) tile(a, b, inner, c, columns, ROWS, PANELS);
+  else edge_tile(a, b, inner, c, columns, rows < ROWS ? rows : ROWS);
 }

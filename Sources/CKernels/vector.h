@@ -1,35 +1,36 @@
-// Sixteen lanes, whatever the machine has: one AVX-512, two AVX2 or four SSE registers.
+// Sixteen lanes, whatever the machine has: one AVX-512, two AVX2, four SSE or NEON registers.
+//
+// The same bits from all clones: the compiler may contract nothing by itself, a fused multiply-add is written as fma16 or fma1, and
+// sums of lanes have one order. (The baseline clone of x86-64 has no such instruction and rounds twice there.)
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-// Accuracy, not reproducibility between CPU types, is asked of most kernels; optimizer.c overrides this.
-#pragma clang fp contract(fast)
+#pragma clang fp contract(off)
 // The functions below are always inlined, so that no vector crosses a real call, whose convention would depend on the clone.
 #pragma clang diagnostic ignored "-Wpsabi"
 
+typedef float f4 __attribute__((ext_vector_type(4)));
+typedef float f8 __attribute__((ext_vector_type(8)));
 typedef float f16 __attribute__((ext_vector_type(16)));
 typedef int32_t i16 __attribute__((ext_vector_type(16)));
 typedef uint32_t u16 __attribute__((ext_vector_type(16)));
 typedef uint32_t u8 __attribute__((ext_vector_type(8)));
 
-#ifdef __has_feature
-#if __has_feature(thread_sanitizer)
-// The resolvers that pick a clone run while the program is loaded, before the sanitizer is ready for the calls that it has
-// put into them, and crash. One version will do for tests under it. (The address sanitizer leaves resolvers alone.)
-#define KERNEL
-#endif
-#endif
-#ifndef KERNEL
-#if defined(__x86_64__)
-// Picked when the program is loaded, by what the CPU has.
-#define KERNEL __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
-#else
-#define KERNEL
-#endif
-#endif
 #define INLINE static inline __attribute__((always_inline))
+#define NOT_INLINE static __attribute__((noinline))
+
+// a * b + c, rounded once.
+#if CLONE_HAS_FMA
+INLINE f16 fma16(f16 a, f16 b, f16 c) { return __builtin_elementwise_fma(a, b, c); }
+INLINE f8 fma8(f8 a, f8 b, f8 c) { return __builtin_elementwise_fma(a, b, c); }
+INLINE float fma1(float a, float b, float c) { return __builtin_elementwise_fma(a, b, c); }
+#else
+INLINE f16 fma16(f16 a, f16 b, f16 c) { return a * b + c; }
+INLINE f8 fma8(f8 a, f8 b, f8 c) { return a * b + c; }
+INLINE float fma1(float a, float b, float c) { return a * b + c; }
+#endif
 
 INLINE f16 load(const float *p) {
   f16 v;
@@ -55,17 +56,18 @@ INLINE void store_up_to(float *p, f16 v, size_t count) {
 }
 
 INLINE float sum_lanes(f16 v) {
-  __attribute__((ext_vector_type(8))) float a = v.lo + v.hi;
-  __attribute__((ext_vector_type(4))) float b = a.lo + a.hi;
+  f8 a = v.lo + v.hi;
+  f4 b = a.lo + a.hi;
   return (b.x + b.z) + (b.y + b.w);
 }
 
 // A NaN may be lost here; the sums that follow keep it.
 INLINE f16 maximum(f16 a, f16 b) { return a > b ? a : b; }
 INLINE float max_lanes(f16 v) {
-  float m = v[0];
-  for (int i = 1; i < 16; i++) m = v[i] > m ? v[i] : m;
-  return m;
+  f8 a = v.lo > v.hi ? v.lo : v.hi;
+  f4 b = a.lo > a.hi ? a.lo : a.hi;
+  float x = b.x > b.z ? b.x : b.z, y = b.y > b.w ? b.y : b.w;
+  return x > y ? x : y;
 }
 
 INLINE f16 bits_to_float(i16 v) {
@@ -79,25 +81,22 @@ INLINE i16 float_to_bits(f16 v) {
   return r;
 }
 
-// exp(x), at most 2 ulp off (found: 1.02) on [-87.3, 88.3]; 0 below (also for -inf), inf from 88.73, NaN for NaN.
-// x = k ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7.
+// exp(x) for x <= 0, at most 2 ulp off (found: 1.0) down to -87.3; 0 below (also for -inf), NaN for NaN.
+// x = k ln 2 + r, |r| <= ln 2 / 2; e^r by the minimax polynomial of degree 6, with 1, 1 and 1/2 as they are, relative error 4e-9 before rounding.
 INLINE f16 exp16(f16 x) {
-  const float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  f16 c = x > 88.8f ? 88.8f : x;
-  f16 shifted = c * 1.44269504088896341f + magic;
+  // 1.5 * 2^23 + 127: adding it rounds to an integer and leaves the exponent's bits in the low ones.
+  const float magic = 12583039.0f;
+  f16 shifted = fma16(x, (f16)1.44269504088896341f, (f16)magic);
   f16 k = shifted - magic;
-  f16 r = c - k * 0.693359375f;
-  r = r - k * -2.12194440e-4f;
-  f16 p = r * 1.9841270e-4f + 1.3888889e-3f;
-  p = p * r + 8.3333333e-3f;
-  p = p * r + 4.1666667e-2f;
-  p = p * r + 1.6666667e-1f;
-  p = p * r + 0.5f;
-  p = p * (r * r) + r + 1.0f;
-  // Two factors, so that 2^128 is not asked for.
-  i16 half_exponent = (float_to_bits(shifted) - float_to_bits((f16)magic)) >> 1;
-  i16 rest = (float_to_bits(shifted) - float_to_bits((f16)magic)) - half_exponent;
-  f16 e = (p * bits_to_float((half_exponent + 127) << 23)) * bits_to_float((rest + 127) << 23);
+  f16 r = fma16(k, (f16)-0.693359375f, x);
+  r = fma16(k, (f16)2.12194440e-4f, r);
+  f16 p = fma16(r, (f16)0x1.6b69fcp-10f, (f16)0x1.122f2ep-7f);
+  p = fma16(p, r, (f16)0x1.55568cp-5f);
+  p = fma16(p, r, (f16)0x1.5554a4p-3f);
+  p = fma16(p, r, (f16)0.5f);
+  p = fma16(p, r, (f16)1.0f);
+  p = fma16(p, r, (f16)1.0f);
+  f16 e = p * bits_to_float(float_to_bits(shifted) << 23);
   return x < -87.3f ? (f16)0.0f : e;
 }
 

@@ -47,10 +47,10 @@ public final class ShardAccumulator: @unchecked Sendable {
     nextShard = shards.lowerBound
   }
 
-  /// A buffer of `length` zeros for the next shard, to add its gradient into.
-  public func nextBuffer() -> UnsafeMutableBufferPointer<Float> {
+  /// A buffer of `length` numbers for the next shard: zeros, to add its gradient into, or anything, to be overwritten.
+  public func nextBuffer(zeroed: Bool = true) -> UnsafeMutableBufferPointer<Float> {
     let buffer = free.popLast() ?? makeBuffer()
-    buffer.update(repeating: 0)
+    if zeroed { buffer.update(repeating: 0) }
     return buffer
   }
 

@@ -94,5 +94,5 @@ struct TreeSchedule: Sendable {
 
 /// `left[i] += right[i]`, in float32: the only operation with which gradients of shards are put together.
 func add(_ right: UnsafePointer<Float>, into left: UnsafeMutablePointer<Float>, count: Int) {
-  kernel_add(left, right, count)
+  kernel_set_best().pointee.add(left, right, count)
 }

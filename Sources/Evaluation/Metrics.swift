@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import SystemSupport
 
 /// Metrics of one relevant item that stands at rank r among its candidates, counted from 1.
 ///
@@ -19,7 +15,7 @@ public enum Metrics {
   public static func hit(rank: Double, at cutoff: Int) -> Double { rank <= Double(cutoff) ? 1 : 0 }
 
   /// NDCG@k: [r <= k] / log2(r + 1).
-  public static func ndcg(rank: Double, at cutoff: Int) -> Double { rank <= Double(cutoff) ? 1 / log2(rank + 1) : 0 }
+  public static func ndcg(rank: Double, at cutoff: Int) -> Double { rank <= Double(cutoff) ? 1 / PortableMath.log2(rank + 1) : 0 }
 
   /// 1 / r; its mean is the MRR.
   public static func reciprocalRank(_ rank: Double) -> Double { 1 / rank }

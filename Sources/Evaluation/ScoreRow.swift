@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import SystemSupport
 
 /// One instance's scores of all V tokens, and what an evaluation asks of them. Loops are written so that they become
 /// vector code; nothing depends on the machine's vector width.
@@ -73,7 +69,7 @@ package struct ScoreRow {
       let values = Self.exp(rest)
       for lane in 0..<(scores.count - whole) { total += Double(values[lane]) }
     }
-    return Double(maximum) + log(total)
+    return Double(maximum) + PortableMath.log(total)
   }
 
   /// exp of numbers <= 0, below -87 as -87: range reduction and polynomial of Cephes' `expf` (relative error below

@@ -6,7 +6,7 @@ import CKernels
 ///
 ///     m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g²,  p -= rate (m / (√v + 1e-6) + decay p)
 ///
-/// Every rank updates its own replica; the kernels give the same bits on every CPU, and the work is cut into fixed blocks, so
+/// Every rank updates its own replica; the kernels give the same bits on every processor, and the work is cut into fixed blocks, so
 /// that the number of threads changes nothing.
 package struct Adam {
   package static let clipNorm = 5.0
@@ -14,6 +14,7 @@ package struct Adam {
   private static let block = 1 << 16
 
   private let layout: ParameterLayout
+  private let kernels = kernel_set_best()
   /// Ranges of the flat buffer, each wholly decayed or not, none longer than a block.
   private let blocks: [(range: Range<Int>, decays: Bool)]
   private let squares: UnsafeMutableBufferPointer<Double>
@@ -43,7 +44,7 @@ package struct Adam {
   package func addSquares(_ gradients: UnsafePointer<Float>, thread: Int = 0, of threads: Int = 1) {
     for index in stride(from: thread, to: blocks.count, by: threads) {
       let range = blocks[index].range
-      squares[index] = kernel_sum_of_squares(gradients + range.lowerBound, range.count)
+      squares[index] = kernels.pointee.sum_of_squares(gradients + range.lowerBound, range.count)
     }
   }
 
@@ -54,8 +55,8 @@ package struct Adam {
   package mutating func begin(rate: Double, norm: Double, maskedCount: Int) {
     let clip = Self.clipNorm / max(norm, Self.clipNorm)
     settings = kernel_adam(
-      learning_rate: Float(rate), beta1: 0.9, beta2: 0.999, epsilon: 1e-6, weight_decay: Self.weightDecay,
-      gradient_scale: Float(clip / Double(maskedCount)))
+      learning_rate: Float(rate), beta1: 0.9, beta2: 0.999, gradient_weight1: 0.1, gradient_weight2: 0.001, epsilon: 1e-6,
+      weight_decay: Self.weightDecay, gradient_scale: Float(clip / Double(maskedCount)))
   }
 
   /// A thread's share of the update.
@@ -67,14 +68,14 @@ package struct Adam {
       let (range, decays) = blocks[index]
       let start = range.lowerBound
       settings.weight_decay = decays ? Self.weightDecay : 0
-      kernel_adam_update(
+      kernels.pointee.adam_update(
         settings, state.parameters.start + start, gradients + start, state.firstMoment.start + start,
         state.secondMoment.start + start, range.count)
     }
   }
 }
 
-/// A sum of squares a block.
+/// A sum of squares per block.
 private final class SquareStorage {
   let values: UnsafeMutableBufferPointer<Double>
 

@@ -14,12 +14,15 @@ public struct Benchmark {
     /// Medians over the measured steps.
     public let secondsPerStep, fastestStep, slowestStep: Double
     public let instancesPerSecond, tokensPerSecond: Double
-    /// Seconds a step of rank 0's first thread.
+    /// Seconds per step of rank 0's first thread.
     public let phases: [(phase: Phase, seconds: Double)]
-    /// Useful work, forward and backward (the cost model), a step.
+    /// Useful work, forward and backward (the cost model), per step.
     public let flopPerStep: Double
-    /// One core's rate in a 1024 x 1024 x 1024 product, all ranks at once.
+    /// One core's rate in OpenBLAS's 1024 x 1024 x 1024 product, all ranks at once.
     public let sgemmRate: Double
+    /// Independent fused multiply-adds in registers, which is the processor's own limit; 0 without them.
+    public let fmaPeak: Double
+    public let backend: BackendChoice
     /// Largest resident memory of any rank, in bytes.
     public let peakMemory: Int
     /// Gradient buffer in bytes, seconds to sum it over the ranks as the step does, and a small message's seconds.
@@ -49,6 +52,7 @@ public struct Benchmark {
       state: state, configuration: setup.configuration, instances: setup.instances, communicator: communicator,
       threads: setup.threads)
     let rate = try sgemmRate(communicator)
+    let peak = try mean(kernel_fma_rate(0.2), communicator)
 
     let clock = ContinuousClock()
     var times: [Double] = []
@@ -76,12 +80,12 @@ public struct Benchmark {
       ranks: communicator.size, threads: step.threadCount, steps: steps, secondsPerStep: median, fastestStep: times[0],
       slowestStep: times[times.count - 1], instancesPerSecond: Double(setup.configuration.batchSize) / median,
       tokensPerSecond: Double(tokens) / Double(steps) / median, phases: phases, flopPerStep: flop / Double(steps),
-      sgemmRate: rate, peakMemory: try largest(peakMemory, communicator), gradientBytes: network.bytes,
+      sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try largest(peakMemory, communicator), gradientBytes: network.bytes,
       allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription,
       shards: setup.configuration.gradientShards)
   }
 
-  /// FLOP / s of one core: the best of several products, on all ranks at the same time.
+  /// FLOP / s of one core in cblas_sgemm itself, whatever the backend: the best of several products, on all ranks at the same time.
   private static func sgemmRate(_ communicator: any Communicator) throws(Failure) -> Double {
     let size = 1024
     let workspace = Workspace()
@@ -90,20 +94,23 @@ public struct Benchmark {
       matrices[0].base[index] = Float(index % 7) - 3
       matrices[1].base[index] = Float(index % 5) - 2
     }
-    let backend = OpenBLASBackend()
     let clock = ContinuousClock()
     var best = Double.infinity
     try communicator.waitForAll()
     for _ in 0..<8 {
       let start = clock.now
-      backend.multiply(
-        matrices[0], transposed: false, matrices[1], transposed: false, into: matrices[2], scale: 1, accumulates: false)
+      OpenBLASBackend.multiplySquares(
+        UnsafePointer(matrices[0].base), UnsafePointer(matrices[1].base), into: matrices[2].base, size: size)
       best = min(best, (clock.now - start) / .seconds(1))
     }
-    let rates = try communicator.gather(withUnsafeBytes(of: best) { Array($0) })
-    let all = rates.map { $0.withUnsafeBytes { $0.loadUnaligned(as: Double.self) } }
-    let mean = all.isEmpty ? best : all.reduce(0, +) / Double(all.count)
-    return 2 * Double(size * size * size) / (try communicator.broadcastArray([mean])[0])
+    return 2 * Double(size * size * size) / (try mean(best, communicator))
+  }
+
+  private static func mean(_ value: Double, _ communicator: any Communicator) throws(Failure) -> Double {
+    let all = try communicator.gather(withUnsafeBytes(of: value) { Array($0) }).map {
+      $0.withUnsafeBytes { $0.loadUnaligned(as: Double.self) }
+    }
+    return try communicator.broadcastArray([all.isEmpty ? value : all.reduce(0, +) / Double(all.count)])[0]
   }
 
   /// The high-water mark of this program's own memory; getrusage would count what its parent had when it started it.

@@ -10,6 +10,8 @@ public final class CheckpointModel {
   /// On rank 0; empty elsewhere.
   public let itemIDs: ExternalIDs
   public let itemCounts: [Int64]
+  /// What it was trained with, where this processor can run that: so that its scores have the same digits.
+  public let backend: BackendChoice
   /// The folder that was used, and the data set's name and fingerprint.
   public let path: String
   public let dataName: String
@@ -26,6 +28,7 @@ public final class CheckpointModel {
       shape = [
         model.vocabularySize, model.hiddenSize, model.layerCount, model.headCount, model.intermediateSize,
         model.maximumSequenceLength, Activation.allCases.firstIndex(of: model.activation) ?? 0, opened.state.step,
+        opened.state.configuration["backend"] == BackendChoice.openblas.rawValue ? 1 : 0,
       ]
       rates = [model.hiddenDropout, model.attentionDropout]
       texts = [opened.path, opened.state.dataName, opened.state.dataFingerprint]
@@ -39,6 +42,7 @@ public final class CheckpointModel {
         intermediateSize: shape[4], maximumSequenceLength: shape[5], hiddenDropout: rates[0],
         attentionDropout: rates[1], activation: Activation.allCases[shape[6]]), withMoments: false)
     state.step = shape[7]
+    backend = shape[8] == 1 ? .openblas : .auto
     reader?.copyParameters(into: state.parameters)
     try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
     itemCounts = try communicator.broadcastArray(reader?.itemCounts ?? [])

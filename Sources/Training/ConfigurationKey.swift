@@ -67,6 +67,10 @@ public struct ConfigurationKey: Sendable {
       "gradient_shards", \.gradientShards, 1...65_536,
       "parts a step's batch is cut into; most ranks * threads that can work. Results depend on it, not on ranks"),
     choice(
+      "backend", \.backend,
+      "what multiplies matrices; native: our own code, the same bits on every processor with FMA; openblas: its "
+        + "library, the same bits on one type of processor; auto: native where there is FMA"),
+    choice(
       "reduction", \.reduction, "exact: the same bits on any number of ranks; fast: MPI_Allreduce in its own order"),
     seed("seed", \.seed, "all that is random follows from it"),
 

@@ -1,10 +1,5 @@
 import BERT4RecModel
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import SystemSupport
 
 /// Looks at the numbers of a run for what usually means that something is wrong with it, and says so, each thing once. Every rank
 /// sees the same numbers; rank 0 prints.
@@ -25,7 +20,7 @@ package struct LossWatch {
   private enum Concern { case guessing, vanishing, rising }
 
   package init(vocabularySize: Int, warmupSteps: Int, warn: @escaping (String) -> Void) {
-    guessing = log(Double(vocabularySize))
+    guessing = PortableMath.log(Double(vocabularySize))
     self.warmupSteps = warmupSteps
     self.warn = warn
   }

@@ -13,10 +13,10 @@ public final class ModelScorer: SequenceScorer {
   private let progress: Progress?
 
   /// Reads the state's parameters as they are when it scores.
-  public init(_ state: ModelState, progress: Progress? = nil) {
+  public init(_ state: ModelState, backend: BackendChoice = .auto, progress: Progress? = nil) {
     self.state = state
     self.progress = progress
-    encoder = BidirectionalEncoder(state.configuration)
+    encoder = BidirectionalEncoder(state.configuration, backend: backend)
     parameters = UnsafePointer(state.parameters.start)
     let vocabulary = state.configuration.vocabularySize
     logits = .allocate(capacity: max(1, min(64, (1 << 22) / vocabulary)) * vocabulary)

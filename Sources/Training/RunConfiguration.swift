@@ -52,6 +52,7 @@ public struct RunConfiguration: Sendable, Equatable {
   public var batchSize = 256
   public var gradientShards = 16
   public var reduction = ReductionMode.exact
+  public var backend = BackendChoice.auto
   public var seed: UInt64 = 12345
 
   // Run.

@@ -9,7 +9,7 @@ struct RunSetup {
   let configuration: RunConfiguration
   let dataset: Dataset
   let instances: MaskedInstances
-  /// Threads a rank.
+  /// Threads per rank.
   let threads: Int
 
   var modelConfiguration: ModelConfiguration {
@@ -26,6 +26,7 @@ struct RunSetup {
         "This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
       log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
     }
+    try configuration.settleBackend(communicator, log: log)
     dataset = try Self.dataset(configuration, communicator, log)
     instances = MaskedInstances(
       windows: Windows(
@@ -51,12 +52,6 @@ struct RunSetup {
   ) throws(Failure) -> RunConfiguration {
     try communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
-    let machines = try communicator.holders(of: ProgramVersion.machine)
-    if machines.count > 1 {
-      log(
-        "warning: the hosts compute with different kernels: \(machines.joined(separator: "; ")). Replicas stay the same, but a run on "
-          + "other hosts may differ in the last bits; OPENBLAS_CORETYPE set alike everywhere, or hosts of one kind, avoid that.")
-    }
     var own = RunConfiguration()
     let text = try communicator.fromRankZero { () throws(Failure) in
       own = try options.configuration()

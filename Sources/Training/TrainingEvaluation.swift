@@ -1,3 +1,4 @@
+import BERT4RecModel
 import Collectives
 import Evaluation
 import InteractionData
@@ -9,7 +10,8 @@ final class TrainingEvaluation {
   private let state: ModelState
   private let hooks: [any EvaluationHook]
   /// Made at the first evaluation: it has a workspace of its own.
-  private lazy var scorer = ModelScorer(state, progress: progress)
+  private lazy var scorer = ModelScorer(state, backend: backend, progress: progress)
+  private let backend: BackendChoice
   private let progress: Progress
 
   init(
@@ -19,6 +21,7 @@ final class TrainingEvaluation {
     evaluator = Evaluator(
       dataset: dataset, maximumLength: configuration.maximumSequenceLength, communicator: communicator)
     self.state = state
+    backend = configuration.backend
     self.hooks = hooks
     self.progress = progress
   }

@@ -121,7 +121,8 @@ public final class TrainingRun {
       "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
         + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))")
     log(
-      "ranks: \(communicator.size), threads a rank: \(step.threadCount); \(ProgramVersion.machine); gradients: "
+      "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "
+        + "\(ProgramVersion.arithmetic(configuration.backend)); gradients: "
         + step.reductionDescription)
   }
 

@@ -205,7 +205,7 @@ private final class ThreadedWork: @unchecked Sendable {
       instances, cost: InstanceCost(state.configuration), batchSize: configuration.batchSize,
       shardCount: configuration.gradientShards)
     adam = Adam(state.layout)
-    encoders = (0..<threads).map { _ in BidirectionalEncoder(state.configuration) }
+    encoders = (0..<threads).map { _ in BidirectionalEncoder(state.configuration, backend: configuration.backend) }
     batches = (0..<threads).map { _ in Batch() }
     merge = ThreadMerge(
       (0..<threads).map {
@@ -241,13 +241,14 @@ private final class ThreadedWork: @unchecked Sendable {
     accumulator.reset()
     for shard in accumulator.shards {
       clock.enter(.treeSum)
-      let buffer = accumulator.nextBuffer()
+      let buffer = accumulator.nextBuffer(zeroed: false)
+      UnsafeMutableBufferPointer(rebasing: buffer[state.layout.count...]).update(repeating: 0)
       clock.enter(.batch)
       plan.makeBatch(shard: shard, into: &batch.packed)
       let loss = encoders[thread].loss(
-        batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start,
+        batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, overwrites: true,
         dropout: dropsOut ? DropoutKey(seed: seed, step: step) : nil)
-      // A slot a shard: the tree adds zeros to it, so it arrives unchanged.
+      // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
       buffer[state.layout.count + shard] = Float(loss)
       clock.enter(.treeSum)
       accumulator.add(shard: shard, buffer)

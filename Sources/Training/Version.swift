@@ -1,14 +1,22 @@
-import CKernels
 import BERT4RecModel
+import CKernels
 
 /// What this program is, for messages, checkpoints and the check that all ranks run the same one.
 public enum ProgramVersion {
   public static let current = "0.1.0"
 
   /// Changes whenever the same configuration would give other bits: gradient shards' cut, row chunk, vocabulary tile, block rows,
-  /// dropout bits, random generator, order of parameters. Kept in trainer.json; a run goes on under its own only.
-  public static let numerics = 1
+  /// dropout bits, random generator, order of parameters, order of operations in a kernel. Kept in trainer.json; a run goes on
+  /// under its own only.
+  ///
+  /// 2: products of our own on all processors, every fused multiply-add written out, no function of the C library; Adam's 0.1 and
+  /// 0.001.
+  public static let numerics = 2
 
-  /// CPU-dependent choices that may differ in the last bits: OpenBLAS's core type and the clone of our kernels.
-  public static var machine: String { "BLAS \(OpenBLASBackend.coreType), kernels \(String(cString: kernel_clone()))" }
+  /// What computes on this machine: with `native` the clone of our kernels changes nothing but speed, with `openblas` all of this
+  /// decides about the last bits.
+  public static func arithmetic(_ backend: BackendChoice) -> String {
+    let kernels = "kernels \(String(cString: kernel_set_best().pointee.name))"
+    return backend.resolved == .native ? "native (\(kernels))" : "openblas (\(OpenBLASBackend.description); \(kernels))"
+  }
 }

@@ -55,10 +55,11 @@ struct BenchCommand: ParsableCommand {
     func row(_ name: String, _ value: String) { print(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
     func number(_ value: Double, _ digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }
     row("machine", Benchmark.machine)
-    row("kernels", ProgramVersion.machine)
+    row("backend", ProgramVersion.arithmetic(result.backend))
     row("ranks x threads", "\(result.ranks) x \(result.threads)")
     row("gradients", result.reduction)
-    row("sgemm", "\(number(result.sgemmRate / 1e9)) GFLOP/s a core")
+    row("sgemm", "\(number(result.sgemmRate / 1e9)) GFLOP/s per core (OpenBLAS, 1024 x 1024 x 1024)")
+    if result.fmaPeak > 0 { row("FMA peak", "\(number(result.fmaPeak / 1e9)) GFLOP/s per core (in registers)") }
     row("instances", "\(number(result.instancesPerSecond)) /s")
     row("tokens", "\(number(result.tokensPerSecond, 0)) /s")
     row(
@@ -105,6 +106,7 @@ struct BenchCommand: ParsableCommand {
       "\"ms_per_step\":\(1e3 * result.secondsPerStep)", "\"ms_per_step_min\":\(1e3 * result.fastestStep)",
       "\"ms_per_step_max\":\(1e3 * result.slowestStep)", "\"gflop_per_step\":\(result.flopPerStep / 1e9)",
       "\"utilisation\":\(result.utilisation)", "\"sgemm_gflops\":\(result.sgemmRate / 1e9)",
+      "\"fma_peak_gflops\":\(result.fmaPeak / 1e9)", "\"backend\":\"\(result.backend.rawValue)\"",
       "\"peak_mib\":\(Double(result.peakMemory) / 1_048_576)", "\"gradient_bytes\":\(result.gradientBytes)",
       "\"reduction_ms\":\(1e3 * result.allreduceSeconds)", "\"latency_us\":\(1e6 * result.latencySeconds)",
     ]

@@ -46,7 +46,7 @@ struct EvaluateCommand: ParsableCommand {
       let clock = ContinuousClock()
       let start = clock.now
       let report = try evaluator.evaluate(
-        ModelScorer(model.state), split: split, protocols: protocols.isEmpty ? EvaluationProtocol.allCases : protocols,
+        ModelScorer(model.state, backend: model.backend), split: split, protocols: protocols.isEmpty ? EvaluationProtocol.allCases : protocols,
         step: model.state.step)
       if let report {
         let seconds = (clock.now - start) / .seconds(1)

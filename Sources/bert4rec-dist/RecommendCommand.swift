@@ -62,7 +62,7 @@ struct RecommendCommand: ParsableCommand {
       printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
     }
     let recommender = try Recommender(
-      scorer: ModelScorer(model.state), itemCounts: model.itemCounts,
+      scorer: ModelScorer(model.state, backend: model.backend), itemCounts: model.itemCounts,
       maximumLength: model.state.configuration.maximumSequenceLength)
     var writer = RecommendationWriter(format: format, itemIDs: model.itemIDs)
     try writer.begin()

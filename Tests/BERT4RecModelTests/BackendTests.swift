@@ -1,9 +1,8 @@
 import BERT4RecModel
 import Testing
 
-/// The fast backend against its plain twin, on odd sizes.
+/// The fast backends, and every clone of the kernels, against their plain twin, on odd sizes.
 @Suite struct BackendTests {
-  let fast = OpenBLASBackend()
   let plain = ReferenceBackend()
 
   private func dropout(_ keys: [UInt64], _ probability: Double) -> RowDropout {
@@ -12,21 +11,26 @@ import Testing
     return RowDropout(rowKeys: copy, rate: DropoutRate(probability))
   }
 
-  @Test(arguments: [false, true], [false, true])
-  func products(_ transposesA: Bool, _ transposesB: Bool) {
-    // Remainders of rows, columns and inner steps, and more inner steps than are taken at once.
-    for (m, n, k) in [(13, 7, 5), (1, 1, 1), (6, 16, 16), (17, 33, 37), (8, 50, 530), (5, 16, 257)] {
-      product(m, n, k, transposesA, transposesB)
+  @Test(arguments: TestBackend.fast, [false, true])
+  func products(_ backend: TestBackend, _ transposesA: Bool) {
+    // Remainders of rows, columns and inner steps, more inner steps than are taken at once, more rows than are packed at once.
+    let sizes = [
+      (13, 7, 5), (1, 1, 1), (6, 16, 16), (17, 33, 37), (8, 50, 530), (5, 16, 257), (101, 49, 66), (59, 290, 256),
+    ]
+    for (m, n, k) in sizes {
+      for transposesB in [false, true] { product(backend, m, n, k, transposesA, transposesB) }
     }
   }
 
-  private func product(_ m: Int, _ n: Int, _ k: Int, _ transposesA: Bool, _ transposesB: Bool) {
+  private func product(
+    _ backend: TestBackend, _ m: Int, _ n: Int, _ k: Int, _ transposesA: Bool, _ transposesB: Bool
+  ) {
     var numbers = TestNumbers(1)
     let a = Buffer(numbers.array((m + 4) * (k + 4)))
     let b = Buffer(numbers.array((n + 4) * (k + 4)))
     for accumulates in [false, true] {
       let start = numbers.array(m * (n + 4))
-      let results = [fast as any Backend, plain].map { backend -> [Float] in
+      let results = [backend.make(), plain].map { backend -> [Float] in
         let c = Buffer(start)
         backend.multiply(
           transposesA ? a.matrix(k, m, stride: m + 4) : a.matrix(m, k, stride: k + 4), transposed: transposesA,
@@ -40,11 +44,12 @@ import Testing
     }
   }
 
-  @Test(arguments: Activation.allCases) func activations(_ activation: Activation) {
+  @Test(arguments: TestBackend.fast, Activation.allCases)
+  func activations(_ backend: TestBackend, _ activation: Activation) {
     var numbers = TestNumbers(2)
     for (rows, columns, scale) in [(5, 37, 1), (3, 16, 6), (1, 1, 0.01), (2, 50, 20)] as [(Int, Int, Float)] {
       let (values, bias) = (numbers.array(rows * columns, scale: scale), numbers.array(columns))
-      let results = [fast as any Backend, plain].map { backend -> ([Float], [Float]) in
+      let results = [backend.make(), plain].map { backend -> ([Float], [Float]) in
         let (buffer, derivative) = (Buffer(values), Buffer(zeros: rows * columns))
         backend.activate(buffer.matrix(rows, columns), bias: bias, activation, derivative: derivative.base)
         return (buffer.values, derivative.values)
@@ -55,7 +60,11 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 15, 16, 17, 64, 100], [0.0, 0.3]) func residualNorm(_ columns: Int, _ probability: Double) {
+  @Test(arguments: TestBackend.fast, [0.0, 0.3]) func residualNorm(_ backend: TestBackend, _ probability: Double) {
+    for columns in [1, 15, 16, 17, 64, 100] { residualNorm(backend, columns, probability) }
+  }
+
+  private func residualNorm(_ backend: TestBackend, _ columns: Int, _ probability: Double) {
     var numbers = TestNumbers(3)
     let rows = 6
     let (input, residual) = (numbers.array(rows * columns), numbers.array(rows * columns))
@@ -64,7 +73,7 @@ import Testing
     let (inputDropout, outputDropout) = (
       dropout(numbers.keys(rows), probability), dropout(numbers.keys(rows), probability / 2)
     )
-    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+    let results = [backend.make(), plain].map { backend -> [[Float]] in
       let buffers = (0..<8).map { _ in Buffer(zeros: rows * columns) }
       let saved = NormState(normalized: buffers[0].base, inverseDeviation: buffers[1].base)
       let inputBuffer = Buffer(input)
@@ -83,13 +92,17 @@ import Testing
     for (a, b) in zip(results[0], results[1]) { #expect(relativeDistance(a, b) < 2e-5) }
   }
 
-  @Test(arguments: [1, 9, 16, 37, 200], [0.0, 0.2]) func softmax(_ n: Int, _ probability: Double) {
+  @Test(arguments: TestBackend.fast, [0.0, 0.2]) func softmax(_ backend: TestBackend, _ probability: Double) {
+    for n in [1, 9, 16, 37, 200] { softmax(backend, n, probability) }
+  }
+
+  private func softmax(_ backend: TestBackend, _ n: Int, _ probability: Double) {
     var numbers = TestNumbers(4)
     let (rows, stride) = (5, paddedColumns(n))
     let scores = numbers.array(rows * stride, scale: 4)
     let gradient = numbers.array(rows * stride)
     let dropout = dropout(numbers.keys(rows), probability)
-    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+    let results = [backend.make(), plain].map { backend -> [[Float]] in
       let (p, dropped, g) = (Buffer(scores), Buffer(zeros: rows * stride), Buffer(gradient))
       backend.softmax(
         p.matrix(rows, n, stride: stride), dropped: dropped.matrix(rows, n, stride: stride), dropout: dropout)
@@ -111,18 +124,20 @@ import Testing
     #expect(zip(results[0][0], results[1][0]).allSatisfy { ($0.sign == .minus) == ($1.sign == .minus) })
   }
 
-  @Test(arguments: [1, 15, 16, 40]) func tilesOfTheOnlineSoftmax(_ width: Int) {
+  @Test(arguments: TestBackend.fast, [1, 15, 16, 40])
+  func tilesOfTheOnlineSoftmax(_ backend: TestBackend, _ width: Int) {
     var numbers = TestNumbers(5)
     let (rows, stride) = (7, 48)
     let tiles = (0..<3).map { _ in (numbers.array(rows * stride, scale: 9), numbers.array(width)) }
-    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+    let results = [backend.make(), plain].map { backend -> [[Float]] in
       let (maximum, sum) = (Buffer([Float](repeating: -.infinity, count: rows)), Buffer(zeros: rows))
       var outputs: [[Float]] = []
       for (logits, bias) in tiles {
         let (values, shift, rescale) = (Buffer(logits), Buffer(zeros: rows), Buffer(zeros: rows))
         backend.tileExponentials(
-          values.matrix(rows, width, stride: stride), bias: bias, rowMaximum: maximum.base, rowSum: sum.base,
-          tileMaximum: shift.base, rescale: rescale.base)
+          values.matrix(rows, width, stride: stride), bias: bias,
+          OnlineSoftmax(
+            rowMaximum: maximum.base, rowSum: sum.base, tileMaximum: shift.base, rescale: rescale.base))
         outputs += [values.rows(rows, width, stride: stride), shift.values, rescale.values]
         let sums = Buffer([Float](repeating: 0.5, count: width))
         backend.addWeightedColumnSums(
@@ -136,11 +151,11 @@ import Testing
     for (a, b) in zip(results[0], results[1]) { #expect(relativeDistance(a, b) < 1e-5) }
   }
 
-  @Test func sumsAndBiases() {
+  @Test(arguments: TestBackend.fast) func sumsAndBiases(_ backend: TestBackend) {
     var numbers = TestNumbers(6)
     let (rows, columns, stride) = (9, 21, 25)
     let (values, bias) = (numbers.array(rows * stride), numbers.array(columns))
-    let results = [fast as any Backend, plain].map { backend -> [[Float]] in
+    let results = [backend.make(), plain].map { backend -> [[Float]] in
       let (matrix, sums, gradient) = (Buffer(values), Buffer(bias), Buffer(values))
       backend.addBias(bias, to: matrix.matrix(rows, columns, stride: stride))
       backend.addColumnSums(of: matrix.matrix(rows, columns, stride: stride), to: sums.base)
@@ -153,7 +168,8 @@ import Testing
   }
 
   /// Non-finite numbers are passed on, never hidden: training looks at the loss.
-  @Test func nonFiniteNumbersArePassedOn() {
+  @Test(arguments: TestBackend.fast) func nonFiniteNumbersArePassedOn(_ backend: TestBackend) {
+    let fast = backend.make()
     for poison in [Float.nan, .infinity] {
       var values = [Float](repeating: 0.5, count: 3 * 32)
       values[40] = poison
@@ -165,8 +181,9 @@ import Testing
         Buffer(values), Buffer([Float](repeating: -.infinity, count: 3)), Buffer(zeros: 3), Buffer(zeros: 3)
       )
       fast.tileExponentials(
-        tile.matrix(3, 20, stride: 32), bias: [Float](repeating: 0, count: 20), rowMaximum: maximum.base,
-        rowSum: sum.base, tileMaximum: shift.base, rescale: Buffer(zeros: 3).base)
+        tile.matrix(3, 20, stride: 32), bias: nil,
+        OnlineSoftmax(
+          rowMaximum: maximum.base, rowSum: sum.base, tileMaximum: shift.base, rescale: Buffer(zeros: 3).base))
       #expect(!sum.values[1].isFinite && sum.values[0].isFinite)
       let (activated, derivative) = (Buffer(values), Buffer(zeros: values.count))
       for activation in Activation.allCases where !(activation == .tanh && poison == .infinity) {
@@ -177,5 +194,54 @@ import Testing
       }
       _ = activated
     }
+  }
+
+  /// Attention of one head: what is fused and what is made of products, forward and backward, more query rows than a strip.
+  @Test(arguments: TestBackend.fast, [0.0, 0.3]) func attention(_ backend: TestBackend, _ probability: Double) {
+    for (r, n, d) in [(1, 1, 5), (9, 9, 32), (7, 53, 7), (101, 101, 20)] {
+      var numbers = TestNumbers(7)
+      let (query, key, value) = (numbers.array(r * (d + 3)), numbers.array(n * (d + 3)), numbers.array(n * (d + 3)))
+      let gradient = numbers.array(r * d)
+      let dropout = dropout(numbers.keys(r), probability)
+      let stride = paddedColumns(n)
+      let results = [backend.make(), plain].map { backend -> [[Float]] in
+        let head = AttentionHead(
+          query: Buffer(query).matrix(r, d, stride: d + 3), key: Buffer(key).matrix(n, d, stride: d + 3),
+          value: Buffer(value).matrix(n, d, stride: d + 3))
+        let (p, context) = (Buffer(zeros: r * stride), Buffer(zeros: r * d))
+        let scratch = (0..<2).map { _ in Buffer(zeros: r * stride).matrix(r, n, stride: stride) }
+        let probabilities = p.matrix(r, n, stride: stride)
+        backend.attend(
+          head, probabilities: probabilities, context: context.matrix(r, d), dropout: dropout, scratch: scratch[0])
+        let gradients = [Buffer(zeros: r * d), Buffer(zeros: n * d), Buffer(zeros: n * d)]
+        backend.attendBackward(
+          head, probabilities: probabilities, contextGradient: Buffer(gradient).matrix(r, d), rate: dropout.rate,
+          gradients: AttentionHead(
+            query: gradients[0].matrix(r, d), key: gradients[1].matrix(n, d), value: gradients[2].matrix(n, d)),
+          scratch: (scratch[0], scratch[1]))
+        return [context.values] + gradients.map(\.values)
+      }
+      for (a, b) in zip(results[0], results[1]) {
+        // With one key the scores' gradient is zero.
+        if n == 1 && (b.map(abs).max() ?? 0) < 1e-6 { continue }
+        #expect(relativeDistance(a, b) < 2e-5, "\(r) queries, \(n) keys of \(d)")
+      }
+    }
+  }
+
+  @Test(arguments: TestBackend.fast) func embeddings(_ backend: TestBackend) {
+    var numbers = TestNumbers(8)
+    let (rows, columns) = (5, 21)
+    let (words, type, positions) = (numbers.array(9 * columns), numbers.array(columns), numbers.array(rows * columns))
+    let tokens: [Int32] = [3, 8, 3, 0, 1]  // one of them twice
+    let results = [backend.make(), plain].map { backend -> [[Float]] in
+      let (sums, wordGradient, positionGradient) = (Buffer(zeros: rows * columns), Buffer(words), Buffer(positions))
+      let matrix = sums.matrix(rows, columns)
+      backend.sumEmbeddings(tokens, words: words, type: type, positions: positions, into: matrix)
+      backend.addEmbeddingGradients(
+        matrix, tokens: tokens, words: wordGradient.base, positions: positionGradient.base)
+      return [sums.values, wordGradient.values, positionGradient.values]
+    }
+    #expect(results[0] == results[1])
   }
 }

@@ -4,8 +4,6 @@ import Testing
 
 /// Gradients against finite differences, along random directions: (f(x + h v) - f(x - h v)) / 2h = gradient . v.
 @Suite struct GradientTests {
-  private func backend(_ name: String) -> any Backend { name == "reference" ? ReferenceBackend() : OpenBLASBackend() }
-
   /// `function` gives its value at a point and its claimed gradient there.
   private func check(
     at point: [Float], slots: [(name: String, range: Range<Int>)], step: Float = 4e-3, tolerance: Double = 1e-2,
@@ -28,10 +26,10 @@ import Testing
     }
   }
 
-  @Test(arguments: ["OpenBLAS", "reference"], Activation.allCases)
-  func wholeLoss(_ name: String, _ activation: Activation) {
+  @Test(arguments: TestBackend.all, Activation.allCases)
+  func wholeLoss(_ backend: TestBackend, _ activation: Activation) {
     // A kink of relu between the two points would be no fault of the gradient: smaller steps there.
-    let encoder = BidirectionalEncoder(Example.configuration(activation: activation), backend: backend(name))
+    let encoder = BidirectionalEncoder(Example.configuration(activation: activation), backend: backend.make())
     let batch = Example.batch()
     check(
       at: Example.parameters(encoder.layout), slots: encoder.layout.slots.map { ($0.name, $0.range) },
@@ -44,9 +42,9 @@ import Testing
   }
 
   /// With the key fixed, the dropped-out loss is a smooth function too: its backward pass must use the same decisions.
-  @Test(arguments: ["OpenBLAS", "reference"], [1, 3]) func wholeLossWithDropout(_ name: String, _ layers: Int) {
+  @Test(arguments: TestBackend.all, [1, 3]) func wholeLossWithDropout(_ backend: TestBackend, _ layers: Int) {
     let encoder = BidirectionalEncoder(
-      Example.configuration(layers: layers, hiddenDropout: 0.3, attentionDropout: 0.4), backend: backend(name))
+      Example.configuration(layers: layers, hiddenDropout: 0.3, attentionDropout: 0.4), backend: backend.make())
     let batch = Example.batch()
     let key = DropoutKey(seed: 3, step: 8)
     check(at: Example.parameters(encoder.layout), slots: encoder.layout.slots.map { ($0.name, $0.range) }, step: 2e-3) {
@@ -57,29 +55,31 @@ import Testing
     }
   }
 
-  /// Both backends follow the same equations and the same dropout decisions.
+  /// All backends follow the same equations and the same dropout decisions.
   @Test(arguments: [1, 2]) func backendsAgree(_ layers: Int) {
     let configuration = Example.configuration(layers: layers, hiddenDropout: 0.2, attentionDropout: 0.2)
     let batch = Example.batch()
-    let results = ["OpenBLAS", "reference"].map { name -> (Double, [Float]) in
-      let encoder = BidirectionalEncoder(configuration, backend: backend(name))
+    let results = TestBackend.all.reversed().map { backend -> (Double, [Float]) in
+      let encoder = BidirectionalEncoder(configuration, backend: backend.make())
       var gradient = [Float](repeating: 0, count: encoder.layout.count)
       let loss = encoder.loss(
         batch, parameters: Example.parameters(encoder.layout), gradients: &gradient,
         dropout: DropoutKey(seed: 1, step: 0))
       return (loss, gradient)
     }
-    #expect(abs(results[0].0 - results[1].0) < 1e-5 * results[1].0)
-    for slot in ParameterLayout(configuration).slots where !slot.name.hasSuffix("key.bias") {
-      #expect(relativeDistance(Array(results[0].1[slot.range]), Array(results[1].1[slot.range])) < 1e-4, "\(slot.name)")
+    for result in results.dropFirst() {
+      #expect(abs(result.0 - results[0].0) < 1e-5 * results[0].0)
+      for slot in ParameterLayout(configuration).slots where !slot.name.hasSuffix("key.bias") {
+        #expect(relativeDistance(Array(result.1[slot.range]), Array(results[0].1[slot.range])) < 1e-4, "\(slot.name)")
+      }
     }
   }
 
   /// The layers one by one: a random linear function of the output stands in for what follows.
-  @Test(arguments: ["OpenBLAS", "reference"], [QueryRows.all, .masked])
-  func encoderLayer(_ name: String, _ rows: QueryRows) {
+  @Test(arguments: TestBackend.all, [QueryRows.all, .masked])
+  func encoderLayer(_ backend: TestBackend, _ rows: QueryRows) {
     let configuration = Example.configuration(hiddenDropout: 0.2, attentionDropout: 0.2)
-    let (backend, batch) = (backend(name), Example.batch())
+    let (backend, batch) = (backend.make(), Example.batch())
     let context = LayerContext(
       configuration: configuration, backend: backend, workspace: Workspace(), rowCapacity: batch.tokenCount)
     let layer = EncoderLayer(context, layer: 1, rows: rows, scratch: EncoderLayer.Scratch(context))
@@ -109,8 +109,8 @@ import Testing
     }
   }
 
-  @Test(arguments: ["OpenBLAS", "reference"]) func embeddings(_ name: String) {
-    let (backend, batch) = (backend(name), Example.batch())
+  @Test(arguments: TestBackend.all) func embeddings(_ backend: TestBackend) {
+    let (backend, batch) = (backend.make(), Example.batch())
     let configuration = Example.configuration(hiddenDropout: 0.3)
     let context = LayerContext(
       configuration: configuration, backend: backend, workspace: Workspace(), rowCapacity: batch.tokenCount)
@@ -131,10 +131,10 @@ import Testing
     }
   }
 
-  @Test(arguments: ["OpenBLAS", "reference"]) func predictionHead(_ name: String) {
+  @Test(arguments: TestBackend.all) func predictionHead(_ backend: TestBackend) {
     let configuration = Example.configuration()
     let context = LayerContext(
-      configuration: configuration, backend: backend(name), workspace: Workspace(), rowCapacity: 11)
+      configuration: configuration, backend: backend.make(), workspace: Workspace(), rowCapacity: 11)
     let head = PredictionHead(context)
     let (hidden, count) = (configuration.hiddenSize, context.layout.count)
     var numbers = TestNumbers(11)
@@ -153,15 +153,17 @@ import Testing
   }
 
   /// More rows than a chunk, more items than a tile.
-  @Test(arguments: ["OpenBLAS", "reference"]) func maskedItemLoss(_ name: String) {
-    let configuration = ModelConfiguration(vocabularySize: 1100, hiddenSize: 6, headCount: 2, maximumSequenceLength: 8)
-    let rows = 150
+  @Test(arguments: TestBackend.all) func maskedItemLoss(_ backend: TestBackend) {
+    let vocabulary = 2 * MaskedItemLoss.tileWidth + 140
+    let configuration = ModelConfiguration(
+      vocabularySize: vocabulary, hiddenSize: 6, headCount: 2, maximumSequenceLength: 8)
+    let rows = MaskedItemLoss.rowChunk + 22
     let context = LayerContext(
-      configuration: configuration, backend: backend(name), workspace: Workspace(), rowCapacity: rows)
+      configuration: configuration, backend: backend.make(), workspace: Workspace(), rowCapacity: rows)
     let loss = MaskedItemLoss(context)
     let count = context.layout.count
     var numbers = TestNumbers(12)
-    let labels = (0..<rows).map { Int32(($0 * 397) % 1100) }
+    let labels = (0..<rows).map { Int32(($0 * 397) % vocabulary) }
     let input = numbers.array(rows * 6, scale: 2)
     let slots =
       context.layout.slots.filter { $0.name.contains("word") || $0.name == "cls.predictions.bias" }
@@ -179,7 +181,7 @@ import Testing
   @Test func largeLogitsDoNotOverflow() {
     let configuration = ModelConfiguration(vocabularySize: 600, hiddenSize: 4, headCount: 1, maximumSequenceLength: 8)
     let context = LayerContext(
-      configuration: configuration, backend: OpenBLASBackend(), workspace: Workspace(), rowCapacity: 2)
+      configuration: configuration, backend: NativeBackend(), workspace: Workspace(), rowCapacity: 2)
     let loss = MaskedItemLoss(context)
     var parameters = [Float](repeating: 0, count: context.layout.count)
     parameters[context.layout.predictionBias + 550] = 300
@@ -188,6 +190,34 @@ import Testing
       t.matrix(2, 4), labels: [550, 3], tGradient: .none,
       Pass(parameters: parameters, gradients: nil, dropout: nil))
     #expect(abs(value - 300) < 1e-3)
+  }
+
+  /// Several blocks of instances, of which one has nothing masked: their gradients add up, the table's is overwritten once.
+  @Test(arguments: TestBackend.all) func severalBlocks(_ backend: TestBackend) {
+    let encoder = BidirectionalEncoder(
+      Example.configuration(hiddenDropout: 0.2, attentionDropout: 0.2), backend: backend.make(), blockRows: 24)
+    let batch = Example.batch()
+    precondition(batch.tokenCount > 2 * 24)
+    check(at: Example.parameters(encoder.layout), slots: encoder.layout.slots.map { ($0.name, $0.range) }, step: 2e-3) {
+      parameters in
+      var gradient = [Float](repeating: .nan, count: parameters.count)
+      let value = encoder.loss(
+        batch, parameters: parameters, gradients: &gradient, overwrites: true, dropout: DropoutKey(seed: 3, step: 8))
+      return (value, gradient)
+    }
+  }
+
+  /// Overwriting is adding to zeros, whatever was there; of a batch without masked items zeros remain.
+  @Test func overwritingIsAddingToZeros() {
+    let encoder = BidirectionalEncoder(Example.configuration(), backend: NativeBackend(), blockRows: 24)
+    let parameters = Example.parameters(encoder.layout)
+    for batch in [Example.batch(), PackedBatch()] {
+      var added = [Float](repeating: 0, count: encoder.layout.count)
+      var overwritten = [Float](repeating: .nan, count: encoder.layout.count)
+      _ = encoder.loss(batch, parameters: parameters, gradients: &added, dropout: nil)
+      _ = encoder.loss(batch, parameters: parameters, gradients: &overwritten, overwrites: true, dropout: nil)
+      #expect(added == overwritten)
+    }
   }
 
   /// Cutting a batch into blocks changes nothing but rounding; the last layer alone reads masked rows.

@@ -1,5 +1,35 @@
 import BERT4RecModel
+import CKernels
 import MaskedInstances
+import Testing
+
+/// Every backend that this machine can run, and the native one with every clone of the kernels.
+struct TestBackend: CustomTestStringConvertible, Sendable {
+  let testDescription: String
+  let make: @Sendable () -> any Backend
+
+  static let reference = TestBackend(testDescription: "reference") { ReferenceBackend() }
+  static let openBLAS = TestBackend(testDescription: "openblas") { OpenBLASBackend() }
+  static let native = clones.map { clone in
+    TestBackend(testDescription: "native, \(clone.name)") { NativeBackend(kernels: clone.kernels) }
+  }
+  static let fast = native + [openBLAS]
+  static let all = fast + [reference]
+
+  struct Clone: @unchecked Sendable {
+    let kernels: UnsafePointer<kernel_set>
+    var name: String { String(cString: kernels.pointee.name) }
+    /// Whether it has fused multiply-adds, and so the bits that all such clones have.
+    var isExact: Bool { kernels.pointee.has_fma != 0 }
+  }
+
+  /// All clones of the kernels that this processor can run.
+  static let clones: [Clone] = {
+    var clones: [Clone] = []
+    while let kernels = kernel_set_at(clones.count) { clones.append(Clone(kernels: kernels)) }
+    return clones
+  }()
+}
 
 /// Deterministic numbers in [-1, 1) for tests.
 struct TestNumbers {

@@ -13,7 +13,7 @@ import Training
     "hidden_size": "48", "num_hidden_layers": "3", "num_attention_heads": "4", "intermediate_size": "100",
     "hidden_act": "relu", "hidden_dropout_prob": "0.3", "attention_probs_dropout_prob": "0.0",
     "initializer_range": "0.05", "learning_rate": "0.00037", "num_train_steps": "77", "num_train_epochs": "2.5",
-    "num_warmup_steps": "0", "batch_size": "33", "gradient_shards": "5", "reduction": "fast",
+    "num_warmup_steps": "0", "batch_size": "33", "gradient_shards": "5", "reduction": "fast", "backend": "openblas",
     "seed": "18446744073709551615", "save_checkpoints_steps": "11", "keep_checkpoints": "2", "eval_every": "13",
     "monitor": "hit@5[pop100]", "report_steps": "3", "threads": "2",
     "stall_timeout": "5.0", "checkpoint_failures": "1", "on_nonfinite": "skip", "max_skipped_steps": "4",

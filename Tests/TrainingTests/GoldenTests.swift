@@ -4,10 +4,16 @@ import Testing
 import Training
 
 @Suite struct GoldenTests {
-  static let backends = ["OpenBLAS", "reference"]
+  static let backends = ["native", "openblas", "reference"]
 
   private func encoder(_ backend: String, _ configuration: ModelConfiguration) -> BidirectionalEncoder {
-    BidirectionalEncoder(configuration, backend: backend == "reference" ? ReferenceBackend() : OpenBLASBackend())
+    let backend: any Backend =
+      switch backend {
+      case "native": NativeBackend()
+      case "openblas": OpenBLASBackend()
+      default: ReferenceBackend()
+      }
+    return BidirectionalEncoder(configuration, backend: backend)
   }
 
   @Test(arguments: backends) func logitsAndLossArePyTorchs(_ backend: String) throws {

@@ -63,8 +63,9 @@ import Training
     var parameters = state.parameters.map(Double.init)
     var (first, second) = ([Double](repeating: 0, count: layout.count), [Double](repeating: 0, count: layout.count))
     let masked = 3
-    // The constants are float32.
+    // The constants are float32; 0.1 and 0.001 are meant as such, not as what 1 - 0.999 rounds to.
     let (beta1, beta2) = (Double(Float(0.9)), Double(Float(0.999)))
+    let (weight1, weight2) = (Double(Float(0.1)), Double(Float(0.001)))
     for step in 0..<4 {
       let gradients = numbers(layout.count, scale: scale, seed: UInt64(7 + step))
       let rate = 0.01 / Double(1 + step)
@@ -77,8 +78,8 @@ import Training
         let decay = slot.name.hasSuffix(".bias") || slot.name.contains("LayerNorm") ? 0.0 : 0.01
         for index in slot.range {
           let gradient = Double(gradients[index]) / Double(masked) * (norm > 5 ? 5 / norm : 1)
-          first[index] = beta1 * first[index] + (1 - beta1) * gradient
-          second[index] = beta2 * second[index] + (1 - beta2) * gradient * gradient
+          first[index] = beta1 * first[index] + weight1 * gradient
+          second[index] = beta2 * second[index] + weight2 * gradient * gradient
           parameters[index] -= rate * (first[index] / (second[index].squareRoot() + 1e-6) + decay * parameters[index])
         }
       }

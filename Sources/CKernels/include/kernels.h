@@ -1,11 +1,17 @@
-// The vector kernels behind OpenBLASBackend. Plain twins: ReferenceBackend.swift (and PlainKernels in the tests).
+// The vector kernels behind NativeBackend, and all but the products behind OpenBLASBackend. Plain twins: ReferenceBackend.swift (and
+// PlainKernels in the tests).
 //
-// Letters: R rows, H hidden, n keys. Matrices are row-major; `stride` counts floats between rows. Every function is a pure
-// function of its arguments with a fixed order of additions, whatever the CPU; only fused multiply-adds differ between clones,
-// and not even those in optimizer.c.
+// The same source is compiled for several kinds of processor ("clones"). Every function is a pure function of its arguments with a
+// fixed order of operations, in which each fused multiply-add is written out and nothing comes from libm: all clones with fused
+// multiply-add give the same bits. Only the baseline clone of x86-64, which has none, differs, but for the optimizer.
+//
+// Letters: R rows, H hidden, n keys, W width of a tile of the vocabulary. Matrices are row-major; `stride` counts floats between
+// rows.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+
+#pragma clang assume_nonnull begin
 
 // Dropout decisions are recomputed, never stored: element e of a row is dropped when a 16-bit number made of (row key, e) is
 // below `threshold`; what is kept is multiplied by `scale` = 65536 / (65536 - threshold). threshold 0: nothing is dropped, and
@@ -16,134 +22,182 @@ typedef struct {
   float scale;
 } kernel_dropout;
 
-// Which clone of the kernels the CPU gets: "x86-64-v4", "x86-64-v3" or "baseline".
-const char *_Nonnull kernel_clone(void);
-
-// product.c ------------------------------------------------------------------------------------------------------------------
-
 typedef struct {
-  float *_Nonnull values;
+  float *values;
   size_t rows, columns, stride;
 } kernel_matrix;
 
-// Floats of scratch that a product with `columns` columns needs.
-size_t kernel_product_scratch(size_t rows, size_t columns);
-
-// c = scale * op(a) op(b), or c += the same; op transposes where asked.
-void kernel_product(
-    kernel_matrix a, int transposes_a, kernel_matrix b, int transposes_b, kernel_matrix c, float scale, int accumulates,
-    float *_Nonnull scratch);
-
-// normalization.c ---------------------------------------------------------------------------------------------
-
-// y = LayerNorm(x) * weight + bias, with x = dropout(input + input_bias) + residual, rows of `columns`. `normalized` receives
-// (x - mean) / deviation, `inverse_deviation` 1 / deviation, both for the backward pass. input_bias and residual may be null.
-// output_dropout is applied to y (the embeddings' dropout), input_dropout before the residual.
-void kernel_residual_norm(
-    const float *_Nonnull input, const float *_Nullable input_bias, const float *_Nullable residual,
-    const float *_Nonnull weight, const float *_Nonnull bias, float epsilon, kernel_dropout input_dropout,
-    kernel_dropout output_dropout, float *_Nonnull output, float *_Nonnull normalized,
-    float *_Nonnull inverse_deviation, size_t rows, size_t columns);
-
-// Mirror image: from the gradient of y to those of the residual (overwrites) and of the input (overwrites; may be null), adding
-// to those of weight, bias and input_bias (which may be null). residual_gradient may be output_gradient.
-void kernel_residual_norm_backward(
-    const float *_Nonnull output_gradient, const float *_Nonnull normalized, const float *_Nonnull inverse_deviation,
-    const float *_Nonnull weight, kernel_dropout input_dropout, kernel_dropout output_dropout,
-    float *_Nonnull residual_gradient, float *_Nullable input_gradient, float *_Nonnull weight_gradient,
-    float *_Nonnull bias_gradient, float *_Nullable input_bias_gradient, size_t rows, size_t columns);
-
-// activation.c ---------------------------------------------------------------------------------------------------------------
+// Columns of a panel of exponentials.
+enum { KERNEL_PANEL_COLUMNS = 48 };
 
 typedef enum { KERNEL_GELU = 0, KERNEL_RELU = 1, KERNEL_TANH = 2, KERNEL_LINEAR = 3 } kernel_activation;
 
-// values = activation(values + bias) in place; `derivative` receives the activation's derivative there; it may be null.
-void kernel_bias_activation(
-    float *_Nonnull values, const float *_Nonnull bias, kernel_activation activation, float *_Nullable derivative,
-    size_t rows, size_t columns);
-
-// gradient *= derivative in place; bias_gradient += the sum of the rows.
-void kernel_activation_backward(
-    float *_Nonnull gradient, const float *_Nonnull derivative, float *_Nonnull bias_gradient, size_t rows,
-    size_t columns);
-
-// attention.c ----------------------------------------------------------------------------------------------------------------
-
-// Softmax over each row of scores (rows, n), in place, with dropout. `stride` is a multiple of 16, at least n; what stands
-// behind n is scratch. Afterwards |scores| is the probability and a minus sign marks a dropped one; `dropped` receives the
-// probabilities after dropout, scaled.
-void kernel_softmax(
-    float *_Nonnull scores, float *_Nonnull dropped, size_t rows, size_t n, size_t stride, kernel_dropout dropout);
-
-// From signed probabilities (rows, n) and the gradient of the dropped ones to the gradient of the scores, in place of the
-// latter; `dropped` receives the dropped probabilities again, for the gradient of the values.
-void kernel_softmax_backward(
-    const float *_Nonnull signed_probabilities, float *_Nonnull gradient, float *_Nonnull dropped, size_t rows, size_t n,
-    size_t stride, float dropout_scale);
-
-// Floats of scratch that the two functions below need for n keys of `size` numbers.
-size_t kernel_attention_scratch(size_t keys, size_t size);
-
-// One head: context (r, d) = dropout(softmax(scale * query (r, d) key (n, d)^T)) value (n, d). `probabilities` (r, n), whose stride is a
-// multiple of 16, receives the signed probabilities as kernel_softmax gives them.
-void kernel_attention(
-    kernel_matrix query, kernel_matrix key, kernel_matrix value, kernel_matrix probabilities, kernel_matrix context,
-    float scale, kernel_dropout dropout, float *_Nonnull scratch);
-
-// From the context's gradient (r, d) to the query's (r, d), the scores' and the dropped probabilities (both (r, n) with the
-// probabilities' stride), of which the keys' and values' gradients are products.
-void kernel_attention_backward(
-    kernel_matrix context_gradient, kernel_matrix key, kernel_matrix value, kernel_matrix signed_probabilities,
-    kernel_matrix query_gradient, float *_Nonnull score_gradient, float *_Nonnull dropped, float scale,
-    float dropout_scale, float *_Nonnull scratch);
-
-// head.c ---------------------------------------------------------------------------------------------------------------------
-
-// One vocabulary tile of the online softmax: logits (rows, width) += bias, then exp(logit - row_maximum) in place, where
-// row_maximum and row_sum are carried from tile to tile; `tile_maximum` receives the maximum this tile was shifted by, `rescale`
-// exp(old maximum - new maximum). `stride` is a multiple of 16, at least width; what stands behind width becomes 0.
-void kernel_tile_exponentials(
-    float *_Nonnull logits, const float *_Nonnull bias, size_t rows, size_t width, size_t stride,
-    float *_Nonnull row_maximum, float *_Nonnull row_sum, float *_Nonnull tile_maximum, float *_Nonnull rescale);
-
-// target (rows, columns) = values (rows, columns) * factors (rows).
-void kernel_multiply_rows(
-    const float *_Nonnull values, const float *_Nonnull factors, float *_Nonnull target, size_t rows, size_t columns);
-
-// sums (columns) += the sum of the rows of values, each times its weight.
-void kernel_add_weighted_column_sums(
-    const float *_Nonnull values, const float *_Nonnull weights, float *_Nonnull sums, size_t rows, size_t columns,
-    size_t stride);
-
-// elementwise.c --------------------------------------------------------------------------------------------------------------
-
-// values (rows, columns with stride) += bias (columns).
-void kernel_add_bias(
-    float *_Nonnull values, const float *_Nonnull bias, size_t rows, size_t columns, size_t stride);
-// sums (columns) += the sum of the rows of values.
-void kernel_add_column_sums(
-    const float *_Nonnull values, float *_Nonnull sums, size_t rows, size_t columns, size_t stride);
-// target[i] += source[i].
-void kernel_add(float *_Nonnull target, const float *_Nonnull source, size_t count);
-
-// optimizer.c: every rank computes these for itself, so all clones give the same bits. -------------------------------------------
+// What an online softmax over tiles of the vocabulary carries for each row.
+typedef struct {
+  float *row_maximum;   // (R) so far
+  float *row_sum;       // (R) of the exponentials under that maximum
+  float *tile_maximum;  // (R) receives what this tile was shifted by
+  float *rescale;       // (R) receives exp(old maximum - new maximum), for what was summed before
+} kernel_online_softmax;
 
 typedef struct {
-  float learning_rate, beta1, beta2, epsilon, weight_decay;
+  float learning_rate, beta1, beta2;
+  // 1 - beta1 and 1 - beta2 as they are meant, 0.1 and 0.001: 1.0f - 0.999f is another number.
+  float gradient_weight1, gradient_weight2;
+  float epsilon, weight_decay;
   // Applied to each gradient first: 1 / masked items of the batch, times the clip scale.
   float gradient_scale;
 } kernel_adam;
 
-// m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g g; p -= learning_rate * (m / (sqrt(v) + epsilon) + weight_decay p).
-void kernel_adam_update(
-    kernel_adam settings, float *_Nonnull parameters, const float *_Nonnull gradients, float *_Nonnull first_moment,
-    float *_Nonnull second_moment, size_t count);
+// One clone: all kernels, compiled for one kind of processor.
+typedef struct {
+  const char *name;  // such as "x86-64-v3"
+  int has_fma;       // whether it gives the bits that all others with fused multiply-add give
+  // The size of the tiles that a product is made of; it shapes no bits.
+  int tile_rows, tile_columns;
 
-// The sum of squares, in double, in a fixed order.
-double kernel_sum_of_squares(const float *_Nonnull values, size_t count);
+  // Products ------------------------------------------------------------------------------------------------------------------
 
-// The clones for the oldest CPUs, whatever this one is: tests hold the others to their bits.
-void kernel_adam_update_baseline(
-    kernel_adam settings, float *_Nonnull parameters, const float *_Nonnull gradients, float *_Nonnull first_moment,
-    float *_Nonnull second_moment, size_t count);
-double kernel_sum_of_squares_baseline(const float *_Nonnull values, size_t count);
+  // Floats of scratch that `product` needs, whatever the sizes.
+  size_t product_scratch;
+
+  // c = bias + scale * op(a) op(b), or c += the product (then without bias); op transposes where asked. The bias (a number per
+  // column) may be null.
+  void (*product)(
+      kernel_matrix a, int transposes_a, kernel_matrix b, int transposes_b, kernel_matrix c, const float *_Nullable bias,
+      float scale, int accumulates, float *scratch);
+
+  // Elementwise -----------------------------------------------------------------------------------------------------------------
+
+  // values (rows, columns with stride) += bias (columns).
+  void (*add_bias)(float *values, const float *bias, size_t rows, size_t columns, size_t stride);
+  // sums (columns) += the sum of the rows of values.
+  void (*add_column_sums)(const float *values, float *sums, size_t rows, size_t columns, size_t stride);
+  // sums (columns) += the sum of the rows of values, each times its weight.
+  void (*add_weighted_column_sums)(
+      const float *values, const float *weights, float *sums, size_t rows, size_t columns, size_t stride);
+  // target (rows, columns) = values (rows, columns) * factors (rows).
+  void (*multiply_rows)(const float *values, const float *factors, float *target, size_t rows, size_t columns);
+  // target[i] += source[i].
+  void (*add)(float *target, const float *source, size_t count);
+  // sums (R, H) = words[tokens] + type (H) + positions (R, H), of one instance.
+  void (*sum_embeddings)(
+      const int32_t *tokens, const float *words, const float *type, const float *positions, float *sums, size_t rows,
+      size_t columns);
+  // Mirror image: words[tokens] += sums, positions += sums, row by row.
+  void (*add_embedding_gradients)(
+      const int32_t *tokens, const float *sums, float *words, float *positions, size_t rows, size_t columns);
+
+  // Normalization -----------------------------------------------------------------------------------------------------------
+
+  // y = LayerNorm(x) * weight + bias, with x = dropout(input + input_bias) + residual, rows of `columns`. `normalized` receives
+  // (x - mean) / deviation, `inverse_deviation` 1 / deviation, both for the backward pass. input_bias and residual may be null.
+  // output_dropout is applied to y (the embeddings' dropout), input_dropout before the residual.
+  void (*residual_norm)(
+      const float *input, const float *_Nullable input_bias, const float *_Nullable residual, const float *weight,
+      const float *bias, float epsilon, kernel_dropout input_dropout, kernel_dropout output_dropout, float *output,
+      float *normalized, float *inverse_deviation, size_t rows, size_t columns);
+
+  // Mirror image: from the gradient of y to those of the residual (overwrites) and of the input (overwrites; may be null),
+  // adding to those of weight, bias and input_bias (which may be null). residual_gradient may be output_gradient.
+  void (*residual_norm_backward)(
+      const float *output_gradient, const float *normalized, const float *inverse_deviation, const float *weight,
+      kernel_dropout input_dropout, kernel_dropout output_dropout, float *residual_gradient,
+      float *_Nullable input_gradient, float *weight_gradient, float *bias_gradient, float *_Nullable input_bias_gradient,
+      size_t rows, size_t columns);
+
+  // Activations ---------------------------------------------------------------------------------------------------------------
+
+  // values = activation(values + bias) in place; `derivative` receives the activation's derivative there; it may be null.
+  void (*bias_activation)(
+      float *values, const float *bias, kernel_activation activation, float *_Nullable derivative, size_t rows,
+      size_t columns);
+  // gradient *= derivative in place; bias_gradient += the sum of the rows.
+  void (*activation_backward)(
+      float *gradient, const float *derivative, float *bias_gradient, size_t rows, size_t columns);
+
+  // Attention -----------------------------------------------------------------------------------------------------------------
+
+  // Softmax over each row of scores (rows, n), in place, with dropout. `stride` is a multiple of 16, at least n; what stands
+  // behind n is scratch. Afterwards |scores| is the probability and a minus sign marks a dropped one; `dropped` receives the
+  // probabilities after dropout, scaled.
+  void (*softmax)(float *scores, float *dropped, size_t rows, size_t n, size_t stride, kernel_dropout dropout);
+
+  // From signed probabilities (rows, n) and the gradient of the dropped ones to the gradient of the scores, in place of the
+  // latter; `dropped` receives the dropped probabilities again, for the gradient of the values.
+  void (*softmax_backward)(
+      const float *signed_probabilities, float *gradient, float *dropped, size_t rows, size_t n, size_t stride,
+      float dropout_scale);
+
+  // Floats of scratch that the two functions below need for n keys of `size` numbers.
+  size_t (*attention_scratch)(size_t keys, size_t size);
+
+  // One head: context (r, d) = dropout(softmax(scale * query (r, d) key (n, d)^T)) value (n, d). `probabilities` (r, n), whose
+  // stride is a multiple of 16, receives the signed probabilities as `softmax` gives them.
+  void (*attention)(
+      kernel_matrix query, kernel_matrix key, kernel_matrix value, kernel_matrix probabilities, kernel_matrix context,
+      float scale, kernel_dropout dropout, float *scratch);
+
+  // Mirror image: from the context's gradient (r, d) to those of query (r, d), key and value (n, d).
+  void (*attention_backward)(
+      kernel_matrix context_gradient, kernel_matrix query, kernel_matrix key, kernel_matrix value,
+      kernel_matrix signed_probabilities, kernel_matrix query_gradient, kernel_matrix key_gradient,
+      kernel_matrix value_gradient, float scale, float dropout_scale, float *scratch);
+
+  // Loss over the vocabulary --------------------------------------------------------------------------------------------------
+
+  // One tile of the online softmax: logits (R, W), plus bias (may be null), become exp(logit - row_maximum). `stride` is a
+  // multiple of 16, at least W; what stands behind W, up to a whole vector, becomes 0.
+  void (*tile_exponentials)(
+      float *logits, const float *_Nullable bias, size_t rows, size_t width, size_t stride, kernel_online_softmax state);
+
+  // factors (R) = exp(tile_maximum - row_maximum) / row_sum.
+  void (*softmax_factors)(
+      const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows);
+
+  // Floats of scratch that `vocabulary_tile` needs for a tile (W, H) of the table.
+  size_t (*vocabulary_tile_scratch)(size_t width, size_t size);
+
+  // Logits, exponentials and the rows' gradient of one tile of the table (W, H), a few rows at a time: exponentials (R, W) =
+  // exp(rows (R, H) table^T + bias - row_maximum), which stand in panels of KERNEL_PANEL_COLUMNS columns, each (R, that), the last
+  // one filled up; label_logits (R) receives the logits of those rows whose label lies in the tile, which begins at `first_label`;
+  // row_gradients (R, H), if not null, = what it is (if `adds`) * rescale + exponentials table.
+  void (*vocabulary_tile)(
+      kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label,
+      float *exponentials, kernel_online_softmax state, float *label_logits, float *_Nullable row_gradients, int adds,
+      float *scratch);
+
+  // table_gradient (W, H) = or += exponentials^T (factors rows (R, H)), bias_gradient (W) = or += exponentials^T factors (R); the
+  // exponentials stand in panels. Needs the scratch of `product`.
+  void (*vocabulary_tile_backward)(
+      const float *exponentials, const float *factors, kernel_matrix rows, kernel_matrix table_gradient,
+      float *bias_gradient, int adds, float *scratch);
+
+  // The label's share of the gradients: row_gradients (R, H) -= words[labels], word_gradients[labels] -= rows,
+  // bias_gradient[labels] -= 1, row by row.
+  void (*subtract_labels)(
+      const int32_t *labels, kernel_matrix rows, const float *words, float *row_gradients, float *word_gradients,
+      float *bias_gradient);
+
+  // Optimizer: the same bits from all clones, the baseline too. ---------------------------------------------------------------
+
+  // m = b1 m + w1 g; v = b2 v + w2 g g; p -= learning_rate * (m / (sqrt(v) + epsilon) + weight_decay p).
+  void (*adam_update)(
+      kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment,
+      size_t count);
+
+  // The sum of squares, in double.
+  double (*sum_of_squares)(const float *values, size_t count);
+} kernel_set;
+
+// The fastest clone that this processor can run.
+const kernel_set *kernel_set_best(void);
+
+// All clones that this processor can run, the fastest first: for tests, which hold them to each other. Null behind the last one.
+const kernel_set *_Nullable kernel_set_at(size_t index);
+
+// FLOP / s of independent fused multiply-adds in registers, one core, which is as fast as products can get; 0 without them.
+// `seconds` is how long it runs.
+double kernel_fma_rate(double seconds);
+
+#pragma clang assume_nonnull end

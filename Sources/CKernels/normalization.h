@@ -1,4 +1,5 @@
-#include "kernels.h"
+// LayerNorm with what stands around it: bias, dropout, residual.
+#pragma once
 #include "vector.h"
 
 // x = dropout(input + bias) + residual for lanes i ... i + 15 of a row.
@@ -12,7 +13,7 @@ INLINE f16 residual_sum(
   return x;
 }
 
-KERNEL void kernel_residual_norm(
+static void FUNCTION(residual_norm)(
     const float *input, const float *input_bias, const float *residual, const float *weight, const float *bias,
     float epsilon, kernel_dropout input_dropout, kernel_dropout output_dropout, float *output, float *normalized,
     float *inverse_deviation, size_t rows, size_t columns) {
@@ -36,15 +37,15 @@ KERNEL void kernel_residual_norm(
       f16 d = load_up_to(norm + i, count) - mean;
       if (count < 16)
         for (size_t j = count; j < 16; j++) d[j] = 0;
-      squares += d * d;
+      squares = fma16(d, d, squares);
     }
-    float inverse = 1.0f / __builtin_sqrtf(sum_lanes(squares) / (float)columns + epsilon);
+    float inverse = 1.0f / __builtin_elementwise_sqrt(sum_lanes(squares) / (float)columns + epsilon);
     inverse_deviation[row] = inverse;
     for (size_t i = 0; i < columns; i += 16) {
       size_t count = columns - i;
       f16 x = (load_up_to(norm + i, count) - mean) * inverse;
       store_up_to(norm + i, x, count);
-      f16 y = x * load_up_to(weight + i, count) + load_up_to(bias + i, count);
+      f16 y = fma16(x, load_up_to(weight + i, count), load_up_to(bias + i, count));
       if (output_dropout.threshold)
         y = select_lanes(kept(out_key, i / 16, output_dropout.threshold), y * output_dropout.scale);
       store_up_to(out + i, y, count);
@@ -52,7 +53,7 @@ KERNEL void kernel_residual_norm(
   }
 }
 
-KERNEL void kernel_residual_norm_backward(
+static void FUNCTION(residual_norm_backward)(
     const float *output_gradient, const float *normalized, const float *inverse_deviation, const float *weight,
     kernel_dropout input_dropout, kernel_dropout output_dropout, float *residual_gradient, float *input_gradient,
     float *weight_gradient, float *bias_gradient, float *input_bias_gradient, size_t rows, size_t columns) {
@@ -69,18 +70,18 @@ KERNEL void kernel_residual_norm_backward(
       f16 dy = load_up_to(dy_row + i, count), x = load_up_to(norm + i, count);
       if (output_dropout.threshold)
         dy = select_lanes(kept(out_key, i / 16, output_dropout.threshold), dy * output_dropout.scale);
-      store_up_to(weight_gradient + i, load_up_to(weight_gradient + i, count) + dy * x, count);
+      store_up_to(weight_gradient + i, fma16(dy, x, load_up_to(weight_gradient + i, count)), count);
       store_up_to(bias_gradient + i, load_up_to(bias_gradient + i, count) + dy, count);
       f16 g = dy * load_up_to(weight + i, count);
       store_up_to(dres + i, g, count);
       sum_g += g;
-      sum_gx += g * x;
+      sum_gx = fma16(g, x, sum_gx);
     }
     float mean_g = sum_lanes(sum_g) / (float)columns, mean_gx = sum_lanes(sum_gx) / (float)columns;
     float inverse = inverse_deviation[row];
     for (size_t i = 0; i < columns; i += 16) {
       size_t count = columns - i;
-      f16 dx = (load_up_to(dres + i, count) - mean_g - load_up_to(norm + i, count) * mean_gx) * inverse;
+      f16 dx = fma16(load_up_to(norm + i, count), (f16)-mean_gx, load_up_to(dres + i, count) - mean_g) * inverse;
       store_up_to(dres + i, dx, count);
       if (!din) continue;
       if (input_dropout.threshold)

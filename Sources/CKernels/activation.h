@@ -1,4 +1,5 @@
-#include "kernels.h"
+// Activations and their derivatives, with the bias in front of them.
+#pragma once
 #include "vector.h"
 
 // Phi(-|x|) = exp(-x^2 / 2) q(t) with t = 1 / (1 + 0.33 |x|): q is the minimax fit of degree 9 to erfcx(|x| / sqrt 2) / 2 on
@@ -6,19 +7,19 @@
 // (found: 1.5e-7 and 1.4e-7).
 INLINE f16 gelu(f16 x, f16 *derivative) {
   f16 magnitude = x < 0.0f ? -x : x;
-  f16 t = 1.0f / (1.0f + 0.33f * magnitude);
+  f16 t = 1.0f / fma16(magnitude, (f16)0.33f, (f16)1.0f);
   f16 density = exp16(-0.5f * x * x);
-  f16 q = t * -0x1.54e926p-6f + 0x1.f82272p-4f;
-  q = q * t + -0x1.11992ep-2f;
-  q = q * t + 0x1.cc0b0cp-3f;
-  q = q * t + -0x1.cf1136p-5f;
-  q = q * t + 0x1.f2f8c2p-4f;
-  q = q * t + 0x1.c6ecfap-4f;
-  q = q * t + 0x1.0ef4c4p-3f;
-  q = q * t + 0x1.0d8fecp-3f;
+  f16 q = fma16(t, (f16)-0x1.54e926p-6f, (f16)0x1.f82272p-4f);
+  q = fma16(q, t, (f16)-0x1.11992ep-2f);
+  q = fma16(q, t, (f16)0x1.cc0b0cp-3f);
+  q = fma16(q, t, (f16)-0x1.cf1136p-5f);
+  q = fma16(q, t, (f16)0x1.f2f8c2p-4f);
+  q = fma16(q, t, (f16)0x1.c6ecfap-4f);
+  q = fma16(q, t, (f16)0x1.0ef4c4p-3f);
+  q = fma16(q, t, (f16)0x1.0d8fecp-3f);
   f16 tail = q * t * density;
   f16 phi = x < 0.0f ? tail : 1.0f - tail;
-  *derivative = phi + x * density * 0.398942280401432678f;
+  *derivative = fma16(x * density, (f16)0.398942280401432678f, phi);
   return x * phi;
 }
 
@@ -27,10 +28,10 @@ INLINE f16 hyperbolic_tangent(f16 x, f16 *derivative) {
   f16 magnitude = x < 0.0f ? -x : x;
   f16 e = exp16(-2.0f * magnitude);
   // Below 0.02 the quotient cancels; the series is exact to rounding there.
-  f16 small = magnitude - magnitude * magnitude * magnitude * 0.333333343f;
+  f16 small = fma16(magnitude * magnitude * magnitude, (f16)-0.333333343f, magnitude);
   f16 y = magnitude < 0.02f ? small : (1.0f - e) / (1.0f + e);
   y = x < 0.0f ? -y : y;
-  *derivative = 1.0f - y * y;
+  *derivative = fma16(-y, y, (f16)1.0f);
   return y;
 }
 
@@ -61,7 +62,7 @@ INLINE void rows_of_one_activation(
   }
 }
 
-KERNEL void kernel_bias_activation(
+static void FUNCTION(bias_activation)(
     float *values, const float *bias, kernel_activation activation, float *derivative, size_t rows, size_t columns) {
   // Each case with a constant, so that the choice is made once, not in the loop.
   switch (activation) {
@@ -72,7 +73,7 @@ KERNEL void kernel_bias_activation(
   }
 }
 
-KERNEL void kernel_activation_backward(
+static void FUNCTION(activation_backward)(
     float *gradient, const float *derivative, float *bias_gradient, size_t rows, size_t columns) {
   for (size_t row = 0; row < rows; row++) {
     float *g = gradient + row * columns;

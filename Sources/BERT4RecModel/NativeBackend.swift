@@ -1,0 +1,96 @@
+import CKernels
+
+/// Our own products, made for this model's long and thin shapes, and what is fused with them: attention, and the loss's sweep over the
+/// vocabulary. The same bits on every processor with fused multiply-add.
+///
+/// An instance has scratch memory, so each thread has its own.
+package final class NativeBackend: KernelBackend, @unchecked Sendable {
+  package let kernels: UnsafePointer<kernel_set>
+  private let productScratch: UnsafeMutablePointer<Float>
+  private var attentionScratch = GrowingScratch()
+  private var tileScratch = GrowingScratch()
+
+  /// - Parameter kernels: nil for the fastest clone that this processor can run.
+  package init(kernels: UnsafePointer<kernel_set>? = nil) {
+    self.kernels = kernels ?? kernel_set_best()
+    productScratch = .allocate(capacity: self.kernels.pointee.product_scratch)
+  }
+
+  deinit {
+    productScratch.deallocate()
+    attentionScratch.deallocate()
+    tileScratch.deallocate()
+  }
+
+  /// Whether this processor gives the bits that all others with fused multiply-add give.
+  package static var isExactHere: Bool { kernel_set_best().pointee.has_fma != 0 }
+
+  package func multiply(
+    _ a: Matrix, transposed transposesA: Bool, _ b: Matrix, transposed transposesB: Bool, into c: Matrix, scale: Float,
+    accumulates: Bool
+  ) {
+    precondition((transposesA ? a.rows : a.columns) > 0, "a product over nothing")
+    kernels.pointee.product(
+      a.kernel, transposesA ? 1 : 0, b.kernel, transposesB ? 1 : 0, c.kernel, nil, scale, accumulates ? 1 : 0,
+      productScratch)
+  }
+
+  package func project(_ x: Matrix, _ weight: Matrix, bias: UnsafePointer<Float>?, into y: Matrix) {
+    kernels.pointee.product(x.kernel, 0, weight.kernel, 1, y.kernel, bias, 1, 0, productScratch)
+  }
+
+  package func attend(
+    _ head: AttentionHead, probabilities: Matrix, context: Matrix, dropout: RowDropout, scratch: Matrix
+  ) {
+    kernels.pointee.attention(
+      head.query.kernel, head.key.kernel, head.value.kernel, probabilities.kernel, context.kernel, head.scale,
+      dropout.kernel, memory(for: head))
+  }
+
+  package func attendBackward(
+    _ head: AttentionHead, probabilities: Matrix, contextGradient: Matrix, rate: DropoutRate,
+    gradients: AttentionHead, scratch: (Matrix, Matrix)
+  ) {
+    kernels.pointee.attention_backward(
+      contextGradient.kernel, head.query.kernel, head.key.kernel, head.value.kernel, probabilities.kernel,
+      gradients.query.kernel, gradients.key.kernel, gradients.value.kernel, head.scale, rate.scale, memory(for: head))
+  }
+
+  private func memory(for head: AttentionHead) -> UnsafeMutablePointer<Float> {
+    attentionScratch.memory(kernels.pointee.attention_scratch(head.key.rows, head.key.columns))
+  }
+
+  package func vocabularyTile(
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, exponentials: ExponentialTile, _ state: OnlineSoftmax,
+    labelLogits: UnsafeMutablePointer<Float>, tGradient: Matrix?
+  ) {
+    let scratch = tileScratch.memory(kernels.pointee.vocabulary_tile_scratch(tile.table.rows, tile.table.columns))
+    kernels.pointee.vocabulary_tile(
+      t.kernel, tile.table.kernel, tile.bias, labels, tile.vocabulary.lowerBound, exponentials.base, state.kernel,
+      labelLogits, tGradient?.base, tile.vocabulary.lowerBound > 0 ? 1 : 0, scratch)
+  }
+
+  package func vocabularyTileBackward(
+    _ exponentials: ExponentialTile, _ t: Matrix, factors: UnsafePointer<Float>, scratch: Matrix, tableGradient: Matrix,
+    biasGradient: UnsafeMutablePointer<Float>, accumulates: Bool
+  ) {
+    kernels.pointee.vocabulary_tile_backward(
+      exponentials.base, factors, t.kernel, tableGradient.kernel, biasGradient, accumulates ? 1 : 0, productScratch)
+  }
+}
+
+/// Memory that grows to the largest size asked for and is then kept.
+private struct GrowingScratch {
+  private var base: UnsafeMutablePointer<Float>?
+  private var capacity = 0
+
+  mutating func memory(_ count: Int) -> UnsafeMutablePointer<Float> {
+    if let base, count <= capacity { return base }
+    base?.deallocate()
+    let memory = UnsafeMutablePointer<Float>.allocate(capacity: max(count, 1))
+    (base, capacity) = (memory, count)
+    return memory
+  }
+
+  func deallocate() { base?.deallocate() }
+}

@@ -1,0 +1,165 @@
+// The loss over the vocabulary, a tile of it at a time: an online softmax whose exponentials are kept for the table's gradient.
+#pragma once
+#include "product.h"
+
+// Columns of a panel of exponentials: whole vectors, and whole tiles of every size in use.
+enum { PANEL = KERNEL_PANEL_COLUMNS };
+
+INLINE size_t padded_to_panel(size_t count) { return (count + PANEL - 1) / PANEL * PANEL; }
+
+// One row of a tile's logits becomes exp(logit - maximum) under the larger of the maximum so far and its own; what stands behind
+// `width`, up to `padded`, becomes 0. With `panels`, each panel's first number for this row, the exponentials go there as well.
+INLINE void exponential_row(
+    float *z, size_t width, size_t padded, kernel_online_softmax state, size_t row, float *panels, size_t panel_size) {
+  for (size_t i = width; i < padded; i++) z[i] = -__builtin_inff();
+  f16 highest = load(z);
+  for (size_t i = 16; i < padded; i += 16) highest = maximum(load(z + i), highest);
+  float old = state.row_maximum[row], top = max_lanes(highest);
+  float shift = top > old ? top : old;
+  f16 sums = 0;
+  if (panels) {
+    for (size_t i = 0; i < padded; i += PANEL, panels += panel_size)
+      for (int j = 0; j < PANEL; j += 16) {
+        f16 e = exp16(load(z + i + j) - shift);
+        store(z + i + j, e);
+        store(panels + j, e);
+        sums += e;
+      }
+  } else {
+    for (size_t i = 0; i < padded; i += 16) {
+      f16 e = exp16(load(z + i) - shift);
+      store(z + i, e);
+      sums += e;
+    }
+  }
+  float factor = shift == old ? 1.0f : exp16((f16)(old - shift))[0];
+  state.rescale[row] = factor;
+  state.row_sum[row] = fma1(state.row_sum[row], factor, sum_lanes(sums));
+  state.row_maximum[row] = shift;
+  state.tile_maximum[row] = shift;
+}
+
+static void FUNCTION(tile_exponentials)(
+    float *logits, const float *bias, size_t rows, size_t width, size_t stride, kernel_online_softmax state) {
+  for (size_t row = 0; row < rows; row++) {
+    float *z = logits + row * stride;
+    if (bias)
+      for (size_t i = 0; i < width; i += 16)
+        store_up_to(z + i, load_up_to(z + i, width - i) + load_up_to(bias + i, width - i), width - i);
+    exponential_row(z, width, (width + 15) / 16 * 16, state, row, 0, 0);
+  }
+}
+
+static void FUNCTION(softmax_factors)(const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows) {
+  for (size_t row = 0; row < rows; row += 16) {
+    size_t count = rows - row;
+    f16 e = exp16(load_up_to(tile_maximum + row, count) - load_up_to(row_maximum + row, count));
+    store_up_to(factors + row, e / load_up_to(row_sum + row, count), count);
+  }
+}
+
+// Floats for a tile of the table, packed both ways, and for a few rows of exponentials.
+static size_t FUNCTION(vocabulary_tile_scratch)(size_t width, size_t size) {
+  size_t padded = padded_to_panel(width);
+  return padded * (size + (size + 15) / 16 * 16 + ROWS);
+}
+
+// c = bias + A B or c += A B for a tile's rows, over all blocks of the inner index.
+INLINE void strip_product(
+    left_operand a, const float *b, size_t panel, size_t inner_count, result c, size_t columns, size_t rows) {
+  for (size_t first = 0; first < inner_count; first += INNER) {
+    size_t inner = at_most(inner_count - first, INNER);
+    for (size_t j = 0; j < columns; j += COLUMNS) {
+      result part = c;
+      part.values += j;
+      part.accumulates |= first > 0;
+      if (part.bias) part.bias += j;
+      left_operand x = a;
+      x.values += first;
+      any_tile(x, (right_operand){b + j * panel + first * 16, panel}, inner, part, columns - j, rows);
+    }
+  }
+}
+
+static void FUNCTION(vocabulary_tile)(
+    kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label,
+    float *exponentials, kernel_online_softmax state, float *label_logits, float *row_gradients, int adds,
+    float *scratch) {
+  size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
+  float *columns = scratch, *words = columns + padded * size, *z = words + padded * ((size + 15) / 16 * 16);
+  pack_right(table, 1, 0, size, 0, width, columns);
+  if (row_gradients) pack_right(table, 0, 0, width, 0, size, words);
+  for (size_t i = 0; i < rows.rows; i += ROWS) {
+    size_t count = at_most(rows.rows - i, ROWS);
+    strip_product(
+        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, columns, size, size, (result){z, padded, 1, 0, bias},
+        width, count);
+    for (size_t row = 0; row < count; row++) {
+      size_t label = (size_t)labels[i + row] - first_label;
+      if (label < width) label_logits[i + row] = z[row * padded + label];
+      exponential_row(
+          z + row * padded, width, padded, state, i + row, exponentials + (i + row) * PANEL, rows.rows * PANEL);
+    }
+    if (!row_gradients) continue;
+    float *g = row_gradients + i * size;
+    if (adds)
+      for (size_t row = 0; row < count; row++) {
+        float factor = state.rescale[i + row];
+        if (factor == 1.0f) continue;
+        for (size_t j = 0; j < size; j += 16) {
+          float *p = g + row * size + j;
+          store_up_to(p, load_up_to(p, size - j) * factor, size - j);
+        }
+      }
+    strip_product((left_operand){z, padded, 1}, words, width, width, (result){g, size, 1, adds, 0}, size, count);
+  }
+}
+
+static void FUNCTION(vocabulary_tile_backward)(
+    const float *exponentials, const float *factors, kernel_matrix rows, kernel_matrix table_gradient,
+    float *bias_gradient, int adds, float *scratch) {
+  size_t width = table_gradient.rows, size = table_gradient.columns;
+  size_t widest = PACKED_FLOATS / INNER / COLUMNS * COLUMNS;
+  if (!adds) memset(bias_gradient, 0, width * sizeof *bias_gradient);
+  for (size_t first = 0; first < rows.rows; first += INNER) {
+    size_t inner = at_most(rows.rows - first, INNER);
+    for (size_t j = 0; j < size; j += widest) {
+      size_t columns = at_most(size - j, widest);
+      for (size_t i = 0; i < columns; i += 16)
+        for (size_t k = 0; k < inner; k++) {
+          f16 v = load_up_to(rows.values + (first + k) * rows.stride + j + i, columns - i);
+          store(scratch + i * inner + k * 16, v * factors[first + k]);
+        }
+      for (size_t vocabulary = 0; vocabulary < width; vocabulary += PANEL) {
+        const float *panel = exponentials + vocabulary * rows.rows + first * PANEL;
+        size_t count = at_most(width - vocabulary, PANEL);
+        // Brings the panel into the cache, too.
+        if (j == 0) add_rows(panel, factors + first, bias_gradient + vocabulary, inner, count, PANEL);
+        for (size_t column = 0; column < columns; column += COLUMNS)
+          for (size_t i = 0; i < count; i += ROWS)
+            any_tile(
+                (left_operand){panel + i, 1, PANEL}, (right_operand){scratch + column * inner, inner}, inner,
+                (result){table_gradient.values + (vocabulary + i) * table_gradient.stride + j + column,
+                         table_gradient.stride, 1, adds || first > 0, 0},
+                columns - column, count - i);
+      }
+    }
+  }
+}
+
+static void FUNCTION(subtract_labels)(
+    const int32_t *labels, kernel_matrix rows, const float *words, float *row_gradients, float *word_gradients,
+    float *bias_gradient) {
+  size_t size = rows.columns;
+  for (size_t row = 0; row < rows.rows; row++) {
+    size_t label = (size_t)labels[row];
+    const float *word = words + label * size, *t = rows.values + row * rows.stride;
+    float *dt = row_gradients + row * size, *dword = word_gradients + label * size;
+    bias_gradient[label] -= 1;
+    for (size_t i = 0; i < size; i += 16) {
+      size_t count = size - i;
+      store_up_to(dt + i, load_up_to(dt + i, count) - load_up_to(word + i, count), count);
+      store_up_to(dword + i, load_up_to(dword + i, count) - load_up_to(t + i, count), count);
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import BERT4RecModel
+import CKernels
+import MaskedInstances
+import Testing
+
+/// One arithmetic: every clone with fused multiply-adds gives the same bits, whatever its registers and tiles, so the same run has the
+/// same `parameter_hash` on every such processor. What a clone's processor lacks cannot be run here; its tiles can.
+@Suite struct CloneTests {
+  private static let exact = TestBackend.clones.filter(\.isExact)
+
+  @Test func severalClonesAreCompared() {
+    // Where there is no AVX2, only the baseline can run, and there is nothing to compare.
+    let names = TestBackend.clones.map(\.name)
+    #expect(names.last == "baseline" || names == ["aarch64"])
+    if names.contains("x86-64-v3") { #expect(Self.exact.count >= 2) }
+  }
+
+  /// The whole model on odd shapes, one of them with heads and inner dimensions above a block of the inner index.
+  @Test(
+    .disabled(if: exact.count < 2, "this processor runs fewer than two clones with fused multiply-add"),
+    arguments: [
+      (21, 3, 34, Activation.gelu), (64, 2, 256, .gelu), (40, 1, 70, .tanh), (300, 1, 530, .relu), (7, 7, 5, .linear),
+    ])
+  func lossAndGradient(_ hidden: Int, _ heads: Int, _ intermediate: Int, _ activation: Activation) {
+    let configuration = ModelConfiguration(
+      vocabularySize: 2 * MaskedItemLoss.tileWidth + 31, hiddenSize: hidden, headCount: heads,
+      intermediateSize: intermediate, maximumSequenceLength: 130, hiddenDropout: 0.2, attentionDropout: 0.3,
+      activation: activation)
+    var batch = PackedBatch()
+    for (place, length) in [130, 1, 23, 2, 97, 61].enumerated() {
+      for position in 0..<length {
+        let token = Int32((place * 131 + position * 37) % (configuration.vocabularySize - 5) + 1)
+        let isMasked = position % 3 == 0 || position == length - 1
+        batch.append(token: isMasked ? 2 : token, label: isMasked ? token : nil)
+      }
+      batch.endInstance(place: place)
+    }
+    let results = Self.exact.map { clone -> (loss: Double, gradient: [Float], logits: [Float]) in
+      let encoder = BidirectionalEncoder(
+        configuration, backend: NativeBackend(kernels: clone.kernels), blockRows: 160)
+      let parameters = Example.parameters(encoder.layout)
+      var gradient = [Float](repeating: 0, count: encoder.layout.count)
+      let loss = encoder.loss(batch, parameters: parameters, gradients: &gradient, dropout: DropoutKey(seed: 1, step: 9))
+      var logits = [Float](repeating: 0, count: batch.maskedCount * configuration.vocabularySize)
+      encoder.logits(batch, parameters: parameters, into: &logits)
+      return (loss, gradient, logits)
+    }
+    #expect(results[0].loss.isFinite && results[0].gradient.contains { $0 != 0 })
+    for (clone, result) in zip(Self.exact, results).dropFirst() {
+      #expect(result.loss == results[0].loss, "\(clone.name)")
+      #expect(result.gradient == results[0].gradient, "\(clone.name)")
+      #expect(result.logits == results[0].logits, "\(clone.name)")
+    }
+  }
+
+  /// Every rank updates its own replica, so here the baseline too must give the same bits; also where the count is no multiple of 16.
+  @Test(arguments: [1, 16, 37, 4099]) func optimizer(_ count: Int) {
+    var numbers = TestNumbers(21)
+    let settings = kernel_adam(
+      learning_rate: 1e-3, beta1: 0.9, beta2: 0.999, gradient_weight1: 0.1, gradient_weight2: 0.001, epsilon: 1e-6,
+      weight_decay: 0.01, gradient_scale: 0.37)
+    let gradients = numbers.array(count)
+    let start = (numbers.array(count), numbers.array(count), numbers.array(count).map(abs))
+    let results = TestBackend.clones.map { clone -> ([Float], [Float], [Float], Double, [Float]) in
+      var (parameters, first, second) = start
+      clone.kernels.pointee.adam_update(settings, &parameters, gradients, &first, &second, count)
+      var sum = start.0
+      clone.kernels.pointee.add(&sum, gradients, count)
+      return (parameters, first, second, clone.kernels.pointee.sum_of_squares(gradients, count), sum)
+    }
+    #expect(results[0].0 != start.0)
+    for result in results { #expect(result == results[0]) }
+  }
+}
