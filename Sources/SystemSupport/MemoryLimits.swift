@@ -15,14 +15,15 @@ package struct MemoryLimit: Equatable, Sendable {
     self.inUse = inUse
   }
 
-  /// What Open MPI, OpenBLAS and the C library may still map and hardly use: counts where addresses count, not pages.
+  /// What Open MPI and the C library may still map and hardly use: counts where addresses count, not pages.
   private static let unusedAddresses = Double(64 << 20)
 
   /// All that can be found out here.
   /// - Parameters:
   ///   - threads: which this process is going to start; the addresses of their stacks count.
+  ///   - addresses: that libraries are going to map besides.
   ///   - root: what stands before /proc and /sys; tests have a folder of their own.
-  package static func all(threads: Int, root: String = "") -> [MemoryLimit] {
+  package static func all(threads: Int, addresses: Double = 0, root: String = "") -> [MemoryLimit] {
     let status = ProcFile(root + "/proc/self/status")
     // Pages of files can be dropped at any time, so they are no need.
     let resident = (status.kibibytes("RssAnon:") ?? 0) + (status.kibibytes("RssShmem:") ?? 0)
@@ -37,7 +38,7 @@ package struct MemoryLimit: Equatable, Sendable {
     }
     let own = ProcFile(root + "/proc/self/limits")
     let stack = own.softLimit("Max stack size") ?? Double(8 << 20)
-    let toCome = unusedAddresses + stack * Double(threads)
+    let toCome = addresses + unusedAddresses + stack * Double(threads)
     for (line, option, size) in [("Max address space", "-v", "VmSize:"), ("Max data size", "-d", "VmData:")] {
       guard let bytes = own.softLimit(line) else { continue }
       limits.append(

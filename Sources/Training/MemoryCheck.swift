@@ -22,7 +22,9 @@ package enum MemoryCheck {
   ///
   /// - Returns: on rank 0, the line that says what is needed; nothing elsewhere.
   static func run(_ plan: MemoryPlan, _ communicator: any Communicator) throws(Failure) -> String {
-    let own = Record(host: communicator.hostName, shares: plan.shares, limits: MemoryLimit.all(threads: plan.threadCount))
+    let own = Record(
+      host: communicator.hostName, shares: plan.shares,
+      limits: MemoryLimit.all(threads: plan.threadCount, addresses: plan.libraryAddresses))
     let records = try communicator.gather(own.encoded).compactMap { Record(encoded: $0) }
     try communicator.onRankZero { () throws(Failure) in
       if let problem = problem(records, plan) { throw Failure(.usage, problem) }
@@ -61,7 +63,8 @@ package enum MemoryCheck {
     _ limit: MemoryLimit, _ sharing: [Record], inUse: Double, needed: Double, _ plan: MemoryPlan
   ) -> String {
     let (count, record) = (sharing.count, sharing[0])
-    let largest = record.shares.max { $0.bytes < $1.bytes } ?? MemoryPlan.Share(name: "nothing", bytes: 0)
+    let present = MemoryPlan.Share(name: "the program and its data", bytes: inUse / Double(count))
+    let largest = record.shares.max { $0.bytes < $1.bytes }.flatMap { $0.bytes > present.bytes ? $0 : nil } ?? present
     let who = count == 1 ? "this run needs" : "\(count) ranks on \(record.host) need"
     let host = count == 1 && plan.ranks > 1 ? " on \(record.host)" : ""
     return "not enough memory: \(who) \(MemorySize.text(needed))\(host), of which \(MemorySize.text(largest.bytes * Double(count))) "
@@ -77,6 +80,7 @@ package enum MemoryCheck {
     }
     let perRank = inUse / Double(count) + record.total
     let ranks = Int(min(limit.bytes / max(perRank, 1), Double(count - 1)))
+    if inUse >= limit.bytes { return "raise that limit" }
     if ranks > 0 { return "start at most \(ranks) rank\(ranks == 1 ? "" : "s") on that host" }
     return "lower \(plan.mostCostlySetting)"
   }

@@ -53,10 +53,20 @@ package struct MemoryPlan: Sendable {
   /// Threads that will be started.
   package var threadCount: Int { use == .scoring ? 1 : own.threads }
 
+  /// Addresses that OpenBLAS maps for each thread that calls it: 128 MiB and a little, of which it uses a few. Without them it would
+  /// ask again for ever.
+  package var libraryAddresses: Double {
+    let callers = backend.resolved == .openblas ? threadCount : use == .benchmark ? 1 : 0
+    return Double(callers) * Double(130 << 20)
+  }
+
   package var shares: [Share] {
     let scoring = Double(ModelScorer.byteCount(model, backend: backend))
     if use == .scoring {
-      return [Share(name: "parameters", bytes: Double(ModelState.byteCount(model, withMoments: false))), Share(name: "scoring", bytes: scoring)]
+      return [
+        Share(name: "parameters", bytes: Double(ModelState.byteCount(model, withMoments: false))),
+        Share(name: "scoring", bytes: scoring),
+      ]
     }
     let length = ParameterLayout(model).count + gradientShards
     let own = own

@@ -21,6 +21,7 @@ struct Main: ParsableCommand {
     subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self])
 
   static func main() {
+    LimitedAddressSpace.startAnewIfNeeded()
     // A file that would exceed the user's limit (ulimit -f) is then an error to tell, as a full disk is, not a death.
     signal(SIGXFSZ, SIG_IGN)
     do {
