@@ -13,23 +13,28 @@ public final class BidirectionalEncoder {
   public let layout: ParameterLayout
   /// Where this encoder's time goes.
   public let clock = PhaseClock()
-  private let workspace = Workspace()
+  private let workspace: Workspace
   private let backend: any Backend
   private let blockRows: Int
   private let embeddings: Embeddings
   private let layers: [EncoderLayer]
   private let head: PredictionHead
-  private let loss: MaskedItemLoss
+  private let loss: MaskedItemLoss?
   private let gradientA: UnsafeMutablePointer<Float>  // (T, H)
   private let gradientB: UnsafeMutablePointer<Float>  // (T, H)
 
-  /// - Parameter blockRows: tokens that go through at once; tests take fewer, to have several blocks.
+  /// - Parameters:
+  ///   - blockRows: tokens that go through at once; tests take fewer, to have several blocks.
+  ///   - workspace: an empty one, which becomes this encoder's own.
+  ///   - computesLoss: without, it can only score, and saves memory that grows with the vocabulary.
   package init(
-    _ configuration: ModelConfiguration, backend: any Backend, blockRows: Int = BidirectionalEncoder.blockRows
+    _ configuration: ModelConfiguration, backend: any Backend, blockRows: Int = BidirectionalEncoder.blockRows,
+    workspace: Workspace = Workspace(), computesLoss: Bool = true
   ) {
     precondition(configuration.layerCount > 0 && configuration.hiddenSize % configuration.headCount == 0)
     self.configuration = configuration
     self.backend = backend
+    self.workspace = workspace
     self.blockRows = blockRows
     let context = LayerContext(
       configuration: configuration, backend: backend, workspace: workspace,
@@ -42,7 +47,7 @@ public final class BidirectionalEncoder {
       EncoderLayer(context, layer: $0, rows: $0 == last ? .masked : .all, scratch: scratch)
     }
     head = PredictionHead(context)
-    loss = MaskedItemLoss(context)
+    loss = computesLoss ? MaskedItemLoss(context) : nil
     gradientA = context.hiddenRows()
     gradientB = context.hiddenRows()
   }
@@ -62,6 +67,7 @@ public final class BidirectionalEncoder {
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
     overwrites: Bool = false, dropout: DropoutKey?
   ) -> Double {
+    guard let loss = self.loss else { preconditionFailure("an encoder that only scores") }
     let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout)
     // The table's gradient, most of all with a large vocabulary, is written by the first block that has one, not cleared before.
     var overwritesTable = overwrites && batch.maskedCount > 0

@@ -1,4 +1,5 @@
 import CKernels
+import SystemSupport
 
 /// Our own products, made for this model's long and thin shapes, and what is fused with them: attention, and the loss's sweep over the
 /// vocabulary. The same bits on every processor with fused multiply-add.
@@ -16,10 +17,22 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
     productScratch = .allocate(capacity: self.kernels.pointee.product_scratch)
   }
 
-  deinit {
-    productScratch.deallocate()
-    attentionScratch.deallocate()
-    tileScratch.deallocate()
+  deinit { productScratch.deallocate() }
+
+  /// What one comes to have at most, in bytes.
+  package static func scratchBytes(_ configuration: ModelConfiguration) -> Int {
+    let kernels = kernel_set_best().pointee
+    let tileRows = min(MaskedItemLoss.tileWidth, configuration.vocabularySize)
+    let counts = [
+      kernels.product_scratch, kernels.attention_scratch(configuration.maximumSequenceLength, configuration.headSize),
+      kernels.vocabulary_tile_scratch(tileRows, configuration.hiddenSize),
+    ]
+    return counts.reduce(0, +) * MemoryLayout<Float>.stride
+  }
+
+  /// What it has by now.
+  package var scratchBytes: Int {
+    kernels.pointee.product_scratch * MemoryLayout<Float>.stride + attentionScratch.byteCount + tileScratch.byteCount
   }
 
   /// Whether this processor gives the bits that all others with fused multiply-add give.
@@ -81,16 +94,17 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
 
 /// Memory that grows to the largest size asked for and is then kept.
 private struct GrowingScratch {
-  private var base: UnsafeMutablePointer<Float>?
-  private var capacity = 0
+  private var region: AlignedMemory?
+
+  var byteCount: Int { region?.byteCount ?? 0 }
 
   mutating func memory(_ count: Int) -> UnsafeMutablePointer<Float> {
-    if let base, count <= capacity { return base }
-    base?.deallocate()
-    let memory = UnsafeMutablePointer<Float>.allocate(capacity: max(count, 1))
-    (base, capacity) = (memory, count)
-    return memory
+    let bytes = count * MemoryLayout<Float>.stride
+    if let region, bytes <= region.byteCount { return region.base.assumingMemoryBound(to: Float.self) }
+    // The old one first: the two together may not fit.
+    region = nil
+    let memory = AlignedMemory.orEnd(byteCount: bytes, for: "a thread's scratch memory")
+    region = memory
+    return memory.base.bindMemory(to: Float.self, capacity: max(count, 1))
   }
-
-  func deallocate() { base?.deallocate() }
 }

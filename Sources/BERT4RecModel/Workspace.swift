@@ -1,12 +1,37 @@
+import SystemSupport
+
 /// Memory for one encoder, taken once: every buffer that a block of instances needs. Each thread has its own.
 package final class Workspace {
-  private var regions: [UnsafeMutableRawPointer] = []
-  /// Bytes in all.
+  private enum Kind {
+    /// Hands out what must not be touched: to find out how much is needed.
+    case counting
+    /// One region of a size that was counted before.
+    case sized(AlignedMemory)
+    /// A region for each buffer.
+    case growing
+  }
+
+  private let kind: Kind
+  private var regions: [AlignedMemory] = []
+  /// Bytes of all buffers handed out.
   package private(set) var byteCount = 0
 
-  package init() {}
+  private init(_ kind: Kind) { self.kind = kind }
 
-  deinit { for region in regions { region.deallocate() } }
+  /// Takes memory as it is asked for; ends the program where there is none.
+  package convenience init() { self.init(.growing) }
+
+  /// Takes all memory at once.
+  package convenience init(byteCount: Int) throws(Failure) {
+    self.init(.sized(try AlignedMemory(byteCount: byteCount, for: "a thread's workspace")))
+  }
+
+  /// The bytes that `body` asks its workspace for; what it makes with it must not be used.
+  package static func count(_ body: (Workspace) -> Void) -> Int {
+    let workspace = Workspace(.counting)
+    body(workspace)
+    return workspace.byteCount
+  }
 
   /// `count` floats, zeroed, on a cache line's boundary.
   package func floats(_ count: Int) -> UnsafeMutablePointer<Float> { allocate(count, of: Float.self) }
@@ -15,10 +40,21 @@ package final class Workspace {
 
   private func allocate<T: BitwiseCopyable>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {
     let bytes = (max(count, 1) * MemoryLayout<T>.stride + 63) / 64 * 64
-    let region = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-    region.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    regions.append(region)
+    let start = byteCount
     byteCount += bytes
+    let region: UnsafeMutableRawPointer
+    switch kind {
+    case .counting:
+      guard let nowhere = UnsafeMutableRawPointer(bitPattern: 64) else { preconditionFailure("64 is no null pointer") }
+      region = nowhere
+    case .sized(let memory):
+      precondition(byteCount <= memory.byteCount, "a workspace that was counted otherwise")
+      region = memory.base + start
+    case .growing:
+      let memory = AlignedMemory.orEnd(byteCount: bytes, for: "a thread's workspace")
+      regions.append(memory)
+      region = memory.base
+    }
     return region.bindMemory(to: type, capacity: max(count, 1))
   }
 }

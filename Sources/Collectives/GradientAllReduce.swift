@@ -72,7 +72,7 @@ public final class GradientAllReduce {
       methodDescription = "MPI_Allreduce, in whatever order (reduction: fast)"
       return
     }
-    let moved = MovedBytesReduction(
+    let moved = try MovedBytesReduction(
       communicator: communicator, shardCount: shardCount, length: length, segmentLength: segmentLength)
     let share = shardCount / size
     if shardCount % size != 0 || share & (share - 1) != 0 {
@@ -86,6 +86,18 @@ public final class GradientAllReduce {
       method = .movedBytes(moved)
       methodDescription = "tree by moved bytes (MPI_Allreduce adds in another order here)"
     }
+  }
+
+  /// What it takes on a rank at most, in bytes, with what MPI_Allreduce may take: a copy of what it sums.
+  public static func byteCount(
+    rank: Int, size: Int, shardCount: Int, length: Int, mode: ReductionMode, segmentLength: Int = segmentLength
+  ) -> Int {
+    guard size > 1, shardCount >= size else { return 0 }
+    let copy = min(length, MPICommunicator.longestMessage) * MemoryLayout<Float>.stride
+    if mode == .fast { return copy }
+    return copy + min(length, segmentLength) * MemoryLayout<Float>.stride
+      + MovedBytesReduction.byteCount(
+        rank: rank, size: size, shardCount: shardCount, length: length, segmentLength: segmentLength)
   }
 
   /// Collective. `sums`: this rank's maximal nodes in ascending order, as an accumulator or `ThreadMerge` gives them;
@@ -114,8 +126,11 @@ public final class GradientAllReduce {
   ) throws(Failure) -> Bool {
     let length = scratch.count
     guard let summed = scratch.baseAddress, length > 0 else { return true }
-    let segment = UnsafeMutableBufferPointer<Float>.allocate(capacity: moved.segmentLength)
-    defer { segment.deallocate() }
+    let memory = try AlignedMemory(
+      byteCount: moved.segmentLength * MemoryLayout<Float>.stride, for: "the trial of MPI_Allreduce")
+    let segment = memory.elements(Float.self)
+    // The pointers in it do not keep the memory.
+    defer { withExtendedLifetime(memory) {} }
     // The order may depend on the length, so the trial has the very length. A short vector could agree by chance: it is
     // tried often.
     let rounds = max(1, min(64, 16384 / length))

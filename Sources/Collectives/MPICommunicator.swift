@@ -22,8 +22,11 @@ public final class MPICommunicator: Communicator {
 
   private let longestPiece: Int
 
+  /// Elements of the longest message, since MPI's counts are C ints.
+  static let longestMessage = 1 << 28
+
   /// Initialises MPI, unless the program has done so itself. Once a process.
-  public convenience init() throws(Failure) { try self.init(longestPiece: 1 << 28) }
+  public convenience init() throws(Failure) { try self.init(longestPiece: Self.longestMessage) }
 
   /// No message has more elements than `longestPiece`, because MPI's counts are C ints; tests make it small.
   package init(longestPiece: Int) throws(Failure) {

@@ -24,35 +24,57 @@ final class MovedBytesReduction {
   private let whole: Segment
   private let last: Segment
   private let length: Int
+  private let memory: AlignedMemory
   private let sendBuffer: UnsafeMutablePointer<Float>
   private let receiveBuffer: UnsafeMutablePointer<Float>
 
   /// `length`: elements of the buffers. Every rank has at least one of the `shardCount` shards.
-  init(communicator: any Communicator, shardCount: Int, length: Int, segmentLength: Int) {
+  init(communicator: any Communicator, shardCount: Int, length: Int, segmentLength: Int) throws(Failure) {
     precondition(shardCount >= communicator.size && segmentLength > 0)
-    let (rank, size) = (communicator.rank, communicator.size)
-    let nodes = (0..<size).map { ShardTree.maximalNodes(of: ShardTree.range(part: $0, of: size, in: 0..<shardCount)) }
+    let nodes = Self.nodes(size: communicator.size, shardCount: shardCount)
+    self.communicator = communicator
+    self.length = length
+    ownNodes = nodes[communicator.rank]
+    // Ranks own ascending shards, so what comes from them, in rank order, are all nodes of the tree in ascending order.
+    schedule = TreeSchedule(summing: nodes.flatMap { $0 })
+    (whole, last) = Self.segments(rank: communicator.rank, nodes: nodes, length: length, segmentLength: segmentLength)
+    let counts = Self.counts(whole, last)
+    memory = try AlignedMemory(
+      byteCount: (counts.send + counts.receive) * MemoryLayout<Float>.stride, for: "the gradients' exchange")
+    sendBuffer = memory.base.bindMemory(to: Float.self, capacity: counts.send + counts.receive)
+    receiveBuffer = sendBuffer + counts.send
+  }
+
+  /// Bytes of its two buffers.
+  static func byteCount(rank: Int, size: Int, shardCount: Int, length: Int, segmentLength: Int) -> Int {
+    let nodes = nodes(size: size, shardCount: shardCount)
+    let (whole, last) = segments(rank: rank, nodes: nodes, length: length, segmentLength: segmentLength)
+    let counts = counts(whole, last)
+    return (counts.send + counts.receive) * MemoryLayout<Float>.stride
+  }
+
+  /// What each rank brings.
+  private static func nodes(size: Int, shardCount: Int) -> [[TreeNode]] {
+    (0..<size).map { ShardTree.maximalNodes(of: ShardTree.range(part: $0, of: size, in: 0..<shardCount)) }
+  }
+
+  private static func segments(
+    rank: Int, nodes: [[TreeNode]], length: Int, segmentLength: Int
+  ) -> (whole: Segment, last: Segment) {
     func segment(_ length: Int) -> Segment {
-      let ranges = (0..<size).map { ShardTree.range(part: $0, of: size, in: 0..<length).count }
+      let ranges = nodes.indices.map { ShardTree.range(part: $0, of: nodes.count, in: 0..<length).count }
       return Segment(
         length: length, ranges: BlockLayout(counts: ranges),
         send: BlockLayout(counts: ranges.map { $0 * nodes[rank].count }),
         receive: BlockLayout(counts: nodes.map { $0.count * ranges[rank] }))
     }
-    self.communicator = communicator
-    self.length = length
-    ownNodes = nodes[rank]
-    // Ranks own ascending shards, so what comes from them, in rank order, are all nodes of the tree in ascending order.
-    schedule = TreeSchedule(summing: nodes.flatMap { $0 })
-    whole = segment(min(segmentLength, length))
-    last = segment(length % max(whole.length, 1))
-    sendBuffer = .allocate(capacity: max(whole.send.total, 1))
-    receiveBuffer = .allocate(capacity: max(whole.receive.total, last.receive.total, 1))
+    let whole = segment(min(segmentLength, length))
+    return (whole, segment(length % max(whole.length, 1)))
   }
 
-  deinit {
-    sendBuffer.deallocate()
-    receiveBuffer.deallocate()
+  /// Elements of the buffers; the one to send is cut off on a cache line.
+  private static func counts(_ whole: Segment, _ last: Segment) -> (send: Int, receive: Int) {
+    ((whole.send.total + 15) / 16 * 16, max(whole.receive.total, last.receive.total, 1))
   }
 
   var segmentLength: Int { whole.length }

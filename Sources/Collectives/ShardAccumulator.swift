@@ -1,3 +1,5 @@
+import SystemSupport
+
 /// The sum of one tree node's shards, in a buffer that belongs to the accumulator that made it.
 public struct PartialSum: @unchecked Sendable {
   public let node: TreeNode
@@ -13,8 +15,8 @@ public struct PartialSum: @unchecked Sendable {
 ///
 /// A step: `reset()`; then for each shard in ascending order `nextBuffer()`, fill it, `add(shard:_:)`; then `sums`. A
 /// shard without instances is added as well, as the zeros that it got. Complete pairs are added at once, as in a binary
-/// counter, so there are at most 2 log2(shards) + 1 buffers; they are made when first needed, by the thread that will
-/// use them, and kept for later steps. One thread at a time may use an accumulator.
+/// counter, so there are at most 2 log2(shards) + 1 buffers; their pages come into being when they are first touched, by
+/// the thread that uses them. One thread at a time may use an accumulator.
 public final class ShardAccumulator: @unchecked Sendable {
   public let shards: Range<Int>
   /// Elements of a buffer.
@@ -22,20 +24,37 @@ public final class ShardAccumulator: @unchecked Sendable {
   /// The sums of the maximal nodes of the shards added so far, in ascending order; valid until `reset()`.
   public private(set) var sums: [PartialSum] = []
 
-  private var buffers: [UnsafeMutableBufferPointer<Float>] = []
-  private var free: [UnsafeMutableBufferPointer<Float>] = []
+  private let memory: AlignedMemory
+  private let buffers: [UnsafeMutableBufferPointer<Float>]
+  private var free: [UnsafeMutableBufferPointer<Float>]
   private var nextShard: Int
 
-  public init(shards: Range<Int>, length: Int) {
+  public init(shards: Range<Int>, length: Int) throws(Failure) {
     self.shards = shards
     self.length = length
     nextShard = shards.lowerBound
+    let memory = try AlignedMemory(byteCount: Self.byteCount(shards: shards, length: length), for: "the gradients")
+    self.memory = memory
+    buffers = (0..<Self.bufferCount(shards: shards)).map { index in
+      let start = memory.base + index * Self.stride(length)
+      return UnsafeMutableBufferPointer(start: start.bindMemory(to: Float.self, capacity: length), count: length)
+    }
+    free = buffers.reversed()
   }
 
-  deinit { for buffer in buffers { buffer.baseAddress.map { UnsafeMutableRawPointer($0).deallocate() } } }
+  /// How many buffers a range of shards needs: while one is being filled, those that hold the sums of the shards before it.
+  public static func bufferCount(shards: Range<Int>) -> Int {
+    shards.reduce(0) { max($0, ShardTree.maximalNodes(of: shards.lowerBound..<$1).count + 1) }
+  }
 
-  /// How many buffers exist; their memory is `length * 4` bytes each.
-  public var bufferCount: Int { buffers.count }
+  /// The memory of its buffers.
+  public static func byteCount(shards: Range<Int>, length: Int) -> Int { bufferCount(shards: shards) * stride(length) }
+
+  /// Bytes from a buffer to the next, in whole cache lines, as the vector kernels like it.
+  private static func stride(_ length: Int) -> Int { (length * MemoryLayout<Float>.stride + 63) / 64 * 64 }
+
+  /// Most buffers that were in use at a time.
+  public private(set) var usedBufferCount = 0
 
   public var isComplete: Bool { nextShard == shards.upperBound }
 
@@ -43,13 +62,14 @@ public final class ShardAccumulator: @unchecked Sendable {
   public func reset() {
     sums.removeAll(keepingCapacity: true)
     free.removeAll(keepingCapacity: true)
-    free.append(contentsOf: buffers)
+    free.append(contentsOf: buffers.reversed())
     nextShard = shards.lowerBound
   }
 
   /// A buffer of `length` numbers for the next shard: zeros, to add its gradient into, or anything, to be overwritten.
   public func nextBuffer(zeroed: Bool = true) -> UnsafeMutableBufferPointer<Float> {
-    let buffer = free.popLast() ?? makeBuffer()
+    guard let buffer = free.popLast() else { preconditionFailure("a buffer for each shard, and no more") }
+    usedBufferCount = max(usedBufferCount, buffers.count - free.count)
     if zeroed { buffer.update(repeating: 0) }
     return buffer
   }
@@ -69,14 +89,5 @@ public final class ShardAccumulator: @unchecked Sendable {
       sum = PartialSum(node: left.node.parent, values: left.values)
     }
     sums.append(sum)
-  }
-
-  private func makeBuffer() -> UnsafeMutableBufferPointer<Float> {
-    // On a cache line, as the vector kernels like it.
-    let capacity = max(length, 1)
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity * MemoryLayout<Float>.stride, alignment: 64)
-    let buffer = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: capacity), count: length)
-    buffers.append(buffer)
-    return buffer
   }
 }

@@ -46,6 +46,11 @@ public struct NegativeSampler {
     rated = ItemMarks(count: itemCounts.count + 1)
   }
 
+  /// Bytes of what one sampled protocol draws for one split.
+  package static func byteCount(userCount: Int, count: Int = 100) -> Int {
+    userCount * count * MemoryLayout<Int32>.stride + (userCount + 1) * MemoryLayout<Int>.stride
+  }
+
   /// Nil for `full`, which draws nothing.
   public static func draw(
     _ evaluationProtocol: EvaluationProtocol, sequences: Sequences, itemCounts: [Int64], split: EvaluationSplit

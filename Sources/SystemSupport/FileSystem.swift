@@ -21,6 +21,13 @@ package enum FileSystem {
     }
   }
 
+  /// What is the same for two paths of one file or folder alone; nil where there is none.
+  package static func identity(_ path: String) -> String? {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    return "\(status.st_dev):\(status.st_ino)"
+  }
+
   package static func reading<R>(_ body: () throws(SystemError) -> R) throws(Failure) -> R {
     do throws(SystemError) { return try body() } catch {
       throw Failure(error.errno == EIO ? .disk : .unreadable, "cannot read \(error.subject): \(error.reason)")

@@ -46,7 +46,8 @@ public struct Benchmark {
   ) throws(Failure) -> Result {
     let setup = try RunSetup(
       try RunSetup.configuration(options, communicator: communicator, log: log), communicator: communicator, log: log)
-    let state = ModelState(setup.modelConfiguration)
+    log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, communicator), communicator))
+    let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     state.initialize(seed: setup.configuration.seed)
     let step = try TrainingStep(
       state: state, configuration: setup.configuration, instances: setup.instances, communicator: communicator,

@@ -36,13 +36,16 @@ public final class CheckpointModel {
     }
     shape = try communicator.broadcastArray(shape)
     rates = try communicator.broadcastArray(rates)
-    state = ModelState(
-      ModelConfiguration(
-        vocabularySize: shape[0], hiddenSize: shape[1], layerCount: shape[2], headCount: shape[3],
-        intermediateSize: shape[4], maximumSequenceLength: shape[5], hiddenDropout: rates[0],
-        attentionDropout: rates[1], activation: Activation.allCases[shape[6]]), withMoments: false)
-    state.step = shape[7]
+    let configuration = ModelConfiguration(
+      vocabularySize: shape[0], hiddenSize: shape[1], layerCount: shape[2], headCount: shape[3],
+      intermediateSize: shape[4], maximumSequenceLength: shape[5], hiddenDropout: rates[0],
+      attentionDropout: rates[1], activation: Activation.allCases[shape[6]])
     backend = shape[8] == 1 ? .openblas : .auto
+    var plan = MemoryPlan(use: .scoring, model: configuration, backend: backend)
+    (plan.rank, plan.ranks) = (communicator.rank, communicator.size)
+    _ = try MemoryCheck.run(plan, communicator)
+    state = try communicator.onEveryRank { () throws(Failure) in try ModelState(configuration, withMoments: false) }
+    state.step = shape[7]
     reader?.copyParameters(into: state.parameters)
     try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
     itemCounts = try communicator.broadcastArray(reader?.itemCounts ?? [])

@@ -9,21 +9,30 @@ public final class ModelScorer: SequenceScorer {
   private let encoder: BidirectionalEncoder
   private let parameters: UnsafePointer<Float>
   private let state: ModelState
+  private let memory: AlignedMemory
   private let logits: UnsafeMutableBufferPointer<Float>
   private let progress: Progress?
 
   /// Reads the state's parameters as they are when it scores.
-  public init(_ state: ModelState, backend: BackendChoice = .auto, progress: Progress? = nil) {
+  public init(_ state: ModelState, backend: BackendChoice = .auto, progress: Progress? = nil) throws(Failure) {
     self.state = state
     self.progress = progress
-    encoder = BidirectionalEncoder(state.configuration, backend: backend)
+    encoder = try .withMemory(for: .scoring, state.configuration, backend: backend)
     parameters = UnsafePointer(state.parameters.start)
-    let vocabulary = state.configuration.vocabularySize
-    logits = .allocate(capacity: max(1, min(64, (1 << 22) / vocabulary)) * vocabulary)
-    logits.initialize(repeating: 0)
+    memory = try AlignedMemory(byteCount: Self.logitBytes(state.configuration), for: "the scores")
+    logits = memory.elements(Float.self)
   }
 
-  deinit { logits.deallocate() }
+  private static func logitBytes(_ configuration: ModelConfiguration) -> Int {
+    let vocabulary = configuration.vocabularySize
+    return instancesAtOnce(vocabularySize: vocabulary) * vocabulary * MemoryLayout<Float>.stride
+  }
+
+  /// Bytes of its buffers.
+  package static func byteCount(_ configuration: ModelConfiguration, backend: BackendChoice) -> Int {
+    BidirectionalEncoder.workspaceBytes(for: .scoring, configuration)
+      + BidirectionalEncoder.scratchBytes(configuration, backend: backend) + logitBytes(configuration)
+  }
 
   public var vocabularySize: Int { state.configuration.vocabularySize }
 

@@ -12,27 +12,27 @@ public final class ModelState: @unchecked Sendable {
   public package(set) var step = 0
   /// Of these, steps whose numbers were not finite and that changed nothing.
   public package(set) var skippedSteps = 0
+  private let memory: [AlignedMemory]
 
   /// All zeros; `initialize` or a checkpoint fills it. Without moments it can be scored with, not trained.
-  public init(_ configuration: ModelConfiguration, withMoments: Bool = true) {
+  public init(_ configuration: ModelConfiguration, withMoments: Bool = true) throws(Failure) {
     self.configuration = configuration
     layout = ParameterLayout(configuration)
-    parameters = Self.allocate(layout.count)
-    firstMoment = Self.allocate(withMoments ? layout.count : 0)
-    secondMoment = Self.allocate(withMoments ? layout.count : 0)
+    let bytes = layout.count * MemoryLayout<Float>.stride
+    let (first, second) = withMoments ? (bytes, bytes) : (0, 0)
+    memory = [
+      try AlignedMemory(byteCount: bytes, for: "the parameters"),
+      try AlignedMemory(byteCount: first, for: "the first moments"),
+      try AlignedMemory(byteCount: second, for: "the second moments"),
+    ]
+    parameters = memory[0].elements(Float.self)
+    firstMoment = memory[1].elements(Float.self)
+    secondMoment = memory[2].elements(Float.self)
   }
 
-  private static func allocate(_ count: Int) -> UnsafeMutableBufferPointer<Float> {
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-    let buffer = UnsafeMutableBufferPointer(start: memory.bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
-    buffer.initialize(repeating: 0)
-    return buffer
-  }
-
-  deinit {
-    for buffer in [parameters, firstMoment, secondMoment] {
-      if let base = buffer.baseAddress { UnsafeMutableRawPointer(base).deallocate() }
-    }
+  /// Bytes of its buffers.
+  package static func byteCount(_ configuration: ModelConfiguration, withMoments: Bool) -> Int {
+    ParameterLayout(configuration).count * MemoryLayout<Float>.stride * (withMoments ? 3 : 1)
   }
 
   public func initialize(seed: UInt64) {

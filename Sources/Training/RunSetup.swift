@@ -46,6 +46,13 @@ struct RunSetup {
     self.configuration = configuration
   }
 
+  /// What a training run of it takes.
+  func memoryPlan(_ communicator: any Communicator) -> MemoryPlan {
+    let splits = configuration.holdsOutValidation ? 2 : 1
+    return MemoryPlan(
+      .training(evaluatedUsers: dataset.sequences.userCount, splits: splits), self, communicator)
+  }
+
   /// Collective. Rank 0's configuration on every rank; refuses ranks of another version.
   static func configuration(
     _ options: TrainingOptions, communicator: any Communicator, log: (String) -> Void

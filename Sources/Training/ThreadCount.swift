@@ -1,33 +1,59 @@
 import Collectives
 import SystemSupport
 
-/// How many threads a rank should use by default: the cores that it may run on, divided by the ranks that share them.
-enum ThreadCount {
-  /// Collective. Ranks share cores when they are on one host and their affinity masks meet.
-  static func automatic(_ communicator: any Communicator) throws(Failure) -> Int {
-    let own = coreMask()
-    let host = Array(communicator.hostName.utf8.prefix(127))
-    let record = own + [UInt8(host.count)] + host + [UInt8](repeating: 0, count: 127 - host.count)
-    var all = [UInt8](repeating: 0, count: record.count * communicator.size)
-    let result = all.withUnsafeMutableBytes { all in
-      record.withUnsafeBytes { record in
-        Result { () throws(Failure) in try communicator.allGather(record, into: all) }
+/// How many threads a rank should use by default: the cores that it may run on, or the processor time that its control groups allow
+/// it, divided by the ranks that share them.
+package enum ThreadCount {
+  /// What a rank knows of itself.
+  package struct Record: Equatable, Sendable {
+    package var host: String
+    /// A bit for each core that it may run on; all zeros where that is not known.
+    package var cores: [UInt8]
+    /// Each with what is the same for all ranks of the host that share it.
+    package var quotas: [Quota]
+
+    package struct Quota: Equatable, Sendable {
+      package var sharedAs: String
+      package var cores: Double
+
+      package init(sharedAs: String, cores: Double) {
+        self.sharedAs = sharedAs
+        self.cores = cores
       }
     }
-    try result.get()
-    var sharing = 0
-    for rank in 0..<communicator.size {
-      let other = all[(rank * record.count)..<((rank + 1) * record.count)]
-      let sameHost = other.dropFirst(own.count).elementsEqual(record.dropFirst(own.count))
-      if sameHost && zip(own, other).contains(where: { $0 & $1 != 0 }) { sharing += 1 }
+
+    package init(host: String, cores: [UInt8], quotas: [Quota]) {
+      self.host = host
+      self.cores = cores
+      self.quotas = quotas
     }
-    return max(1, coreCount / max(1, sharing))
   }
 
-  /// Cores that this process may run on.
-  static var coreCount: Int { coreMask().reduce(0) { $0 + $1.nonzeroBitCount } }
+  /// Collective.
+  static func automatic(_ communicator: any Communicator) throws(Failure) -> Int {
+    let quotas = ControlGroups().processors.map { Record.Quota(sharedAs: $0.identity, cores: $0.value) }
+    let own = Record(host: communicator.hostName, cores: coreMask(), quotas: quotas)
+    let records = try communicator.gather(own.encoded).compactMap { Record(encoded: $0) }
+    let all = try communicator.broadcastArray(counts(records))
+    return communicator.rank < all.count ? all[communicator.rank] : 1
+  }
 
-  /// Their numbers, as the kernel writes them, such as "0-3,8".
+  /// Of each rank. Ranks share cores when they are on one host and their affinity masks meet. A quota that is no whole number is
+  /// rounded up: nearly one more core's time is there to be used.
+  package static func counts(_ records: [Record]) -> [Int] {
+    records.map { own in
+      let beside = records.filter { $0.host == own.host }
+      let sharing = beside.count { zip($0.cores, own.cores).contains { $0 & $1 != 0 } }
+      var count = own.cores.reduce(0) { $0 + $1.nonzeroBitCount } / max(1, sharing)
+      for quota in own.quotas {
+        let sharing = beside.count { $0.quotas.contains { $0.sharedAs == quota.sharedAs } }
+        count = min(count, Int(min(quota.cores.rounded(.up), 1e6)) / max(1, sharing))
+      }
+      return max(1, count)
+    }
+  }
+
+  /// The cores that this process may run on, as the kernel writes them, such as "0-3,8".
   static var coreList: String {
     let status = (try? FileSystem.read("/proc/self/status", limit: 1 << 16)) ?? []
     let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
@@ -46,5 +72,25 @@ enum ThreadCount {
       mask[index / 2] |= UInt8(value) << (index % 2 * 4)
     }
     return mask
+  }
+}
+
+extension ThreadCount.Record {
+  /// Texts one after the other, with a zero byte between: none of them has one.
+  package var encoded: [UInt8] {
+    let digits = cores.map { (String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)) }.joined()
+    return Array(([host, digits] + quotas.flatMap { [$0.sharedAs, "\($0.cores)"] }).joined(separator: "\0").utf8)
+  }
+
+  package init?(encoded: [UInt8]) {
+    let fields = String(decoding: encoded, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false)
+    guard fields.count >= 2, fields.count % 2 == 0 else { return nil }
+    let digits = Array(fields[1])
+    self.init(
+      host: String(fields[0]),
+      cores: stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0 },
+      quotas: stride(from: 2, to: fields.count, by: 2).map {
+        Quota(sharedAs: String(fields[$0]), cores: Double(fields[$0 + 1]) ?? .infinity)
+      })
   }
 }

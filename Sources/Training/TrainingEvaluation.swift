@@ -10,7 +10,8 @@ final class TrainingEvaluation {
   private let state: ModelState
   private let hooks: [any EvaluationHook]
   /// Made at the first evaluation: it has a workspace of its own.
-  private lazy var scorer = ModelScorer(state, backend: backend, progress: progress)
+  private var scorer: ModelScorer?
+  private let communicator: any Communicator
   private let backend: BackendChoice
   private let progress: Progress
 
@@ -20,6 +21,7 @@ final class TrainingEvaluation {
   ) {
     evaluator = Evaluator(
       dataset: dataset, maximumLength: configuration.maximumSequenceLength, communicator: communicator)
+    self.communicator = communicator
     self.state = state
     backend = configuration.backend
     self.hooks = hooks
@@ -29,6 +31,15 @@ final class TrainingEvaluation {
   /// Collective; the report is on rank 0.
   func evaluate(_ split: EvaluationSplit) throws(Failure) -> EvaluationReport? {
     progress.enter(.evaluation)
-    return try evaluator.evaluate(scorer, split: split, step: state.step, hooks: hooks)
+    return try evaluator.evaluate(madeScorer(), split: split, step: state.step, hooks: hooks)
+  }
+
+  private func madeScorer() throws(Failure) -> ModelScorer {
+    if let scorer { return scorer }
+    let made = try communicator.onEveryRank { () throws(Failure) in
+      try ModelScorer(state, backend: backend, progress: progress)
+    }
+    scorer = made
+    return made
   }
 }

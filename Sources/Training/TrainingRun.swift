@@ -60,7 +60,8 @@ public final class TrainingRun {
   private func run(_ setup: RunSetup) throws(Failure) -> Outcome {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
     progress.enter(.start)
-    let state = ModelState(setup.modelConfiguration)
+    let memory = try MemoryCheck.run(setup.memoryPlan(communicator), communicator)
+    let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     let path = try communicator.broadcastText(options.runFolder ?? "runs/\(dataset.name)")
     let disk = RunDisk(path, dataset: dataset, configuration: configuration, state: state, log: log)
     let text = try communicator.fromRankZero { () throws(Failure) in
@@ -84,6 +85,7 @@ public final class TrainingRun {
         state: state, configuration: configuration, instances: instances, communicator: communicator,
         threads: setup.threads, progress: progress)
       describe(dataset, instances, configuration, state, step)
+      log(memory)
       var loop = try TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, state: state, step: step, evaluation: evaluation,
         disk: disk, communicator: communicator, progress: progress, log: log)

@@ -59,16 +59,11 @@ package final class TrainingStep {
       peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
       totalSteps: configuration.trainingSteps)
     let length = state.layout.count + configuration.gradientShards
-    if configuration.gradientShards >= communicator.size {
-      let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<configuration.gradientShards)
-      work = ThreadedWork(
-        state: state, configuration: configuration, instances: instances, shards: own,
-        threads: max(1, min(threads, own.count)), length: length, progress: progress)
-    } else {
-      // The reduction refuses this with its reason.
-      work = ThreadedWork(
-        state: state, configuration: configuration, instances: instances, shards: 0..<1, threads: 1, length: length,
-        progress: progress)
+    let share = RankShare(
+      rank: communicator.rank, of: communicator.size, gradientShards: configuration.gradientShards, threads: threads)
+    work = try communicator.onEveryRank { () throws(Failure) in
+      try ThreadedWork(
+        state: state, configuration: configuration, instances: instances, share: share, length: length, progress: progress)
     }
     reduction = try GradientAllReduce(
       communicator: communicator, shardCount: configuration.gradientShards, length: length,
@@ -192,24 +187,26 @@ private final class ThreadedWork: @unchecked Sendable {
   private(set) var step = 0
 
   init(
-    state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, shards: Range<Int>, threads: Int,
-    length: Int, progress: Progress
-  ) {
+    state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, length: Int,
+    progress: Progress
+  ) throws(Failure) {
     self.state = state
     self.length = length
     self.progress = progress
-    threadCount = threads
+    threadCount = share.threads
     seed = configuration.seed
     dropsOut = configuration.hiddenDropout > 0 || configuration.attentionDropout > 0
     plan = GradientShards(
       instances, cost: InstanceCost(state.configuration), batchSize: configuration.batchSize,
       shardCount: configuration.gradientShards)
     adam = Adam(state.layout)
-    encoders = (0..<threads).map { _ in BidirectionalEncoder(state.configuration, backend: configuration.backend) }
-    batches = (0..<threads).map { _ in Batch() }
+    encoders = try (0..<share.threads).map { _ throws(Failure) in
+      try .withMemory(for: .training, state.configuration, backend: configuration.backend)
+    }
+    batches = (0..<share.threads).map { _ in Batch() }
     merge = ThreadMerge(
-      (0..<threads).map {
-        ShardAccumulator(shards: ShardTree.range(part: $0, of: threads, in: shards), length: length)
+      try (0..<share.threads).map { thread throws(Failure) in
+        try ShardAccumulator(shards: share.shards(ofThread: thread), length: length)
       })
   }
 

@@ -1,0 +1,69 @@
+/// A bound on the memory that this process, or all processes of a machine or group together, may have.
+package struct MemoryLimit: Equatable, Sendable {
+  /// Such as "the machine has" or "the control group /sys/fs/cgroup/job allows"; a size follows.
+  package let name: String
+  package let bytes: Double
+  /// The same for all processes of a host that share the limit; nil where each has its own.
+  package let sharedAs: String?
+  /// What this process has of it by now.
+  package let inUse: Double
+
+  package init(name: String, bytes: Double, sharedAs: String?, inUse: Double) {
+    self.name = name
+    self.bytes = bytes
+    self.sharedAs = sharedAs
+    self.inUse = inUse
+  }
+
+  /// What Open MPI, OpenBLAS and the C library may still map and hardly use: counts where addresses count, not pages.
+  private static let unusedAddresses = Double(64 << 20)
+
+  /// All that can be found out here.
+  /// - Parameters:
+  ///   - threads: which this process is going to start; the addresses of their stacks count.
+  ///   - root: what stands before /proc and /sys; tests have a folder of their own.
+  package static func all(threads: Int, root: String = "") -> [MemoryLimit] {
+    let status = ProcFile(root + "/proc/self/status")
+    // Pages of files can be dropped at any time, so they are no need.
+    let resident = (status.kibibytes("RssAnon:") ?? 0) + (status.kibibytes("RssShmem:") ?? 0)
+    var limits: [MemoryLimit] = []
+    if let total = ProcFile(root + "/proc/meminfo").kibibytes("MemTotal:") {
+      limits.append(MemoryLimit(name: "the machine has", bytes: total, sharedAs: "machine", inUse: resident))
+    }
+    for group in ControlGroups(root: root).memory {
+      limits.append(
+        MemoryLimit(
+          name: "the control group \(group.path) allows", bytes: group.value, sharedAs: group.identity, inUse: resident))
+    }
+    let own = ProcFile(root + "/proc/self/limits")
+    let stack = own.softLimit("Max stack size") ?? Double(8 << 20)
+    let toCome = unusedAddresses + stack * Double(threads)
+    for (line, option, size) in [("Max address space", "-v", "VmSize:"), ("Max data size", "-d", "VmData:")] {
+      guard let bytes = own.softLimit(line) else { continue }
+      limits.append(
+        MemoryLimit(
+          name: "this process's limit (ulimit \(option)) is", bytes: bytes, sharedAs: nil,
+          inUse: (status.kibibytes(size) ?? 0) + toCome))
+    }
+    return limits
+  }
+}
+
+/// A file of /proc, in lines that begin with a name.
+private struct ProcFile {
+  private let lines: [Substring]
+
+  init(_ path: String) {
+    lines = String(decoding: (try? FileSystem.read(path, limit: 1 << 16)) ?? [], as: UTF8.self).split(separator: "\n")
+  }
+
+  private func words(after name: String) -> [Substring]? {
+    lines.first { $0.hasPrefix(name) }?.dropFirst(name.count).split(whereSeparator: \.isWhitespace)
+  }
+
+  /// `name    123 kB`, in bytes.
+  func kibibytes(_ name: String) -> Double? { words(after: name)?.first.flatMap { Double($0) }.map { $0 * 1024 } }
+
+  /// `name    soft hard unit`; nil for "unlimited".
+  func softLimit(_ name: String) -> Double? { words(after: name)?.first.flatMap { Double($0) } }
+}

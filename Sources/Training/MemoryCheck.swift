@@ -1,0 +1,111 @@
+import Collectives
+import SystemSupport
+
+/// Refuses what does not fit into memory, before it is taken: what ends a program later is a crash or the kernel's hand.
+package enum MemoryCheck {
+  /// What a rank tells the others.
+  package struct Record: Equatable, Sendable {
+    package var host: String
+    package var shares: [MemoryPlan.Share]
+    package var limits: [MemoryLimit]
+
+    package init(host: String, shares: [MemoryPlan.Share], limits: [MemoryLimit]) {
+      self.host = host
+      self.shares = shares
+      self.limits = limits
+    }
+
+    var total: Double { shares.reduce(0) { $0 + $1.bytes } }
+  }
+
+  /// Collective. Exit code 64 on every rank where the plan of one, or those of all ranks of a host together, exceed a limit there.
+  ///
+  /// - Returns: on rank 0, the line that says what is needed; nothing elsewhere.
+  static func run(_ plan: MemoryPlan, _ communicator: any Communicator) throws(Failure) -> String {
+    let own = Record(host: communicator.hostName, shares: plan.shares, limits: MemoryLimit.all(threads: plan.threadCount))
+    let records = try communicator.gather(own.encoded).compactMap { Record(encoded: $0) }
+    try communicator.onRankZero { () throws(Failure) in
+      if let problem = problem(records, plan) { throw Failure(.usage, problem) }
+    }
+    return communicator.rank == 0 ? description(records) : ""
+  }
+
+  /// "memory per rank: 72 MiB (parameters and moments 3 MiB, ...)": of the rank that needs most.
+  package static func description(_ records: [Record]) -> String {
+    guard let largest = records.max(by: { $0.total < $1.total }) else { return "" }
+    let shares = largest.shares.map { "\($0.name) \(MemorySize.text($0.bytes))" }.joined(separator: ", ")
+    return "memory per rank: \(MemorySize.text(largest.total)) besides program and data (\(shares))"
+  }
+
+  /// What is exceeded most, where anything is. The plan is rank 0's, for what to change.
+  package static func problem(_ records: [Record], _ plan: MemoryPlan) -> String? {
+    var (worst, message): (Double, String?) = (1, nil)
+    for record in records {
+      for limit in record.limits {
+        let sharing = limit.sharedAs.map { key in
+          records.filter { $0.host == record.host && $0.limits.contains { $0.sharedAs == key } }
+        } ?? [record]
+        let inUse = sharing.reduce(0) { sum, one in
+          sum + (limit.sharedAs == nil ? limit : one.limits.first { $0.sharedAs == limit.sharedAs } ?? limit).inUse
+        }
+        let needed = sharing.reduce(inUse) { $0 + $1.total }
+        guard needed > worst * max(limit.bytes, 1) else { continue }
+        worst = needed / max(limit.bytes, 1)
+        message = describe(limit, sharing, inUse: inUse, needed: needed, plan)
+      }
+    }
+    return message
+  }
+
+  private static func describe(
+    _ limit: MemoryLimit, _ sharing: [Record], inUse: Double, needed: Double, _ plan: MemoryPlan
+  ) -> String {
+    let (count, record) = (sharing.count, sharing[0])
+    let largest = record.shares.max { $0.bytes < $1.bytes } ?? MemoryPlan.Share(name: "nothing", bytes: 0)
+    let who = count == 1 ? "this run needs" : "\(count) ranks on \(record.host) need"
+    let host = count == 1 && plan.ranks > 1 ? " on \(record.host)" : ""
+    return "not enough memory: \(who) \(MemorySize.text(needed))\(host), of which \(MemorySize.text(largest.bytes * Double(count))) "
+      + "for \(largest.name), but \(limit.name) \(MemorySize.text(limit.bytes)); \(remedy(limit, count, inUse: inUse, record, plan))"
+  }
+
+  /// First what changes no result: threads, then ranks. Then the setting that saves most.
+  private static func remedy(
+    _ limit: MemoryLimit, _ count: Int, inUse: Double, _ record: Record, _ plan: MemoryPlan
+  ) -> String {
+    if let threads = plan.fewerThreads(fitting: { inUse + $0 * Double(count) <= limit.bytes }) {
+      return "--threads \(threads) is the most that fits"
+    }
+    let perRank = inUse / Double(count) + record.total
+    let ranks = Int(min(limit.bytes / max(perRank, 1), Double(count - 1)))
+    if ranks > 0 { return "start at most \(ranks) rank\(ranks == 1 ? "" : "s") on that host" }
+    return "lower \(plan.mostCostlySetting)"
+  }
+}
+
+extension MemoryCheck.Record {
+  /// Texts one after the other, with a zero byte between: none of them has one.
+  package var encoded: [UInt8] {
+    var fields = [host, "\(shares.count)"]
+    for share in shares { fields += [share.name, "\(share.bytes)"] }
+    for limit in limits { fields += [limit.name, "\(limit.bytes)", limit.sharedAs ?? "", "\(limit.inUse)"] }
+    return Array(fields.joined(separator: "\0").utf8)
+  }
+
+  package init?(encoded: [UInt8]) {
+    let fields = String(decoding: encoded, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
+    guard fields.count >= 2, let count = Int(fields[1]), count >= 0, fields.count >= 2 + 2 * count,
+      (fields.count - 2 - 2 * count) % 4 == 0
+    else { return nil }
+    self.init(host: fields[0], shares: [], limits: [])
+    for index in stride(from: 2, to: 2 + 2 * count, by: 2) {
+      shares.append(MemoryPlan.Share(name: fields[index], bytes: Double(fields[index + 1]) ?? 0))
+    }
+    for index in stride(from: 2 + 2 * count, to: fields.count, by: 4) {
+      let key = fields[index + 2]
+      limits.append(
+        MemoryLimit(
+          name: fields[index], bytes: Double(fields[index + 1]) ?? .infinity, sharedAs: key.isEmpty ? nil : key,
+          inUse: Double(fields[index + 3]) ?? 0))
+    }
+  }
+}

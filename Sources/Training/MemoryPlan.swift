@@ -1,0 +1,127 @@
+import BERT4RecModel
+import Collectives
+import Evaluation
+import SystemSupport
+
+/// What a rank's memory depends on. `shares` says how much that is, before any of it is taken; each size comes from the code that
+/// takes the memory.
+package struct MemoryPlan: Sendable {
+  package enum Use: Sendable, Equatable {
+    /// With evaluations of so many users on so many splits.
+    case training(evaluatedUsers: Int, splits: Int)
+    /// Steps alone.
+    case benchmark
+    /// A model without moments, and its scores.
+    case scoring
+  }
+
+  /// A part of the memory, as messages name it.
+  package struct Share: Sendable, Equatable {
+    package let name: String
+    /// A double, since threads, shards and sizes multiplied may be more than a whole number holds.
+    package let bytes: Double
+  }
+
+  package var use: Use
+  package var model: ModelConfiguration
+  package var backend: BackendChoice
+  /// As asked for, before the number of shards bounds them.
+  package var threads = 1
+  package var gradientShards = 1
+  package var reduction = ReductionMode.exact
+  package var rank = 0
+  package var ranks = 1
+
+  package init(use: Use, model: ModelConfiguration, backend: BackendChoice) {
+    self.use = use
+    self.model = model
+    self.backend = backend
+  }
+
+  /// For training or measuring with these settings.
+  init(_ use: Use, _ setup: RunSetup, _ communicator: any Communicator) {
+    self.init(use: use, model: setup.modelConfiguration, backend: setup.configuration.backend)
+    threads = setup.threads
+    gradientShards = setup.configuration.gradientShards
+    reduction = setup.configuration.reduction
+    rank = communicator.rank
+    ranks = communicator.size
+  }
+
+  private var own: RankShare { RankShare(rank: rank, of: ranks, gradientShards: gradientShards, threads: threads) }
+
+  /// Threads that will be started.
+  package var threadCount: Int { use == .scoring ? 1 : own.threads }
+
+  package var shares: [Share] {
+    let scoring = Double(ModelScorer.byteCount(model, backend: backend))
+    if use == .scoring {
+      return [Share(name: "parameters", bytes: Double(ModelState.byteCount(model, withMoments: false))), Share(name: "scoring", bytes: scoring)]
+    }
+    let length = ParameterLayout(model).count + gradientShards
+    let own = own
+    let gradients = (0..<own.threads).reduce(0.0) {
+      $0 + Double(ShardAccumulator.byteCount(shards: own.shards(ofThread: $1), length: length))
+    }
+    let workspace =
+      BidirectionalEncoder.workspaceBytes(for: .training, model) + BidirectionalEncoder.scratchBytes(model, backend: backend)
+    var shares = [
+      Share(name: "parameters and moments", bytes: Double(ModelState.byteCount(model, withMoments: true))),
+      Share(name: "gradients", bytes: gradients),
+      Share(
+        name: own.threads == 1 ? "workspace of 1 thread" : "workspaces of \(own.threads) threads",
+        bytes: Double(workspace) * Double(own.threads)),
+    ]
+    if ranks > 1 {
+      let bytes = GradientAllReduce.byteCount(
+        rank: rank, size: ranks, shardCount: gradientShards, length: length, mode: reduction)
+      shares.append(Share(name: "their sum over ranks", bytes: Double(bytes)))
+    }
+    if case .training(let users, let splits) = use {
+      let protocols = EvaluationProtocol.allCases.count { $0.negativeCount != nil }
+      let drawn = Double(NegativeSampler.byteCount(userCount: users)) * Double(protocols * splits)
+      shares.append(Share(name: "evaluation", bytes: scoring + drawn))
+    }
+    return shares
+  }
+
+  package var total: Double { shares.reduce(0) { $0 + $1.bytes } }
+
+  // MARK: - Settings
+
+  /// Each setting that shapes the model, as messages name it, with the plan in which it is about half as large.
+  private var halvings: [(setting: String, plan: MemoryPlan)] {
+    func halved(_ name: String, _ value: Int, _ half: Int, _ path: WritableKeyPath<ModelConfiguration, Int>) -> (String, MemoryPlan)? {
+      guard half >= 1 && half < value else { return nil }
+      var plan = self
+      plan.model[keyPath: path] = half
+      return ("\(name) (\(value))", plan)
+    }
+    let heads = model.headCount
+    let fewerHeads = (1...max(1, heads / 2)).last { model.hiddenSize % $0 == 0 } ?? 1
+    return [
+      halved("hidden_size", model.hiddenSize, model.hiddenSize / 2 / heads * heads, \.hiddenSize),
+      halved("intermediate_size", model.intermediateSize, model.intermediateSize / 2, \.intermediateSize),
+      halved("num_hidden_layers", model.layerCount, model.layerCount / 2, \.layerCount),
+      halved("max_seq_length", model.maximumSequenceLength, model.maximumSequenceLength / 2, \.maximumSequenceLength),
+      halved("num_attention_heads", heads, fewerHeads, \.headCount),
+      halved("the vocabulary, by leaving out rare items", model.vocabularySize, model.vocabularySize / 2, \.vocabularySize),
+    ].compactMap { $0 }
+  }
+
+  /// The setting whose halving saves most.
+  package var mostCostlySetting: String {
+    halvings.map { ($0.setting, $0.plan.total) }.min { $0.1 < $1.1 }?.0 ?? "hidden_size (\(model.hiddenSize))"
+  }
+
+  /// The most threads, fewer than these, with which the memory suffices; nil where none do.
+  package func fewerThreads(fitting fits: (Double) -> Bool) -> Int? {
+    guard use != .scoring else { return nil }
+    var plan = self
+    for count in (1..<threadCount).reversed() {
+      plan.threads = count
+      if fits(plan.total) { return count }
+    }
+    return nil
+  }
+}
