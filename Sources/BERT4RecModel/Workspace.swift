@@ -39,7 +39,9 @@ package final class Workspace {
   package func keys(_ count: Int) -> UnsafeMutablePointer<UInt64> { allocate(count, of: UInt64.self) }
 
   private func allocate<T: BitwiseCopyable>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {
-    let bytes = (max(count, 1) * MemoryLayout<T>.stride + 63) / 64 * 64
+    // Some cache lines between buffers, whose sizes are often powers of two: rows of the same number would else compete for the
+    // same places in the cache.
+    let bytes = (max(count, 1) * MemoryLayout<T>.stride + 63) / 64 * 64 + 5 * 64
     let start = byteCount
     byteCount += bytes
     let region: UnsafeMutableRawPointer

@@ -130,6 +130,11 @@ static void FUNCTION(attention_backward)(
     for (size_t i = 0; i < count; i += ROWS) {
       size_t rows = at_most(count - i, ROWS);
       float *g = gradients + i * padded;
+      // The next rows of what the forward pass left long ago.
+      if (i + ROWS < count)
+        prefetch(
+            signed_probabilities.values + (first + i + ROWS) * signed_probabilities.stride,
+            at_most(count - i - ROWS, ROWS) * signed_probabilities.stride);
       for (size_t j = 0; j < padded; j += COLUMNS)
         any_tile(
             (left_operand){dy.values + i * dy.stride, dy.stride, 1}, (right_operand){values + j * size, size}, size,

@@ -133,15 +133,19 @@ static void FUNCTION(vocabulary_tile_backward)(
       for (size_t vocabulary = 0; vocabulary < width; vocabulary += PANEL) {
         const float *panel = exponentials + vocabulary * rows.rows + first * PANEL;
         size_t count = at_most(width - vocabulary, PANEL);
-        // Brings the panel into the cache, too.
         if (j == 0) add_rows(panel, factors + first, bias_gradient + vocabulary, inner, count, PANEL);
+        // While this panel is multiplied, the next one is on its way, a part of it per tile.
+        const float *next = exponentials + (vocabulary + PANEL) * rows.rows + first * PANEL;
+        size_t part = vocabulary + PANEL < width ? inner * PANEL / (columns / COLUMNS + 1) / (PANEL / ROWS) + 16 : 0;
         for (size_t column = 0; column < columns; column += COLUMNS)
-          for (size_t i = 0; i < count; i += ROWS)
+          for (size_t i = 0; i < count; i += ROWS, next += part) {
+            prefetch(next, part);
             any_tile(
                 (left_operand){panel + i, 1, PANEL}, (right_operand){scratch + column * inner, inner}, inner,
                 (result){table_gradient.values + (vocabulary + i) * table_gradient.stride + j + column,
                          table_gradient.stride, 1, adds || first > 0, 0},
                 columns - column, count - i);
+          }
       }
     }
   }

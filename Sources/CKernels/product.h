@@ -10,12 +10,14 @@ enum { PRODUCT_SCRATCH = PACKED_FLOATS + (PACKED_ROWS + 16) * INNER };
 
 INLINE size_t at_most(size_t value, size_t limit) { return value < limit ? value : limit; }
 
-INLINE void pack_right(kernel_matrix b, int transposes, size_t first, size_t inner, size_t column, size_t columns, float *packed) {
-  for (size_t j = 0; j < columns; j += 16) {
-    if (transposes)
-      pack_transposed(b.values + (column + j) * b.stride + first, b.stride, inner, columns - j, packed + j * inner);
-    else pack_rows(b.values + first * b.stride + column + j, b.stride, inner, columns - j, packed + j * inner);
+INLINE void pack_right(
+    kernel_matrix b, int transposes, size_t first, size_t inner, size_t column, size_t columns, float *packed) {
+  if (!transposes) {
+    pack_rows(b.values + first * b.stride + column, b.stride, inner, columns, packed);
+    return;
   }
+  for (size_t j = 0; j < columns; j += 16)
+    pack_transposed(b.values + (column + j) * b.stride + first, b.stride, inner, columns - j, packed + j * inner);
 }
 
 static void FUNCTION(product)(

@@ -8,9 +8,16 @@
 
 enum { ROWS = CLONE_TILE_ROWS, PANELS = CLONE_TILE_PANELS, COLUMNS = 16 * PANELS, INNER = 256 };
 
-// Sixteen columns of B for `inner` steps, one after the other, from rows of B (inner, columns).
+// Panels of sixteen columns of B for `inner` steps, one step after the other, from rows of B (inner, columns): four panels at once, so
+// that memory is read along its rows.
 INLINE void pack_rows(const float *b, size_t stride, size_t inner, size_t columns, float *packed) {
-  for (size_t k = 0; k < inner; k++) store(packed + k * 16, load_up_to(b + k * stride, columns));
+  size_t j = 0;
+  for (; j + 64 <= columns; j += 64)
+    for (size_t k = 0; k < inner; k++)
+      for (int panel = 0; panel < 4; panel++)
+        store(packed + (j + 16 * panel) * inner + k * 16, load(b + k * stride + j + 16 * panel));
+  for (; j < columns; j += 16)
+    for (size_t k = 0; k < inner; k++) store(packed + j * inner + k * 16, load_up_to(b + k * stride + j, columns - j));
 }
 
 // Four steps of a 16 x 16 transposition: each exchanges blocks of half the size between pairs of vectors.
@@ -50,7 +57,7 @@ INLINE void transpose(f16 v[16]) {
 #undef SWAP
 }
 
-// The same from columns: rows of the transposed B (columns, inner).
+// One panel from columns: rows of the transposed B (columns, inner).
 INLINE void pack_transposed(const float *b, size_t stride, size_t inner, size_t columns, float *packed) {
   size_t k = 0;
   if (columns >= 16)

@@ -55,6 +55,11 @@ INLINE void store_up_to(float *p, f16 v, size_t count) {
   else store_part(p, v, count);
 }
 
+// Asks for `count` floats ahead of their use, into the second cache.
+INLINE void prefetch(const float *p, size_t count) {
+  for (size_t i = 0; i < count; i += 16) __builtin_prefetch(p + i, 0, 2);
+}
+
 INLINE float sum_lanes(f16 v) {
   f8 a = v.lo + v.hi;
   f4 b = a.lo + a.hi;

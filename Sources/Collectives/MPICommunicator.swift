@@ -171,6 +171,6 @@ private func mpi(_ call: String, _ code: Int32) throws(Failure) {
   var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
   var length: Int32 = 0
   MPI_Error_string(code, &text, &length)
-  let reason = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  let reason = String(decoding: text.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
   throw Failure(.internalFault, "\(call) failed: \(reason.isEmpty ? "error \(code)" : reason)")
 }

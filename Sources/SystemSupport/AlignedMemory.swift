@@ -5,16 +5,21 @@
 #endif
 
 /// Memory for many numbers, the one way in which large buffers are taken: zeroed, on a page's boundary, straight from the system, so
-/// that pages which nobody touches cost nothing and the others lie near the thread that touches them first. Given back when the last
-/// reference goes.
+/// that pages which nobody touches cost nothing and the others lie near the thread that touches them first. Large ones ask for the
+/// system's large pages, with which fewer addresses have to be looked up (3 to 5 % of a step). Given back when the last reference goes.
 package final class AlignedMemory: @unchecked Sendable {
   package let base: UnsafeMutableRawPointer
   package let byteCount: Int
+  private let mapped: UnsafeMutableRawPointer
+  private let mappedCount: Int
+  private static let largePage = 1 << 21
 
   /// - Parameter purpose: what the memory is for, as the message says it: "the parameters".
   package init(byteCount: Int, for purpose: String) throws(Failure) {
     precondition(byteCount >= 0)
-    let mapped = mmap(nil, max(byteCount, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    let isLarge = byteCount >= 2 * Self.largePage
+    mappedCount = max(byteCount, 1) + (isLarge ? Self.largePage : 0)
+    let mapped = mmap(nil, mappedCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let mapped, mapped != MAP_FAILED else {
       let reason = String(cString: strerror(errno))
       throw Failure(
@@ -22,11 +27,14 @@ package final class AlignedMemory: @unchecked Sendable {
         "no memory for \(purpose), \(MemorySize.text(Double(byteCount))): \(reason). Use fewer ranks or threads per host, a smaller "
           + "model, or raise the limit (ulimit -v, the control group's).")
     }
-    base = mapped
+    self.mapped = mapped
     self.byteCount = byteCount
+    base = isLarge ? mapped.alignedUp(toMultipleOf: Self.largePage) : mapped
+    // A wish: without large pages all works as well.
+    if isLarge { madvise(base, byteCount, MADV_HUGEPAGE) }
   }
 
-  deinit { munmap(base, max(byteCount, 1)) }
+  deinit { munmap(mapped, mappedCount) }
 
   /// For where nothing can be thrown: ends the program with one line and exit code 70 when the memory is refused. mpirun then ends
   /// the other ranks.

@@ -73,7 +73,7 @@ struct RecommendationWriter {
   private func digits(_ score: Double) -> String {
     var text = [CChar](repeating: 0, count: 32)
     let count = withVaList([score]) { vsnprintf(&text, text.count, "%.9g", $0) }
-    return String(decoding: text[..<Int(count)].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return String(decoding: text[..<Int(count)].map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
   }
 
   /// RFC 4180: quotes where an id holds a comma, a quote or a line break.

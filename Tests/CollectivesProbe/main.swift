@@ -20,8 +20,12 @@ func reduce(
     communicator: communicator, shardCount: shardCount, length: length, mode: mode, scratch: result,
     segmentLength: 1000)
   let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<shardCount)
-  let merge = ThreadMerge(
-    (0..<threads).map { ShardAccumulator(shards: ShardTree.range(part: $0, of: threads, in: own), length: length) })
+  var accumulators: [ShardAccumulator] = []
+  for thread in 0..<threads {
+    accumulators.append(
+      try ShardAccumulator(shards: ShardTree.range(part: thread, of: threads, in: own), length: length))
+  }
+  let merge = ThreadMerge(accumulators)
   for _ in 0..<2 {
     for accumulator in merge.accumulators {
       accumulator.reset()

@@ -145,7 +145,7 @@ extension CommandTests {
       let dataset = try model.sharedDataset(demo.data, communicator: communicator, log: { _ in })
       let ranks = Ranks()
       _ = try Evaluator(dataset: dataset, maximumLength: 32, communicator: communicator)
-        .evaluate(ModelScorer(model.state), split: .test, protocols: [.full], step: 0, hooks: [ranks])
+        .evaluate(try ModelScorer(model.state), split: .test, protocols: [.full], step: 0, hooks: [ranks])
 
       let itemIDs = (0..<dataset.itemCount).map { String(decoding: dataset.itemIDs[$0], as: UTF8.self) }
       var histories = ""

@@ -84,21 +84,5 @@ extension CommandTests {
         #expect((line["slowest_host"] as? String)?.isEmpty == false)
       }
     }
-
-    /// OpenBLAS may be told to use the kernels of an older CPU.
-    @Test func hostsWithOtherKernelsAreNamed() throws {
-      try Program.withTemporaryFolder { folder in
-        let train = ["train"] + settings(["num_train_steps": 20])
-        let result = try Program.execute(
-          "/usr/bin/env",
-          ["mpirun", "-np", "1", Program.path] + train + [":", "-np", "1", "-x", "OPENBLAS_CORETYPE=Nehalem", Program.path]
-            + train, environment: Program.mpiEnvironment, in: folder)
-        #expect(result.status == 0)
-        #expect(result.count(ofErrors: "warning: the hosts compute with different kernels: '") == 1, "\(result.errors)")
-        #expect(result.errors.contains("BLAS Nehalem"))
-        let same = try Program.mpirun(ranks: 2, train, in: folder)
-        #expect(same.count(ofErrors: "different kernels") == 0)
-      }
-    }
   }
 }

@@ -64,7 +64,7 @@ import Training
   @Test(arguments: backends) func tenStepsArePyTorchs(_ backend: String) throws {
     let fixture = try GoldenFixture()
     let encoder = encoder(backend, fixture.configuration())
-    let state = ModelState(fixture.configuration())
+    let state = try ModelState(fixture.configuration())
     _ = state.parameters.update(from: try fixture.flat("parameters", state.layout))
     let settings = fixture.contents.optimizer
     let schedule = LearningRateSchedule(

@@ -16,15 +16,17 @@ import Training
   /// Compares `size` replicas after `damage` to some of them.
   private func compare(_ size: Int, _ damage: @escaping @Sendable (_ rank: Int, ModelState) -> Void) -> [Outcome] {
     ThreadRanks.run(size) { communicator in
-      let state = ModelState(GradientShardsTests.model)
-      state.initialize(seed: 3)
-      damage(communicator.rank, state)
       var outcome = Outcome(hash: "", moments: 0, warnings: [])
       do throws(Failure) {
+        let state = try ModelState(GradientShardsTests.model)
+        state.initialize(seed: 3)
+        damage(communicator.rank, state)
+        defer {
+          outcome.hash = state.parameterHash
+          outcome.moments = state.secondMoment[5]
+        }
         outcome.wereSame = try ReplicaComparison.run(state, communicator: communicator) { outcome.warnings.append($0) }
       } catch { outcome.failure = error }
-      outcome.hash = state.parameterHash
-      outcome.moments = state.secondMoment[5]
       return outcome
     }
   }
