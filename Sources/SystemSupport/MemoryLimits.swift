@@ -18,6 +18,9 @@ package struct MemoryLimit: Equatable, Sendable {
   /// What Open MPI and the C library may still map and hardly use: counts where addresses count, not pages.
   private static let unusedAddresses = Double(64 << 20)
 
+  /// What a thread's large buffers take more than their size, to begin on a large page.
+  private static let largePages = Double(8 << 20)
+
   /// All that can be found out here.
   /// - Parameters:
   ///   - threads: which this process is going to start; the addresses of their stacks count.
@@ -38,7 +41,7 @@ package struct MemoryLimit: Equatable, Sendable {
     }
     let own = ProcFile(root + "/proc/self/limits")
     let stack = own.softLimit("Max stack size") ?? Double(8 << 20)
-    let toCome = addresses + unusedAddresses + stack * Double(threads)
+    let toCome = addresses + unusedAddresses + (stack + largePages) * Double(threads)
     for (line, option, size) in [("Max address space", "-v", "VmSize:"), ("Max data size", "-d", "VmData:")] {
       guard let bytes = own.softLimit(line) else { continue }
       limits.append(

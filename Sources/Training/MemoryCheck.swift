@@ -42,8 +42,11 @@ package enum MemoryCheck {
   /// What is exceeded most, where anything is. The plan is rank 0's, for what to change.
   package static func problem(_ records: [Record], _ plan: MemoryPlan) -> String? {
     var (worst, message): (Double, String?) = (1, nil)
+    var judged: Set<[String]> = []
     for record in records {
       for limit in record.limits {
+        // Once for all ranks that share it.
+        if let key = limit.sharedAs, !judged.insert([record.host, key]).inserted { continue }
         let sharing = limit.sharedAs.map { key in
           records.filter { $0.host == record.host && $0.limits.contains { $0.sharedAs == key } }
         } ?? [record]
@@ -68,20 +71,21 @@ package enum MemoryCheck {
     let who = count == 1 ? "this run needs" : "\(count) ranks on \(record.host) need"
     let host = count == 1 && plan.ranks > 1 ? " on \(record.host)" : ""
     return "not enough memory: \(who) \(MemorySize.text(needed))\(host), of which \(MemorySize.text(largest.bytes * Double(count))) "
-      + "for \(largest.name), but \(limit.name) \(MemorySize.text(limit.bytes)); \(remedy(limit, count, inUse: inUse, record, plan))"
+      + "for \(largest.name), but \(limit.name) \(MemorySize.text(limit.bytes)); \(remedy(limit, count, inUse: inUse, plan))"
   }
 
   /// First what changes no result: threads, then ranks. Then the setting that saves most.
   private static func remedy(
-    _ limit: MemoryLimit, _ count: Int, inUse: Double, _ record: Record, _ plan: MemoryPlan
+    _ limit: MemoryLimit, _ count: Int, inUse: Double, _ plan: MemoryPlan
   ) -> String {
     if let threads = plan.fewerThreads(fitting: { inUse + $0 * Double(count) <= limit.bytes }) {
       return "--threads \(threads) is the most that fits"
     }
-    let perRank = inUse / Double(count) + record.total
-    let ranks = Int(min(limit.bytes / max(perRank, 1), Double(count - 1)))
     if inUse >= limit.bytes { return "raise that limit" }
-    if ranks > 0 { return "start at most \(ranks) rank\(ranks == 1 ? "" : "s") on that host" }
+    let present = inUse / Double(count)
+    if let ranks = plan.fewerRanks(than: count, fitting: { (present + $0) * Double($1) <= limit.bytes }) {
+      return "start at most \(ranks) rank\(ranks == 1 ? "" : "s") on that host"
+    }
     return "lower \(plan.mostCostlySetting)"
   }
 }

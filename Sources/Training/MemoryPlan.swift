@@ -134,4 +134,15 @@ package struct MemoryPlan: Sendable {
     }
     return nil
   }
+
+  /// The most ranks on a host, fewer than those that are there, with which the memory suffices; nil where none do. `fits` takes a
+  /// rank's total, which grows as its shards do, and the number of ranks.
+  package func fewerRanks(than count: Int, fitting fits: (_ total: Double, _ ranks: Int) -> Bool) -> Int? {
+    var plan = self
+    for left in (1..<max(count, 1)).reversed() {
+      (plan.rank, plan.ranks) = (0, max(1, ranks - (count - left)))
+      if fits(plan.total, left) { return left }
+    }
+    return nil
+  }
 }

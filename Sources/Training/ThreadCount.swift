@@ -41,8 +41,9 @@ package enum ThreadCount {
   /// Of each rank. Ranks share cores when they are on one host and their affinity masks meet. A quota that is no whole number is
   /// rounded up: nearly one more core's time is there to be used.
   package static func counts(_ records: [Record]) -> [Int] {
-    records.map { own in
-      let beside = records.filter { $0.host == own.host }
+    let ofHosts = Dictionary(grouping: records, by: \.host)
+    return records.map { own in
+      let beside = ofHosts[own.host] ?? []
       let sharing = beside.count { zip($0.cores, own.cores).contains { $0 & $1 != 0 } }
       var count = own.cores.reduce(0) { $0 + $1.nonzeroBitCount } / max(1, sharing)
       for quota in own.quotas {
