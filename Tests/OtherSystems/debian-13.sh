@@ -107,7 +107,7 @@ if [ $# -gt 0 ]; then
   shift
 fi
 [ "$(id -u)" = 0 ] || fail 64 "needs root, for debootstrap and chroot"
-for command in debootstrap swift unshare git; do
+for command in debootstrap swift unshare setpriv git; do
   command -v "$command" >/dev/null || fail 66 "$command is not on the PATH (see --help)"
 done
 # Asked rather than told from the path of `swift`, which may be a link or a launcher.
@@ -122,8 +122,7 @@ exec {lock}<"$folder"
 flock --nonblock "$lock" || fail 64 "$folder is in use by another run"
 
 # Files as they are now, new ones too, without those that git ignores; what is gone here goes there.
-files=$(mktemp)
-trap 'rm -f "$files"' EXIT
+files=$folder/files
 git -C "$checkout" ls-files -z --cached --others --exclude-standard |
   (cd "$checkout" && while IFS= read -r -d '' file; do [ ! -f "$file" ] || printf '%s\0' "$file"; done) |
   sort -zu >"$files"
@@ -134,12 +133,18 @@ if [ -e "$checkout/Package.resolved" ]; then cp "$checkout/Package.resolved" "$c
 swift package --package-path "$copy" resolve
 
 # In the background, so that a signal is heeded at once; with it end, by --kill-child, all processes in there.
-env --default-signal=INT,QUIT unshare --mount --pid --fork --kill-child=KILL \
+setpriv --pdeathsig KILL env --default-signal=INT,QUIT unshare --mount --pid --fork --kill-child=KILL \
   bash "${BASH_SOURCE[0]}" --inside "$folder" "$toolchain" "$@" <&0 &
 job=$!
-trap 'kill -KILL "$job"; exit 129' HUP
-trap 'kill -KILL "$job"; exit 130' INT
-trap 'kill -KILL "$job"; exit 143' TERM
+# shellcheck disable=SC2317,SC2329 # called by traps
+interrupted() { # exit code
+  kill -KILL "$job"
+  wait "$job" 2>/dev/null || true
+  exit "$1"
+}
+trap 'interrupted 129' HUP
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM
 status=0
 wait "$job" || status=$?
 exit "$status"
