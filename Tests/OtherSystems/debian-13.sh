@@ -45,8 +45,8 @@ if [ "${1:-}" = --inside ]; then
   shift 3
   system=$folder/system copy=$folder/source
   # debootstrap takes its own folder away at last; what it left before cannot be gone on with.
-  if [ ! -e "$system/etc/debian_version" ] || [ -e "$system/debootstrap" ]; then
-    rm -rf --one-file-system "$system"
+  if [ -e "$system/debootstrap" ]; then rm -rf --one-file-system "$system"; fi
+  if [ ! -e "$system/etc/debian_version" ]; then
     debootstrap --variant=minbase trixie "$system" "${MIRROR:-http://deb.debian.org/debian}"
   fi
   mount -t proc proc "$system/proc"
@@ -115,6 +115,10 @@ toolchain=$(swift -print-target-info | sed -n 's|.*"runtimeResourcePath": "\(.*\
 [ -n "$toolchain" ] || fail 66 "the toolchain of $(command -v swift) has no folder of its own (it lies in /usr)"
 
 checkout=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# Files in the copy that the checkout does not have are taken away: nobody else's, please.
+if [ -e "$folder" ] && [ ! -e "$folder/files" ] && [ -n "$(ls -A "$folder")" ]; then
+  fail 64 "$folder holds what is not of this script: name a folder that is new or empty"
+fi
 mkdir -p "$folder/source"
 folder=$(cd "$folder" && pwd -P)
 copy=$folder/source
