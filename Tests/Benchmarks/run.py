@@ -389,6 +389,7 @@ def main() -> int:
         constants = {
             "machine": machine(),
             "versions": {"program": first_line([suite.program, "--version"]),
+                         "commit": first_line(["git", "-C", str(HERE), "describe", "--always", "--dirty"]),
                          "mpirun": first_line(["mpirun", "--version"]), "torch": suite.torch_version,
                          "python": platform.python_version()},
         }

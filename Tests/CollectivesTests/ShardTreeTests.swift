@@ -85,8 +85,10 @@ import Testing
     let accumulator = try ShardAccumulator(shards: 0..<7, length: 5)
     fill(accumulator)
     let result = accumulator.sums[0].values
+    let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: 5)
+    defer { scratch.deallocate() }
     let reduction = try GradientAllReduce(
-      communicator: SoloCommunicator(), shardCount: 7, length: 5, mode: .fast, scratch: accumulator.nextBuffer())
+      communicator: SoloCommunicator(), shardCount: 7, length: 5, mode: .fast, scratch: scratch)
     try reduction.reduce(accumulator.sums, into: result)
     #expect(Array(result) == PlainTree.sum(shardCount: 7, length: 5))
   }

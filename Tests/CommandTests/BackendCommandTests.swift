@@ -31,7 +31,7 @@ extension CommandTests {
         #expect(openblas.errors.contains("; backend: openblas (OpenBLAS "))
         let run = RunFiles(folder + "/runs/demo")
         #expect(try run.text("config.yaml").contains("backend: openblas"))
-        #expect(try run.text("checkpoints/step-00000020/trainer.json").contains("\"backend\":\"openblas\""))
+        #expect(try run.text("checkpoints/step-00000020/trainer.json").contains("\"backend\": \"openblas\""))
         guard BackendChoice.runsNative else { return }
         let further = try Program.run(train + settings(["num_train_steps": 30]), in: folder)
         #expect(further.status == 64)

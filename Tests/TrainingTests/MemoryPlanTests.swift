@@ -1,0 +1,50 @@
+import BERT4RecModel
+import Collectives
+import Testing
+import Training
+
+@Suite struct MemoryPlanTests {
+  private let model = ModelConfiguration(
+    vocabularySize: 1500, hiddenSize: 24, layerCount: 3, headCount: 3, intermediateSize: 50, maximumSequenceLength: 40)
+
+  /// What is foreseen is what an encoder then takes, since the same initialiser says it.
+  @Test func anEncoderTakesWhatWasForeseen() throws {
+    for purpose in [BidirectionalEncoder.Purpose.training, .scoring] {
+      let encoder = try BidirectionalEncoder.withMemory(for: purpose, model, backend: .auto)
+      #expect(encoder.workspaceBytes == BidirectionalEncoder.workspaceBytes(for: purpose, model))
+    }
+    #expect(
+      BidirectionalEncoder.workspaceBytes(for: .scoring, model) < BidirectionalEncoder.workspaceBytes(for: .training, model))
+  }
+
+  @Test func sharesGrowWithWhatTheyDependOn() {
+    func plan(threads: Int) -> MemoryPlan {
+      var plan = MemoryPlan(use: .training(evaluatedUsers: 10, splits: 2), model: model, backend: .auto)
+      (plan.threads, plan.gradientShards) = (threads, 16)
+      return plan
+    }
+    #expect(plan(threads: 1).total > Double(ParameterLayout(model).count * 12))
+    #expect(plan(threads: 4).total > plan(threads: 1).total)
+  }
+
+  /// No configuration that the keys allow makes the count overflow.
+  @Test func absurdSizesAreCounted() {
+    var huge = model  // one head, since heads must divide the width
+    (huge.vocabularySize, huge.hiddenSize, huge.headCount, huge.intermediateSize) = (1 << 31, 65_536, 1, 1 << 20)
+    let plan = MemoryPlan(use: .training(evaluatedUsers: 10, splits: 2), model: huge, backend: .auto)
+    #expect(plan.total.isFinite && plan.total > 1e15)
+  }
+
+  /// Ranks that share cores, or a quota, share them; a quota of one and a half cores is two threads.
+  @Test func threadsRespectQuotas() {
+    func record(_ host: String, cores: [UInt8], quota: Double?) -> ThreadCount.Record {
+      ThreadCount.Record(
+        host: host, cores: cores, quotas: quota.map { [ThreadCount.Record.Quota(sharedAs: "box", cores: $0)] } ?? [])
+    }
+    #expect(ThreadCount.counts([record("a", cores: [0xFF], quota: nil)]) == [8])
+    #expect(ThreadCount.counts([record("a", cores: [0xFF], quota: 1.5)]) == [2])
+    #expect(ThreadCount.counts([record("a", cores: [0xFF], quota: 0.1)]) == [1])
+    #expect(ThreadCount.counts([record("a", cores: [0xFF], quota: 4), record("a", cores: [0xFF], quota: 4)]) == [2, 2])
+    #expect(ThreadCount.counts([record("a", cores: [0xF0], quota: nil), record("b", cores: [0xFF], quota: 3)]) == [4, 3])
+  }
+}
