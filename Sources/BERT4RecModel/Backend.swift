@@ -255,19 +255,11 @@ extension Backend {
     multiply(
       gradient, transposed: false, head.key, transposed: false, into: gradients.query, scale: head.scale,
       accumulates: false)
-    attentionProducts(head, contextGradient, gradient, dropped, gradients)
-  }
-
-  /// The last two products of the backward pass.
-  package func attentionProducts(
-    _ head: AttentionHead, _ contextGradient: Matrix, _ scoreGradient: Matrix, _ dropped: Matrix,
-    _ gradients: AttentionHead
-  ) {
     multiply(
       dropped, transposed: true, contextGradient, transposed: false, into: gradients.value, scale: 1,
       accumulates: false)
     multiply(
-      scoreGradient, transposed: true, head.query, transposed: false, into: gradients.key, scale: head.scale,
+      gradient, transposed: true, head.query, transposed: false, into: gradients.key, scale: head.scale,
       accumulates: false)
   }
 

@@ -35,9 +35,6 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
     kernels.pointee.product_scratch * MemoryLayout<Float>.stride + attentionScratch.byteCount + tileScratch.byteCount
   }
 
-  /// Whether this processor gives the bits that all others with fused multiply-add give.
-  package static var isExactHere: Bool { kernel_set_best().pointee.has_fma != 0 }
-
   package func multiply(
     _ a: Matrix, transposed transposesA: Bool, _ b: Matrix, transposed transposesB: Bool, into c: Matrix, scale: Float,
     accumulates: Bool

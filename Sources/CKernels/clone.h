@@ -21,8 +21,6 @@
 const kernel_set FUNCTION(kernel_set) = {
     .name = CLONE_NAME,
     .has_fma = CLONE_HAS_FMA,
-    .tile_rows = ROWS,
-    .tile_columns = COLUMNS,
     .product_scratch = PRODUCT_SCRATCH,
     .product = FUNCTION(product),
     .add_bias = FUNCTION(add_bias),

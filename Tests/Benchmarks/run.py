@@ -179,6 +179,15 @@ class Suite:
                          self._pinned(ranks) + launcher + command,
                          point={"length": length, "items": items, "width": width, "ranks": ranks})
 
+    def told(self, command: list[str]) -> list[str]:
+        """The command without this machine's folders, as a row keeps it."""
+        folders = {self.program: "bert4rec-dist", self.options.python: "python",
+                   str(pathlib.Path(self.options.data).resolve()): "data", self.options.data: "data",
+                   str(self.scratch): "TEMPORARY", str(HERE.parents[1]) + "/": ""}
+        for folder, name in folders.items():
+            command = [word.replace(folder, name) if "/" in folder else word for word in command]
+        return command
+
     # Parts of commands
 
     def _pinned(self, cores: int) -> list[str]:
@@ -409,7 +418,7 @@ def main() -> int:
                     load = os.getloadavg()[0]
                     result = measured(contender)
                     results[contender.name].append(result)
-                    row = {"what": name, "contender": contender.name, "round": number, "command": contender.command,
+                    row = {"what": name, "contender": contender.name, "round": number, "command": suite.told(contender.command),
                            "point": contender.point, "result": result, "load_before": load,
                            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}
                     rows.write(json.dumps(row | constants) + "\n")

@@ -53,8 +53,6 @@ typedef struct {
 typedef struct {
   const char *name;  // such as "x86-64-v3"
   int has_fma;       // whether it gives the bits that all others with fused multiply-add give
-  // The size of the tiles that a product is made of; it shapes no bits.
-  int tile_rows, tile_columns;
 
   // Products ------------------------------------------------------------------------------------------------------------------
 
