@@ -76,7 +76,7 @@ INLINE void strip_product(
       if (part.bias) part.bias += j;
       left_operand x = a;
       x.values += first;
-      any_tile(x, (right_operand){b + j * panel + first * 16, panel}, inner, part, columns - j, rows);
+      any_tile(x, packed_panels(b + j * panel + first * 16, panel), inner, part, columns - j, rows);
     }
   }
 }
@@ -141,7 +141,7 @@ static void FUNCTION(vocabulary_tile_backward)(
           for (size_t i = 0; i < count; i += ROWS, next += part) {
             prefetch(next, part);
             any_tile(
-                (left_operand){panel + i, 1, PANEL}, (right_operand){scratch + column * inner, inner}, inner,
+                (left_operand){panel + i, 1, PANEL}, packed_panels(scratch + column * inner, inner), inner,
                 (result){table_gradient.values + (vocabulary + i) * table_gradient.stride + j + column,
                          table_gradient.stride, 1, adds || first > 0, 0},
                 columns - column, count - i);

@@ -55,6 +55,18 @@ INLINE void store_up_to(float *p, f16 v, size_t count) {
   else store_part(p, v, count);
 }
 
+// `call` with `whole` as a constant: rows of whole vectors, the usual ones, need no look at their ends.
+#define WHOLE_OR_NOT(columns, call) \
+  do {                              \
+    if ((columns) % 16 == 0) {      \
+      enum { whole = 1 };           \
+      call;                         \
+    } else {                        \
+      enum { whole = 0 };           \
+      call;                         \
+    }                               \
+  } while (0)
+
 // Asks for `count` floats ahead of their use, into the second cache.
 INLINE void prefetch(const float *p, size_t count) {
   for (size_t i = 0; i < count; i += 16) __builtin_prefetch(p + i, 0, 2);
