@@ -8,10 +8,6 @@ enum { QUERY_ROWS = 48 };
 
 INLINE size_t padded_to_16(size_t count) { return (count + 15) / 16 * 16; }
 
-// Rows that a softmax takes through its three sweeps together: so many are independent of each other, and stay in the first cache.
-enum { SOFTMAX_ROWS = 16 };
-_Static_assert(ROWS <= SOFTMAX_ROWS, "a tile's rows of scores go through the softmax together");
-
 // scores (rows, n) become probabilities, negative where dropped, and `dropped` what dropout leaves of them; at most SOFTMAX_ROWS.
 INLINE void softmax_rows(
     float *scores, size_t stride, float *dropped, size_t dropped_stride, size_t rows, size_t n, kernel_dropout dropout,
@@ -156,11 +152,10 @@ static void FUNCTION(attention_backward)(
     for (size_t i = 0; i < count; i += ROWS) {
       size_t rows = at_most(count - i, ROWS);
       float *g = gradients + i * padded;
-      // The next rows of what the forward pass left long ago.
-      if (i + ROWS < count)
-        prefetch(
-            signed_probabilities.values + (first + i + ROWS) * signed_probabilities.stride,
-            at_most(count - i - ROWS, ROWS) * signed_probabilities.stride);
+      // The next rows of what the forward pass left long ago; behind this head's stand the next one's.
+      prefetch(
+          signed_probabilities.values + (first + i + rows) * signed_probabilities.stride,
+          ROWS * signed_probabilities.stride);
       for (size_t j = 0; j < padded; j += COLUMNS)
         any_tile(
             (left_operand){dy.values + i * dy.stride, dy.stride, 1}, packed_panels(values + j * size, size), size,

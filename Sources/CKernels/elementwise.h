@@ -13,7 +13,8 @@ static void FUNCTION(add_bias)(float *values, const float *bias, size_t rows, si
 // sums += the rows of values, each times its weight, or as they are: `vectors` vectors side by side, which hide the latency of one sum;
 // the last one has `last` lanes.
 INLINE void add_rows_of(
-    const float *values, const float *weights, float *sums, size_t rows, size_t last, size_t stride, const int vectors) {
+    const float *values, const float *weights, float *sums, size_t rows, size_t last, size_t stride, const int weighted,
+    const int vectors) {
   f16 s[4];
 #pragma clang loop unroll(full)
   for (int j = 0; j < vectors; j++) s[j] = load_up_to(sums + 16 * j, j == vectors - 1 ? last : 16);
@@ -22,7 +23,7 @@ INLINE void add_rows_of(
 #pragma clang loop unroll(full)
     for (int j = 0; j < vectors; j++) {
       f16 x = load_up_to(v + 16 * j, j == vectors - 1 ? last : 16);
-      s[j] = weights ? fma16(x, (f16)weights[row], s[j]) : s[j] + x;
+      s[j] = weighted ? fma16(x, (f16)weights[row], s[j]) : s[j] + x;
     }
   }
 #pragma clang loop unroll(full)
@@ -31,22 +32,22 @@ INLINE void add_rows_of(
 
 // sums (columns) += the rows of values, each times its weight; without weights, the rows as they are.
 INLINE void add_rows(
-    const float *values, const float *weights, float *sums, size_t rows, size_t columns, size_t stride) {
+    const float *values, const float *weights, float *sums, size_t rows, size_t columns, size_t stride, const int weighted) {
   size_t i = 0;
 #define TAKE(n) \
-  for (; i + 16 * n <= columns; i += 16 * n) add_rows_of(values + i, weights, sums + i, rows, 16, stride, n);
+  for (; i + 16 * n <= columns; i += 16 * n) add_rows_of(values + i, weights, sums + i, rows, 16, stride, weighted, n);
   TAKE(4) TAKE(3) TAKE(2) TAKE(1)
 #undef TAKE
-  if (i < columns) add_rows_of(values + i, weights, sums + i, rows, columns - i, stride, 1);
+  if (i < columns) add_rows_of(values + i, weights, sums + i, rows, columns - i, stride, weighted, 1);
 }
 
 static void FUNCTION(add_column_sums)(const float *values, float *sums, size_t rows, size_t columns, size_t stride) {
-  add_rows(values, 0, sums, rows, columns, stride);
+  add_rows(values, 0, sums, rows, columns, stride, 0);
 }
 
 static void FUNCTION(add_weighted_column_sums)(
     const float *values, const float *weights, float *sums, size_t rows, size_t columns, size_t stride) {
-  add_rows(values, weights, sums, rows, columns, stride);
+  add_rows(values, weights, sums, rows, columns, stride, 1);
 }
 
 static void FUNCTION(multiply_rows)(

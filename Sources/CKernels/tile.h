@@ -8,6 +8,10 @@
 
 enum { ROWS = CLONE_TILE_ROWS, PANELS = CLONE_TILE_PANELS, COLUMNS = 16 * PANELS, INNER = 256 };
 
+// Rows that a softmax takes through its three sweeps together: so many are independent of each other, and stay in the first cache.
+enum { SOFTMAX_ROWS = 16 };
+_Static_assert(ROWS <= SOFTMAX_ROWS, "a tile's rows go through a softmax together");
+
 // `panels` panels of sixteen columns of B, one inner step after the other, from rows of B (inner, columns).
 INLINE void pack_panels(const float *b, size_t stride, size_t inner, float *packed, const int panels) {
   float *panel = packed;
@@ -141,6 +145,12 @@ INLINE void tile(
   f16 sums[ROWS * PANELS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * panels; i++) sums[i] = 0;
+  // What is added to comes near while the product is made.
+  if (c.accumulates)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+      for (int j = 0; j < panels; j++) __builtin_prefetch(c.values + i * c.stride + j * 16, 1, 3);
   for (size_t k = 0; k < inner; k++) {
     f16 v[PANELS];
 #pragma clang loop unroll(full)

@@ -39,6 +39,9 @@ INLINE f16 load(const float *p) {
 }
 INLINE void store(float *p, f16 v) { memcpy(p, &v, sizeof v); }
 
+// A store past the caches, to a multiple of 64 bytes.
+INLINE void stream(float *p, f16 v) { __builtin_nontemporal_store(v, (f16 *)p); }
+
 // The last lanes of a row whose length is no multiple of 16.
 INLINE f16 load_part(const float *p, size_t count) {
   f16 v = 0;
