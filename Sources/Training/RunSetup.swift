@@ -30,7 +30,7 @@ struct RunSetup {
     dataset = try Self.dataset(configuration, communicator, log)
     instances = MaskedInstances(
       windows: Windows(
-        LeaveOneOut(dataset.sequences, holdsOutValidation: configuration.holdsOutValidation),
+        LeaveOneOut(dataset.sequences, holdout: configuration.holdout),
         maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
       tokens: TokenIDs(itemCount: dataset.itemCount), configuration: configuration.maskingConfiguration,
       seed: configuration.seed)
@@ -48,7 +48,7 @@ struct RunSetup {
 
   /// What a training run of it takes.
   func memoryPlan(_ communicator: any Communicator) -> MemoryPlan {
-    let splits = configuration.holdsOutValidation ? 2 : 1
+    let splits = configuration.holdout == .testAndValidation ? 2 : 1
     return MemoryPlan(
       .training(evaluatedUsers: dataset.sequences.userCount, splits: splits), self, communicator)
   }

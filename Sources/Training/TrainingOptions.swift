@@ -1,3 +1,4 @@
+import Recipes
 import SystemSupport
 
 /// Where a run begins.
@@ -20,6 +21,8 @@ public enum ResumeMode: Sendable, Equatable {
 
 /// What a user asked for, before anything was checked: the command line of `train`.
 public struct TrainingOptions: Sendable {
+  /// The name of one of the program's own configurations.
+  public var recipe: String?
   public var configurationFile: String?
   public var data: String?
   /// nil: `runs/NAME` in the current folder, NAME from the data set.
@@ -33,12 +36,24 @@ public struct TrainingOptions: Sendable {
 
   public init() {}
 
-  /// Neither data nor configuration: the built-in demo.
-  var isDemonstration: Bool { data == nil && configurationFile == nil }
+  /// The names that `recipe` may have, for help texts.
+  public static var recipes: String { Recipes.all.map(\.name).joined(separator: ", ") }
 
-  /// Command line > file > defaults.
+  /// Neither data nor configuration: the built-in demo.
+  var isDemonstration: Bool { data == nil && configurationFile == nil && recipe == nil }
+
+  /// Command line > file > recipe > defaults.
   package func configuration() throws(Failure) -> RunConfiguration {
     var configuration = isDemonstration ? RunConfiguration.demonstration : RunConfiguration()
+    if let recipe {
+      guard let yaml = Recipes.all.first(where: { $0.name == recipe })?.yaml else {
+        throw Failure(
+          .usage,
+          "there is no recipe \"\(recipe)\"; known are \(Recipes.all.map(\.name).joined(separator: ", ")). A file of your own goes "
+            + "to --config.")
+      }
+      try configuration.read(yaml: String(decoding: yaml, as: UTF8.self), file: "recipe \(recipe)")
+    }
     if let configurationFile {
       let longest = 1 << 20
       let bytes = try FileSystem.read(configurationFile, limit: longest + 1)

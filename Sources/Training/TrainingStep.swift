@@ -56,7 +56,7 @@ package final class TrainingStep {
     self.communicator = communicator
     self.progress = progress
     schedule = LearningRateSchedule(
-      peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
+      configuration.schedule, peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
       totalSteps: configuration.trainingSteps)
     let length = state.layout.count + configuration.gradientShards
     let share = RankShare(
