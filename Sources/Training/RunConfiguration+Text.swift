@@ -127,7 +127,7 @@ extension RunConfiguration {
   }
 
   /// How this configuration differs from the one that a checkpoint was made with, key by key.
-  func differences(from recorded: [String: String]) -> [(key: ConfigurationKey, recorded: String, now: String)] {
+  package func differences(from recorded: [String: String]) -> [(key: ConfigurationKey, recorded: String, now: String)] {
     let recorded = FormerKey.present(recorded)
     return ConfigurationKey.all.compactMap { key in
       guard key.name != "data", let old = recorded[key.name] else { return nil }
