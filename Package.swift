@@ -44,12 +44,19 @@ let package = Package(
         "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Recipes",
         "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
       ]),
+    // Search for settings: training runs, one after the other.
+    .target(
+      name: "Tuning",
+      dependencies: [
+        "InteractionData", "MaskedInstances", "Collectives", "Checkpoints", "Training", "SystemSupport",
+        .product(name: "Yams", package: "Yams"),
+      ]),
     // One `import BERT4RecDist` for users of the library.
     .target(
       name: "BERT4RecDist",
       dependencies: [
         "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Training",
-        "SystemSupport",
+        "Tuning", "SystemSupport",
       ]),
     .executableTarget(
       name: "bert4rec-dist",
@@ -66,6 +73,7 @@ let package = Package(
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "Recipes"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(
       name: "fuzz-probe",

@@ -5,7 +5,7 @@ import MaskedInstances
 import SystemSupport
 
 /// What a run is about, the same on every rank: rank 0 reads configuration and data, the others get both by broadcast.
-struct RunSetup {
+package struct RunSetup {
   let configuration: RunConfiguration
   let dataset: Dataset
   let instances: MaskedInstances
@@ -55,7 +55,7 @@ struct RunSetup {
 
   /// Collective. Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
   /// leave open is taken from its folder, which is said.
-  static func configuration(
+  package static func configuration(
     _ options: TrainingOptions, mayResume: Bool, communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> RunConfiguration {
     try communicator.requireSame(

@@ -35,6 +35,8 @@ public struct TrainingOptions: Sendable {
   public var stopAfter: Int?
   /// `key=value`, in order.
   public var settings: [String] = []
+  /// Whether a run that has done all steps ends with an evaluation on the test items.
+  package var evaluatesTestItems = true
 
   public init() {}
 
