@@ -44,7 +44,7 @@ public final class TuningRun {
   /// Collective. Throws the same failure on every rank.
   public func run() throws(Failure) -> TrainingRun.Outcome {
     let folder = try communicator.broadcastText(options.training.runFolder ?? "runs/tune")
-    let base = try RunSetup.configuration(options.training, communicator: communicator, log: log)
+    let base = try RunSetup.configuration(options.training, mayResume: false, communicator: communicator, log: log)
     let text = try communicator.fromRankZero { () throws(Failure) in
       let bytes = try FileSystem.read(options.space, limit: 1 << 20)
       _ = try SearchSpace(yaml: String(decoding: bytes, as: UTF8.self), file: options.space)
