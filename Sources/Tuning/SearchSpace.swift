@@ -76,10 +76,14 @@ public struct SearchSpace: Sendable, Equatable {
       throw Failure(
         .usage, "\(place): the range of \"\(key)\" must be {from: A, to: B}, A below B, with scale: linear or log (A above 0).")
     }
-    // Whole numbers are meant where the key takes no others.
+    return .range(from: from, to: to, isLogarithmic: scale == "log", isWhole: isWhole(key))
+  }
+
+  /// Whether a key takes whole numbers alone, by what it says of something else.
+  private static func isWhole(_ key: String) -> Bool {
     var configuration = RunConfiguration()
-    let takesFractions = (try? configuration.set(key, "\((from + to) / 2 + 0.001)", origin: place)) != nil
-    return .range(from: from, to: to, isLogarithmic: scale == "log", isWhole: !takesFractions)
+    do throws(Failure) { try configuration.set(key, "no number", origin: "") } catch { return error.message.contains("whole number") }
+    return false
   }
 
   private static func extremes(_ choice: Choice) -> [String] {
