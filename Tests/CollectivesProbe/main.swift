@@ -95,6 +95,8 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
     try communicator.waitForAll()
   case "differ":
     try communicator.requireSame("the program's version", rank == size - 1 ? "0.2" : "0.1")
+  case "launcher":
+    say(LauncherEnd.findLauncher().map { "\($0.id)" } ?? "none")
   default:
     throw communicator.shared(Failure(.usage, "no such probe"))
   }
