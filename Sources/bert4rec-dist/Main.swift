@@ -60,13 +60,13 @@ struct Main: ParsableCommand {
     do throws(Failure) {
       let code = try work(communicator)
       // What the others print must be out before the first rank leaves: mpirun ends the rest after a code that is not 0.
-      if fflush(nil) != 0 {
+      if Liveness.outside({ fflush(nil) }) != 0 {
         throw Failure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
       }
       let end = communicator.finish(after: nil)
       leave(end == .success ? code : end)
     } catch {
-      fflush(nil)
+      _ = Liveness.outside { fflush(nil) }
       leave(communicator.finish(after: error))
     }
   }
