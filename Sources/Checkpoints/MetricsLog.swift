@@ -82,6 +82,15 @@ public final class MetricsLog {
     do throws(JSONError) { return try JSON.parse(Array(line))["step"]?.int } catch { return nil }
   }
 
+  /// Whether the file has the line of a step's evaluation on a split.
+  package static func hasEvaluation(of split: String, step: Int, in path: String) -> Bool {
+    guard FileSystem.kind(path) == .file, let bytes = try? FileSystem.read(path) else { return false }
+    return bytes.split(separator: UInt8(ascii: "\n")).contains { line in
+      guard let json = try? JSON.parse(Array(line)) else { return false }
+      return json["split"]?.string == split && json["step"]?.int == step
+    }
+  }
+
   /// Appends a line with these keys in this order. Exit code 74 where the disk does not take it: the line is kept and
   /// written with the next one, or by `sync`, before it.
   public func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) {

@@ -21,8 +21,11 @@ final class RunDisk {
   private(set) var best: TrainerState.Best?
   /// Step of the newest checkpoint that this run has written or gone on from.
   private var savedStep: Int?
+  /// The checkpoint that this run has gone on from, perhaps of another folder.
+  private var origin: String?
   /// Checkpoints in a row that the disk refused.
   private var failures = 0
+  private var failedStep: Int?
   private let log: (String) -> Void
 
   init(
@@ -54,11 +57,8 @@ final class RunDisk {
       return .fresh
     }
     try requireSameRun(checkpoint.state, checkpoint.path)
-    checkpoint.copyParameters(into: state.parameters)
-    checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
-    state.step = checkpoint.state.step
-    state.skippedSteps = checkpoint.state.skippedSteps
-    savedStep = state.step
+    try load(checkpoint)
+    origin = checkpoint.path
     if let recorded = checkpoint.state.best, recorded.step >= 0,
       FileSystem.kind(path(ofStep: recorded.step)) == .directory
     {
@@ -70,7 +70,31 @@ final class RunDisk {
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
     log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
-    return state.step >= configuration.trainingSteps ? .evaluating : .resumed
+    return state.step >= configuration.trainingSteps && (hasValidation || !configuration.holdsOutValidation) ? .evaluating : .resumed
+  }
+
+  /// Puts state and metrics.jsonl back to the newest whole checkpoint, or to the one that this run has gone on from. Returns false
+  /// where there is neither: then only metrics.jsonl is put back.
+  func goBack() throws(Failure) -> Bool {
+    var checkpoint = try run.newestGood(log: log)
+    if checkpoint == nil, let origin { checkpoint = try CheckpointReader.open(origin, withMoments: true) }
+    if let checkpoint { try load(checkpoint) }
+    metrics = nil
+    metrics = try MetricsLog(run.metricsPath, resumingAfter: checkpoint?.state.step)
+    return checkpoint != nil
+  }
+
+  /// Whether metrics.jsonl has the validation of the present step.
+  var hasValidation: Bool {
+    MetricsLog.hasEvaluation(of: EvaluationSplit.validation.rawValue, step: state.step, in: run.metricsPath)
+  }
+
+  private func load(_ checkpoint: CheckpointReader) throws(Failure) {
+    checkpoint.copyParameters(into: state.parameters)
+    checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
+    state.step = checkpoint.state.step
+    state.skippedSteps = checkpoint.state.skippedSteps
+    savedStep = state.step
   }
 
   private func checkpoint(_ resume: ResumeMode) throws(Failure) -> CheckpointReader? {
@@ -173,7 +197,10 @@ final class RunDisk {
       failures = 0
       return true
     } catch {
-      failures += 1
+      // The second try of a step, for what its validation has found, is no second failure.
+      if failedStep == state.step && mayFail { return false }
+      if failedStep != state.step { failures += 1 }
+      failedStep = state.step
       let count = "failure \(failures) of \(configuration.checkpointFailures) in a row (checkpoint_failures)"
       guard mayFail else { throw error }
       guard failures < configuration.checkpointFailures else {
