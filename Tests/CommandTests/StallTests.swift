@@ -136,7 +136,7 @@ extension CommandTests {
         let common = ["--checkpoint", "run", "--data", "pairs.txt", "--stall-timeout", "2"]
         for (command, frozen) in [("evaluate", 1), ("recommend", 0)] {
           let program = try Program.start([command] + common, ranks: 2, in: folder)
-          try program.waitForMessage("fingerprint")
+          try program.waitForMessage("rows left out")
           let processes = program.children
           try #require(processes.count == 2)
           kill(processes[frozen], SIGSTOP)
