@@ -19,7 +19,7 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
   @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
@@ -45,7 +45,7 @@ struct EvaluateCommand: ParsableCommand {
     Main.withCommunicator { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       let log: (String) -> Void = { if communicator.rank == 0 { printError($0) } }
-      let model = try CheckpointModel(checkpoint, communicator: communicator)
+      let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
       progress.finished(step: model.state.step)
       progress.enter(.data)
       let dataset = try model.sharedDataset(data, communicator: communicator, log: log)

@@ -21,7 +21,7 @@ struct RecommendCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
   @Option(help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
@@ -54,7 +54,7 @@ struct RecommendCommand: ParsableCommand {
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
-      let model = try CheckpointModel(checkpoint, communicator: communicator)
+      let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       progress.finished(step: model.state.step)
       progress.enter(.recommendation)
       // One process writes; more ranks would help only with very many users.
