@@ -25,6 +25,8 @@ final class RunDisk {
   private var savedStep: Int?
   /// The checkpoint that this run has gone on from, perhaps of another folder.
   private var origin: String?
+  /// Whether the state was loaded from this folder.
+  private var isOwn = false
   /// Checkpoints in a row that the disk refused.
   private var failures = 0
   private var failedStep: Int?
@@ -65,7 +67,7 @@ final class RunDisk {
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
     log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
-    return state.step >= configuration.trainingSteps && (hasValidation || !configuration.holdsOutValidation) ? .evaluating : .resumed
+    return state.step >= configuration.trainingSteps && !(configuration.holdsOutValidation && lacksValidation) ? .evaluating : .resumed
   }
 
   /// Puts state and metrics.jsonl back to the newest whole checkpoint, or to the one that this run has gone on from. Returns false
@@ -78,9 +80,10 @@ final class RunDisk {
     return checkpoint != nil
   }
 
-  /// Whether metrics.jsonl has the validation of the present step.
-  var hasValidation: Bool {
-    MetricsLog.hasEvaluation(of: EvaluationSplit.validation.rawValue, step: state.step, in: run.metricsPath)
+  /// Whether metrics.jsonl lacks the validation of the present step, which is that of one of this folder's checkpoints.
+  var lacksValidation: Bool {
+    savedStep == state.step && isOwn
+      && !MetricsLog.hasEvaluation(of: EvaluationSplit.validation.rawValue, step: state.step, in: run.metricsPath)
   }
 
   private func load(_ checkpoint: CheckpointReader) throws(Failure) {
@@ -89,7 +92,7 @@ final class RunDisk {
     state.step = checkpoint.state.step
     state.skippedSteps = checkpoint.state.skippedSteps
     savedStep = state.step
-    let isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
+    isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
     _ = try settleBest(isOwn ? checkpoint.state.best : nil)
   }
 

@@ -160,8 +160,8 @@ struct TrainingLoop {
   /// A run that was ended between a checkpoint and its validation makes up for that.
   private func validateIfMissing() throws(Failure) -> TrainingRun.Outcome {
     guard state.step > 0 && validatesNow else { return .finished }
-    let isThere = try communicator.fromRankZero { () throws(Failure) in disk.hasValidation ? [1] : [] }
-    return isThere.isEmpty ? try validate() : .finished
+    let lacks = try communicator.fromRankZero { () throws(Failure) in disk.lacksValidation ? [1] : [] }
+    return lacks.isEmpty ? .finished : try validate()
   }
 
   /// Collective. Validates, and writes a checkpoint where that was the best so far; `.stopped` where a signal ended it.

@@ -18,7 +18,7 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         try #require(try Program.mpirun(ranks: 2, arguments, in: folder).status == 0)
         let run = RunFiles(folder + "/run")
-        let model = try CheckpointModel(folder + "/run", communicator: SoloCommunicator())
+        let model = try CheckpointModel(folder + "/run", communicator: SoloCommunicator(), log: { _ in })
         return (hash: try run.hash, lines: try run.comparableLines, model: model.state.configuration)
       }
     }
