@@ -42,11 +42,15 @@ extension CommandTests {
       var testDescription: String { "\(place), rank \(rank) of \(ranks)" }
     }
 
-    /// Stops a rank, flips a bit where `known` stands in its memory, and lets it go on.
+    /// Stops a rank, flips a bit where `known` stands in its memory, and lets it go on. The rank may not have got there yet.
     private func flip(_ process: Int32, _ known: Data) throws {
-      kill(process, SIGSTOP)
-      defer { kill(process, SIGCONT) }
-      try #require(try ProcessMemory.flip(process, at: known, offset: 402) >= 1, "the state has changed before it could be found")
+      for _ in 0..<20 {
+        kill(process, SIGSTOP)
+        defer { kill(process, SIGCONT) }
+        if try ProcessMemory.flip(process, at: known, offset: 402) >= 1 { return }
+        usleep(2000)
+      }
+      try #require(Bool(false), "the state has changed before it could be found")
     }
 
     @Test(arguments: [
