@@ -66,11 +66,11 @@ final class RunDisk {
     try requireSameRun(checkpoint.state, checkpoint.path)
     try load(checkpoint)
     origin = checkpoint.path
-    if state.step >= configuration.trainingSteps && hasTestEvaluation() { return .finished }
+    if state.step >= configuration.trainingSteps && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
     log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
-    return state.step >= configuration.trainingSteps && !(configuration.holdsOutValidation && lacksValidation) ? .evaluating : .resumed
+    return state.step >= configuration.trainingSteps && !(configuration.holdout == .testAndValidation && lacksValidation) ? .evaluating : .resumed
   }
 
   /// Puts state and metrics.jsonl back to the newest whole checkpoint, or to the one that this run has gone on from. Returns false

@@ -152,7 +152,7 @@ struct TrainingLoop {
   // MARK: - Validation
 
   private var validatesNow: Bool {
-    configuration.holdsOutValidation
+    configuration.holdout == .testAndValidation
       && (state.step == configuration.trainingSteps || state.step % configuration.resolvedEvaluationInterval == 0)
   }
 

@@ -100,7 +100,13 @@ public final class TrainingRun {
         disk: disk, communicator: communicator, progress: progress, log: log)
       if try loop.run() == .stopped { return .stopped }
     }
-    return try finalEvaluation(evaluation, state, disk, configuration)
+    if configuration.holdout == .none {
+      output("holdout is none: the model has seen every item, so there is nothing to test it on")
+      output("checkpoints: \(disk.run.checkpointsPath)")
+    } else if options.evaluatesTestItems {
+      return try finalEvaluation(evaluation, state, disk, configuration)
+    }
+    return .finished
   }
 
   // MARK: - Beginning

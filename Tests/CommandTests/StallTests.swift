@@ -123,7 +123,7 @@ extension CommandTests {
     private func withModel(_ body: (_ folder: String) throws -> Void) throws {
       try Program.withTemporaryFolder { folder in
         try Self.writeUsers(folder + "/pairs.txt")
-        let small = settings(["num_train_steps": 1, "batch_size": 16, "hidden_size": 32, "validation": false])
+        let small = settings(["num_train_steps": 1, "batch_size": 16, "hidden_size": 32, "holdout": "test"])
         let trained = try Program.run(["train", "--data", "pairs.txt", "--run", "run"] + small + ["--stop-after", "1"], in: folder)
         try #require(trained.status == 0 || trained.status == 75, "\(trained.errors)")
         try body(folder)
