@@ -84,6 +84,7 @@ package final class MaskedItemLoss {
       rowSum[row] = 0
     }
     for index in 0..<tileCount {
+      Liveness.tick()
       let (exponentials, vocabulary) = tile(index, rows: t.rows)
       let table = pass.weight(layout.wordEmbeddings + vocabulary.lowerBound * hidden, vocabulary.count, hidden)
       context.backend.vocabularyTile(
@@ -108,6 +109,7 @@ package final class MaskedItemLoss {
     for row in 0..<t.rows { factors[row] = 1 / rowSum[row] }
     backend.multiplyRows(tGradient, by: factors, into: tGradient.base)
     for index in 0..<tileCount {
+      Liveness.tick()
       let (exponentials, vocabulary) = tile(index, rows: t.rows)
       backend.softmaxFactors(state(index), rows: t.rows, into: factors)
       backend.vocabularyTileBackward(

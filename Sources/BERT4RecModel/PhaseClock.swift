@@ -3,6 +3,7 @@
 #else
   import Musl
 #endif
+import SystemSupport
 
 /// The parts that a step's time is told apart into.
 public enum Phase: Int, Sendable, CaseIterable {
@@ -34,6 +35,7 @@ public final class PhaseClock: @unchecked Sendable {
 
   /// Ends the current phase and begins another; nil: none.
   package func enter(_ phase: Phase?) {
+    Liveness.tick()
     let now = Self.now
     if let current { nanoseconds[current.rawValue] += now - since }
     current = phase

@@ -46,5 +46,6 @@ const kernel_set FUNCTION(kernel_set) = {
     .vocabulary_tile_backward = FUNCTION(vocabulary_tile_backward),
     .subtract_labels = FUNCTION(subtract_labels),
     .adam_update = FUNCTION(adam_update),
+    .bit_sum = FUNCTION(bit_sum),
     .sum_of_squares = FUNCTION(sum_of_squares),
 };

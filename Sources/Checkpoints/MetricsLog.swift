@@ -83,6 +83,15 @@ public final class MetricsLog {
     do throws(JSONError) { return try JSON.parse(Array(line))["step"]?.int } catch { return nil }
   }
 
+  /// Whether the file has the line of a step's evaluation on a split.
+  package static func hasEvaluation(of split: String, step: Int, in path: String) -> Bool {
+    guard FileSystem.kind(path) == .file, let bytes = try? FileSystem.read(path) else { return false }
+    return bytes.split(separator: UInt8(ascii: "\n")).contains { line in
+      guard let json = try? JSON.parse(Array(line)) else { return false }
+      return json["split"]?.string == split && json["step"]?.int == step
+    }
+  }
+
   /// A metric's values in the lines of one split's evaluations; none where the file cannot be read.
   package static func values(of metric: String, split: String, in path: String) -> [(step: Int, value: Double)] {
     guard FileSystem.kind(path) == .file, let bytes = try? FileSystem.read(path) else { return [] }

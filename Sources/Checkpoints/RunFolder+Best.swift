@@ -66,4 +66,12 @@ extension RunFolder {
       .map { TrainerState.Best(step: $0.step, score: $0.value, metric: metric) }
       .sorted { $0.score == $1.score ? $0.step < $1.step : $0.score > $1.score }
   }
+
+  /// Writes into a checkpoint that is there which one is the best; all else in it stays. Exit code 74 where the disk does not do it.
+  package func note(_ best: TrainerState.Best, inCheckpointOfStep step: Int) throws(Failure) {
+    let folder = checkpointsPath + "/" + CheckpointName.folder(step: step)
+    var state = try TrainerState.read(folder)
+    state.best = best
+    try FileSystem.replaceAtomically(folder + "/" + CheckpointName.trainer, String(decoding: state.encoded(), as: UTF8.self))
+  }
 }

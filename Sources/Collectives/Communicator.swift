@@ -17,6 +17,9 @@ public protocol Communicator: AnyObject {
   /// rank knows.
   var sharedFailure: Failure? { get set }
 
+  /// What ends the run where these calls wait for a rank that does not come any more, `finish` included; nil: nothing does.
+  var watchdog: Watchdog? { get set }
+
   /// Overwrites `bytes` on every rank with rank 0's; the count is the same everywhere and may exceed 2^31.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure)
 

@@ -5,24 +5,17 @@
 #endif
 import SystemSupport
 
-/// What ranks tell each other behind MPI's back, as one datagram.
-struct Heartbeat: BitwiseCopyable {
-  /// Drawn anew by each run, so that nobody listens to another run's ranks.
-  var run: UInt64 = 0
-  var rank: UInt32 = 0
-  var snapshot = Progress.Snapshot()
-}
-
 /// A UDP socket over IPv4. MPI's own connections cannot be asked whether the other end is alive; losing a datagram now and
 /// then does no harm.
-final class HeartbeatSocket {
+package final class HeartbeatSocket {
   /// An IPv4 address and port, as the system wants them.
-  typealias Address = sockaddr_in
+  package typealias Address = sockaddr_in
 
   private let descriptor: Int32
+  private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: HeartbeatSeal.byteCount, alignment: 8)
 
   /// Bound to a free port of all of this host's addresses.
-  init() throws(Failure) {
+  package init() throws(Failure) {
     descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var any = Address()
     any.sin_family = sa_family_t(AF_INET)
@@ -36,10 +29,14 @@ final class HeartbeatSocket {
     }
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    close(descriptor)
+    buffer.deallocate()
+  }
 
-  /// Where other hosts may reach this socket: each of the host's addresses, at most 8, with the port.
-  func addresses() -> [Address] {
+  /// Where this socket may be reached: each of the host's addresses, at most 8, with the port. Those of the loopback interface are
+  /// for this host alone: on another one they lead to whatever runs there.
+  package func addresses() -> [Address] {
     var own = Address()
     var size = socklen_t(MemoryLayout<Address>.size)
     guard Self.withGeneric(&own, { getsockname(descriptor, $0, &size) }) == 0 else { return [] }
@@ -58,10 +55,13 @@ final class HeartbeatSocket {
     return found
   }
 
+  /// 127.0.0.0/8.
+  package static func isLoopback(_ address: Address) -> Bool { UInt32(bigEndian: address.sin_addr.s_addr) >> 24 == 127 }
+
   /// Sends without waiting. What cannot be sent is lost.
-  func send(_ heartbeat: Heartbeat, to address: Address) {
+  package func send(_ datagram: [UInt8], to address: Address) {
     var address = address
-    withUnsafeBytes(of: heartbeat) { bytes in
+    datagram.withUnsafeBytes { bytes in
       _ = Self.withGeneric(&address) {
         sendto(
           descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT), $0,
@@ -71,31 +71,28 @@ final class HeartbeatSocket {
   }
 
   /// Sleeps until a datagram is there, at most `seconds`.
-  func wait(_ seconds: Double) {
+  package func wait(_ seconds: Double) {
     var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     _ = poll(&entry, 1, Int32(max(1, seconds * 1000)))
   }
 
-  /// The next heartbeat that has arrived, with its sender's address; nil where there is none. Anything else that may
-  /// have been sent here is dropped.
-  func receive(ofRun run: UInt64) -> (Heartbeat, Address)? {
+  /// The next heartbeat that has arrived, with its sender's address; nil where there is none. Anything else that may have been sent
+  /// here is dropped.
+  package func receive(_ seal: inout HeartbeatSeal) -> (Heartbeat, Address)? {
     while true {
-      var heartbeat = Heartbeat()
       var sender = Address()
       var size = socklen_t(MemoryLayout<Address>.size)
-      let count = withUnsafeMutableBytes(of: &heartbeat) { bytes in
-        Self.withGeneric(&sender) {
-          recvfrom(
-            descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT) | Int32(MSG_TRUNC), $0,
-            &size)
-        }
+      let count = Self.withGeneric(&sender) {
+        recvfrom(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT) | Int32(MSG_TRUNC), $0, &size)
       }
       if count < 0 {
         // An earlier datagram's refusal is reported here once, and says nothing about what else has come.
         if errno == ECONNREFUSED || errno == EINTR { continue }
         return nil
       }
-      if count == MemoryLayout<Heartbeat>.size && heartbeat.run == run { return (heartbeat, sender) }
+      // With MSG_TRUNC the count is the datagram's own, which may be more than the buffer holds.
+      guard count <= buffer.count else { continue }
+      if let heartbeat = seal.open(UnsafeRawBufferPointer(rebasing: buffer[..<count])) { return (heartbeat, sender) }
     }
   }
 

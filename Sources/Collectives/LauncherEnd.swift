@@ -11,10 +11,10 @@ import SystemSupport
 /// their connections, with no time limit. A frozen host's system answers for it, so the wait never ends; data to a host
 /// that is cut off is sent again for a quarter of an hour, and the daemon there waits as long. So the watchdog leaves a
 /// process behind that kills the launcher's process above the rank, should that still be there some seconds later.
-enum LauncherEnd {
+package enum LauncherEnd {
   /// What starts ranks of one job and nothing else. A Slurm step's manager, or a daemon that jobs share, is left alone.
   private static let launchers: Set<String> = [
-    "mpirun", "mpirun.openmpi", "mpiexec", "mpiexec.openmpi", "orterun", "orted", "prterun",
+    "mpirun", "mpirun.openmpi", "mpiexec", "mpiexec.openmpi", "orterun", "orted", "prterun", "prted",
   ]
 
   /// POSIX_SPAWN_SETSID, which the importer does not see, of glibc and musl.
@@ -51,7 +51,7 @@ enum LauncherEnd {
   }
 
   /// The nearest launcher above this process; a shell script may stand between.
-  private static func findLauncher() -> (id: pid_t, started: String)? {
+  package static func findLauncher() -> (id: pid_t, started: String)? {
     var id = getppid()
     for _ in 0..<8 where id > 1 {
       guard let bytes = try? FileSystem.read("/proc/\(id)/stat"),

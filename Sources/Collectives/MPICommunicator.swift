@@ -15,6 +15,7 @@ public final class MPICommunicator: Communicator {
   public let hostName = currentHostName()
   public let library: String?
   public var sharedFailure: Failure?
+  public var watchdog: Watchdog?
 
   /// A copy of MPI_COMM_WORLD, so that a program with MPI calls of its own cannot mix its messages with ours.
   private let group: MPI_Comm
@@ -25,6 +26,9 @@ public final class MPICommunicator: Communicator {
 
   /// Elements of the longest message, since MPI's counts are C ints.
   static let longestMessage = 1 << 28
+
+  /// Bytes go in shorter pieces, so that a slow network is seen to get on.
+  private static let longestBytes = 1 << 24
 
   /// Initialises MPI, unless the program has done so itself. Once a process.
   public convenience init() throws(Failure) { try self.init(longestPiece: Self.longestMessage) }
@@ -65,7 +69,7 @@ public final class MPICommunicator: Communicator {
   }
 
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
-    try inPieces(bytes.count) { start, count throws(Failure) in
+    try inPieces(bytes.count, ofAtMost: Self.longestBytes) { start, count throws(Failure) in
       try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, group))
     }
   }
@@ -78,7 +82,7 @@ public final class MPICommunicator: Communicator {
     let tag: Int32 = 1
     if rank != 0 {
       try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
-        try inPieces(buffer.count) { start, count throws(Failure) in
+        try inPieces(buffer.count, ofAtMost: Self.longestBytes) { start, count throws(Failure) in
           try mpi("MPI_Send", MPI_Send(buffer.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, tag, group))
         }
       }
@@ -88,7 +92,7 @@ public final class MPICommunicator: Communicator {
     for sender in 1..<size {
       var received = [UInt8](repeating: 0, count: Int(counts[sender]))
       try received.withUnsafeMutableBufferPointer { buffer throws(Failure) in
-        try inPieces(buffer.count) { start, count throws(Failure) in
+        try inPieces(buffer.count, ofAtMost: Self.longestBytes) { start, count throws(Failure) in
           let target = buffer.baseAddress.map { $0 + start }
           try mpi(
             "MPI_Recv", MPI_Recv(target, count, cmpi_byte(), Int32(sender), tag, group, cmpi_status_ignore()))
@@ -151,6 +155,9 @@ public final class MPICommunicator: Communicator {
   public func finish() throws(Failure) {
     guard !isFinished else { return }
     isFinished = true
+    // The ranks wait for each other here once more.
+    watchdog?.watchEnd()
+    defer { watchdog?.stop() }
     var copy: MPI_Comm? = group
     try mpi("MPI_Comm_free", MPI_Comm_free(&copy))
     if finalizes { try mpi("MPI_Finalize", MPI_Finalize()) }
@@ -161,11 +168,14 @@ public final class MPICommunicator: Communicator {
     exit(exitCode.rawValue)
   }
 
-  private func inPieces(_ count: Int, _ body: (_ start: Int, _ count: Int32) throws(Failure) -> Void) throws(Failure) {
+  private func inPieces(
+    _ count: Int, ofAtMost limit: Int = .max, _ body: (_ start: Int, _ count: Int32) throws(Failure) -> Void
+  ) throws(Failure) {
     var start = 0
     while start < count {
-      let piece = min(longestPiece, count - start)
+      let piece = min(longestPiece, limit, count - start)
       try body(start, Int32(piece))
+      Liveness.tick()
       start += piece
     }
   }

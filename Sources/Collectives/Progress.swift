@@ -1,10 +1,12 @@
 import Synchronization
+import SystemSupport
 
 /// What a rank's main thread is doing: written by it, read by its watchdog. Every rank enters the same phases in the same order,
 /// so the rank that has entered the fewest is the one that the others wait for.
 public final class Progress: Sendable {
   public enum Phase: UInt8, Sendable, CaseIterable {
-    case starting, data, start, gradients, allreduce, update, record, evaluation, checkpoint, comparison, report, end
+    case starting, data, start, gradients, allreduce, update, record, evaluation, checkpoint, comparison, report, recommendation
+    case end
 
     /// For messages: "in phase ...".
     public var name: String {
@@ -20,6 +22,7 @@ public final class Progress: Sendable {
       case .checkpoint: "checkpoint"
       case .comparison: "comparison of the replicas"
       case .report: "report"
+      case .recommendation: "recommendation"
       case .end: "end of the run"
       }
     }
@@ -74,7 +77,7 @@ public final class Progress: Sendable {
     snapshot.phase = phase.load(ordering: .relaxed)
     snapshot.step = step.load(ordering: .relaxed)
     snapshot.phases = phases.load(ordering: .relaxed)
-    snapshot.ticks = ticks.load(ordering: .relaxed)
+    snapshot.ticks = ticks.load(ordering: .relaxed) &+ Liveness.ticks
     return snapshot
   }
 }

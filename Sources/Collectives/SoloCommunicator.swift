@@ -12,6 +12,7 @@ public final class SoloCommunicator: Communicator {
   public let size = 1
   public let hostName = currentHostName()
   public var sharedFailure: Failure?
+  public var watchdog: Watchdog?
 
   public init() {}
 
@@ -41,7 +42,7 @@ public final class SoloCommunicator: Communicator {
     all.update(from: own, count: blocks.total)
   }
 
-  public func finish() throws(Failure) {}
+  public func finish() throws(Failure) { watchdog?.stop() }
 
   public func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
 }

@@ -14,26 +14,40 @@ import SystemSupport
 /// ends the rest; when rank 0 itself is silent, another rank does so. Where datagrams do not come through (a firewall), each
 /// rank still sees its own standstill.
 ///
-/// Time in which the watchdog itself was stopped (Ctrl-Z, a suspended machine) does not count.
+/// Time in which the watchdog itself was stopped (Ctrl-Z, a suspended machine) does not count, nor time in which the process waits for
+/// somebody outside (`Liveness.outside`).
 public final class Watchdog: Sendable {
+  private let progress: Progress
   private let isOver = Atomic<Bool>(false)
+  private let isPaused = Atomic<Bool>(false)
 
-  /// Collective. Watches until `stop`. `isEnding`: whether the run is being ended anyhow, so that there is nothing to add.
+  /// Collective. Watches until `stop`, and stops the communicator's earlier one.
+  ///
+  /// - Parameters:
+  ///   - limit: seconds without progress.
+  ///   - resumes: whether the same command goes on from a checkpoint, as messages say.
+  ///   - isEnding: whether the run is being ended anyhow, so that there is nothing to add.
   public init(
-    _ progress: Progress, limit: Double, communicator: any Communicator, isEnding: @escaping @Sendable () -> Bool
+    _ progress: Progress, limit: Double, communicator: any Communicator, resumes: Bool = true,
+    isEnding: @escaping @Sendable () -> Bool = { false }
   ) throws(Failure) {
+    self.progress = progress
+    communicator.watchdog?.stop()
     let socket: HeartbeatSocket = try communicator.onEveryRank { () throws(Failure) in try HeartbeatSocket() }
     let names = try communicator.gather(Array(communicator.hostName.utf8))
     let hosts = try communicator.broadcastText(
       names.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
     ).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     var generator = SystemRandomNumberGenerator()
-    // Not a number that any result depends on.
-    let run = try communicator.broadcastArray([generator.next() as UInt64])[0]
-    let addresses = try communicator.broadcastArray(socket.addresses())
+    // Not numbers that any result depends on.
+    let key = try communicator.broadcastArray([generator.next() as UInt64, generator.next()])
+    var addresses = try communicator.broadcastArray(socket.addresses())
+    if hosts[communicator.rank] != hosts[0] { addresses.removeAll { HeartbeatSocket.isLoopback($0) } }
     let watch = Watch(
-      progress: progress, socket: socket, run: run, addresses: communicator.rank == 0 ? [] : addresses,
-      judgement: StallJudgement(limit: limit, hosts: hosts, rank: communicator.rank), isEnding: isEnding)
+      progress: progress, socket: socket,
+      seal: HeartbeatSeal(rank: communicator.rank, of: communicator.size, key: key),
+      addresses: communicator.rank == 0 ? [] : addresses,
+      judgement: StallJudgement(limit: limit, hosts: hosts, rank: communicator.rank), resumes: resumes, isEnding: isEnding)
     try communicator.onEveryRank { () throws(Failure) in
       let argument = Unmanaged.passRetained(ThreadArgument(watchdog: self, watch: watch))
       var thread = pthread_t()
@@ -42,7 +56,7 @@ public final class Watchdog: Sendable {
         { pointer in
           guard let pointer else { return nil }
           let argument = Unmanaged<ThreadArgument>.fromOpaque(pointer).takeRetainedValue()
-          while !argument.watchdog.isOver.load(ordering: .relaxed) { argument.watch.beat() }
+          argument.watchdog.run(argument.watch)
           return nil
         }, argument.toOpaque())
       if code != 0 {
@@ -51,9 +65,26 @@ public final class Watchdog: Sendable {
       }
       pthread_detach(thread)
     }
+    communicator.watchdog = self
   }
 
-  /// The run is over, or will be waited for by other means.
+  private func run(_ watch: Watch) {
+    while !isOver.load(ordering: .relaxed) {
+      if isPaused.load(ordering: .relaxed) || Liveness.isOutside { progress.tick() }
+      watch.beat()
+    }
+  }
+
+  /// What follows is not this run's: its time does not count until `watchEnd`.
+  public func pause() { isPaused.store(true, ordering: .relaxed) }
+
+  /// The ranks take leave of each other.
+  func watchEnd() {
+    progress.enter(.end)
+    isPaused.store(false, ordering: .relaxed)
+  }
+
+  /// The run is over.
   public func stop() { isOver.store(true, ordering: .relaxed) }
 }
 
@@ -71,10 +102,11 @@ private final class ThreadArgument {
 private final class Watch {
   private let progress: Progress
   private let socket: HeartbeatSocket
-  private let run: UInt64
+  private var seal: HeartbeatSeal
   /// Of rank 0; all of them until one has answered.
   private var addresses: [HeartbeatSocket.Address]
   private var judgement: StallJudgement
+  private let resumes: Bool
   private let isEnding: @Sendable () -> Bool
   private let period: Double
   private let clock = ContinuousClock()
@@ -84,14 +116,15 @@ private final class Watch {
   private var nextBeat = 0.0
 
   init(
-    progress: Progress, socket: HeartbeatSocket, run: UInt64, addresses: [HeartbeatSocket.Address],
-    judgement: StallJudgement, isEnding: @escaping @Sendable () -> Bool
+    progress: Progress, socket: HeartbeatSocket, seal: HeartbeatSeal, addresses: [HeartbeatSocket.Address],
+    judgement: StallJudgement, resumes: Bool, isEnding: @escaping @Sendable () -> Bool
   ) {
     self.progress = progress
     self.socket = socket
-    self.run = run
+    self.seal = seal
     self.addresses = addresses
     self.judgement = judgement
+    self.resumes = resumes
     self.isEnding = isEnding
     period = min(1, judgement.limit / 10)
     last = clock.now
@@ -99,33 +132,31 @@ private final class Watch {
 
   /// One period, or less when something arrives.
   func beat() {
-    var own = Heartbeat()
-    own.run = run
-    own.rank = UInt32(judgement.rank)
-    own.snapshot = progress.snapshot
-    judgement.hear(own.snapshot, from: judgement.rank, at: time)
+    let own = progress.snapshot
+    judgement.hear(own, from: judgement.rank, at: time)
     if time >= nextBeat {
-      for address in addresses { socket.send(own, to: address) }
+      for address in addresses { socket.send(seal.seal(own), to: address) }
       nextBeat = time + period
     }
     socket.wait(period)
     let now = clock.now
     time += min((now - last) / .seconds(1), 3 * period)
     last = now
-    while let (heartbeat, sender) = socket.receive(ofRun: run) {
-      guard let rank = Int(exactly: heartbeat.rank), judgement.ranks.indices.contains(rank) else { continue }
-      judgement.hear(heartbeat.snapshot, from: rank, at: time)
-      if judgement.rank == 0 { socket.send(own, to: sender) } else { addresses = [sender] }
+    while let (heartbeat, sender) = socket.receive(&seal) {
+      // Rank 0 hears everybody and answers; the others hear rank 0 alone, which from then on is where they send to.
+      guard judgement.rank == 0 || heartbeat.rank == 0 else { continue }
+      judgement.hear(heartbeat.snapshot, from: heartbeat.rank, at: time)
+      if judgement.rank == 0 { socket.send(seal.seal(own), to: sender) } else { addresses = [sender] }
     }
     if let verdict = judgement.verdict(at: time) { leave(verdict) }
   }
 
   private func leave(_ verdict: String) -> Never {
     if !isEnding() {
-      let next = progress.savedStep.map { "it goes on from the checkpoint of step \($0)" } ?? "it begins anew, as there is no checkpoint yet"
+      let saved = progress.savedStep.map { ": it goes on from the checkpoint of step \($0)" } ?? ": it begins anew, as there is no checkpoint yet"
       printError(
         "error: \(verdict). The run is at a standstill and ends (stall_timeout). See to that host, or leave it out, and run the "
-          + "same command again: \(next).")
+          + "same command again\(resumes ? saved : "").")
     }
     if judgement.ranks.count > 1 { LauncherEnd.enforce(within: 10) }
     // The main thread is inside a call that does not return.

@@ -45,10 +45,12 @@ public final class Evaluator {
   /// rank 0, nil elsewhere. Hooks of other ranks than 0 are not called.
   ///
   /// Throws, on every rank the same, `badData` when no user has a held-out item, `usage` when the model is of another
-  /// catalogue, `internalFault` when scores are not finite, and whatever the scorer or a hook throws.
+  /// catalogue, `internalFault` when scores are not finite, `stopped` when `shouldStop`, which each rank asks before each block of
+  /// users, says so on any of them, and whatever the scorer or a hook throws.
   public func evaluate(
     _ scorer: any SequenceScorer, split evaluated: EvaluationSplit,
-    protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, step: Int, hooks: [any EvaluationHook] = []
+    protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, step: Int, hooks: [any EvaluationHook] = [],
+    shouldStop: () -> Bool = { false }
   ) throws(Failure) -> EvaluationReport? {
     do throws(Failure) { try checkVocabulary(of: scorer, tokens) } catch { throw communicator.shared(error) }
     var distinct: [EvaluationProtocol] = []
@@ -77,7 +79,7 @@ public final class Evaluator {
     try score(
       BlockScorer(
         scorer, sequences: dataset.sequences, split: evaluated, tokens: tokens, maximumLength: maximumLength,
-        candidates: candidates), distinct, called)
+        candidates: candidates), distinct, called, shouldStop)
     try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.end(context) } }
     guard isRoot else { return nil }
 
@@ -89,7 +91,7 @@ public final class Evaluator {
 
   /// Rounds of scoring here, gathering on rank 0, and agreeing on whether to go on.
   private func score(
-    _ blockScorer: BlockScorer, _ protocols: [EvaluationProtocol], _ hooks: [any EvaluationHook]
+    _ blockScorer: BlockScorer, _ protocols: [EvaluationProtocol], _ hooks: [any EvaluationHook], _ shouldStop: () -> Bool
   ) throws(Failure) {
     var blockScorer = blockScorer
     let size = communicator.size
@@ -98,7 +100,8 @@ public final class Evaluator {
       let end = min(start + Self.blocksPerRound * size, blockCount)
       var message = ResultMessage()
       for block in stride(from: start + communicator.rank, to: end, by: size) {
-        do {
+        do throws(Failure) {
+          if shouldStop() { throw Failure(.stopped, "the evaluation was asked to stop") }
           try blockScorer.score(block: block, into: &message)
         } catch {
           message = ResultMessage(error, block: block)

@@ -1,4 +1,5 @@
 import InteractionData
+import SystemSupport
 
 /// The candidates of one sampled protocol for all users of a split, label not included.
 public struct NegativeSamples: Sendable, Equatable {
@@ -74,6 +75,7 @@ public struct NegativeSampler {
     var state = NumPyRandomState(seed: Self.seed)
     var indices: [Int] = []
     for user in 0..<split.sequences.userCount {
+      Liveness.tick()
       if markRated(of: user) {
         let available = choice.drawableCount - ratedWithCount
         let start = samples.items.count
@@ -107,6 +109,7 @@ public struct NegativeSampler {
     var samples = emptySamples(count)
     var state = NumPyRandomState(seed: Self.seed)
     for user in 0..<split.sequences.userCount {
+      Liveness.tick()
       if markRated(of: user) {
         if ratedCount == itemCounts.count {
           samples.emptyUserCount += 1

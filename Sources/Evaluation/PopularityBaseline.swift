@@ -1,4 +1,5 @@
 import InteractionData
+import SystemSupport
 
 /// Ranks by item counts alone, through the same metrics: what a model has to beat. Counts are those of the data set,
 /// over all interactions (the original's popularity), so the baseline even knows of each held-out item once.
@@ -41,6 +42,7 @@ struct PopularityBaseline {
     let split = LeaveOneOut(context.dataset.sequences, holdout: .testAndValidation)
     let samples = context.protocols.map { ($0, negatives($0)) }
     for user in 0..<split.sequences.userCount {
+      Liveness.tick()
       guard let (history, label) = split.heldOut(of: user, split: context.split) else { continue }
       let outcomes = samples.map { evaluationProtocol, samples in
         if let samples { return sampled(evaluationProtocol, label, samples[user]) }

@@ -46,8 +46,9 @@ final class InputBytes {
     let block = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << 16)
     defer { block.deallocate() }
     while true {
+      // Whoever writes into the pipe, or types, takes the time that it takes.
       let count = try FileSystem.reading { () throws(SystemError) in
-        try systemCall("read", name) { read(descriptor, block, 1 << 16) }
+        try systemCall("read", name) { Liveness.outside { read(descriptor, block, 1 << 16) } }
       }
       if count == 0 { break }
       storage.append(block, count: count)

@@ -30,6 +30,7 @@ enum RowReader {
         if end > discarded {
           input.discard(discarded..<end)
           discarded = end
+          Liveness.tick()
         }
       }
       if scanner.fieldCount != layout.columnCount {

@@ -47,14 +47,16 @@ package enum FileSystem {
       defer { close(descriptor) }
       var bytes: [UInt8] = []
       var status = stat()
-      if fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG {
-        bytes.reserveCapacity(min(limit, Int(status.st_size)))
-      }
+      let isFile = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
+      if isFile { bytes.reserveCapacity(min(limit, Int(status.st_size))) }
       var block = [UInt8](repeating: 0, count: 1 << 16)
       while bytes.count < limit {
-        let count = try systemCall("read", path) { Glibc.read(descriptor, &block, block.count) }
+        let count = try systemCall("read", path) {
+          isFile ? Glibc.read(descriptor, &block, block.count) : Liveness.outside { Glibc.read(descriptor, &block, block.count) }
+        }
         if count == 0 { break }
         bytes.append(contentsOf: block[..<min(count, limit - bytes.count)])
+        Liveness.tick()
       }
       return bytes
     }
@@ -93,12 +95,21 @@ package enum FileSystem {
     }
   }
 
+  private static let durablePiece = 1 << 26
+
   /// Writes a file and forces it to the disk. Whoever wants all or nothing writes beside the target and renames.
   package static func writeDurably(_ path: String, _ parts: [UnsafeRawBufferPointer]) throws(Failure) {
     try writing { () throws(SystemError) in
       let descriptor = try systemCall("open", path) { open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666) }
       do throws(SystemError) {
-        for part in parts { try writeAll(descriptor, part, path) }
+        for part in parts {
+          // Forced to the disk piece by piece, so that a slow disk is seen to get on.
+          for start in stride(from: 0, to: part.count, by: Self.durablePiece) {
+            let end = min(start + Self.durablePiece, part.count)
+            try writeAll(descriptor, UnsafeRawBufferPointer(rebasing: part[start..<end]), path)
+            if end < part.count { try systemCall("fdatasync", path) { fdatasync(descriptor) } }
+          }
+        }
         try systemCall("fsync", path) { fsync(descriptor) }
       } catch {
         close(descriptor)
@@ -132,8 +143,9 @@ package enum FileSystem {
   package static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ path: String) throws(SystemError) {
     var rest = bytes
     while !rest.isEmpty {
-      // Linux takes at most 2 GiB in one call.
-      let count = try systemCall("write", path) { write(descriptor, rest.baseAddress, min(rest.count, 1 << 30)) }
+      // In pieces, so that long writes are seen to get on; Linux takes at most 2 GiB in one call.
+      let count = try systemCall("write", path) { write(descriptor, rest.baseAddress, min(rest.count, 1 << 24)) }
+      Liveness.tick()
       rest = UnsafeRawBufferPointer(rebasing: rest[count...])
     }
   }

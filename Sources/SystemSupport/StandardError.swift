@@ -9,5 +9,5 @@
 public func printError(_ line: String) {
   var text = TerminalText.escaped(line, keepsLineEnds: true)
   text += "\n"
-  text.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  text.withUTF8 { bytes in Liveness.outside { _ = write(STDERR_FILENO, bytes.baseAddress, bytes.count) } }
 }

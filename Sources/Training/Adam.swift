@@ -7,7 +7,9 @@ import CKernels
 ///     m = 0.9 m + 0.1 g,  v = 0.999 v + 0.001 g²,  p -= rate (m / (√v + 1e-6) + decay p)
 ///
 /// Every rank updates its own replica; the kernels give the same bits on every processor, and the work is cut into fixed blocks, so
-/// that the number of threads changes nothing.
+/// that the number of threads changes nothing. An update also sums the bits of all that it reads and writes, which costs next to
+/// nothing where the numbers are at hand: from these sums it is known whether memory still holds what the update before had left
+/// there, and whether all replicas are the same.
 package struct Adam {
   package static let clipNorm = 5.0
   package static let weightDecay: Float = 0.01
@@ -18,7 +20,8 @@ package struct Adam {
   /// Ranges of the flat buffer, each wholly decayed or not, none longer than a block.
   private let blocks: [(range: Range<Int>, decays: Bool)]
   private let squares: UnsafeMutableBufferPointer<Double>
-  private let storage: SquareStorage
+  private let bits: UnsafeMutableBufferPointer<kernel_bit_sums>
+  private let storage: BlockSums
   private var settings = kernel_adam()
 
   package init(_ layout: ParameterLayout) {
@@ -36,8 +39,9 @@ package struct Adam {
         ($0..<min($0 + Self.block, run.range.upperBound), run.decays)
       }
     }
-    storage = SquareStorage(count: blocks.count)
-    squares = storage.values
+    storage = BlockSums(count: blocks.count)
+    squares = storage.squares
+    bits = storage.bits
   }
 
   /// A thread's share of the sums of squares.
@@ -68,21 +72,42 @@ package struct Adam {
       let (range, decays) = blocks[index]
       let start = range.lowerBound
       settings.weight_decay = decays ? Self.weightDecay : 0
-      kernels.pointee.adam_update(
+      bits[index] = kernels.pointee.adam_update(
         settings, state.parameters.start + start, gradients + start, state.firstMoment.start + start,
         state.secondMoment.start + start, range.count)
     }
   }
-}
 
-/// A sum of squares per block.
-private final class SquareStorage {
-  let values: UnsafeMutableBufferPointer<Double>
-
-  init(count: Int) {
-    values = .allocate(capacity: count)
-    values.initialize(repeating: 0)
+  /// Of the whole state, as the last update found it and as it left it.
+  package var bitSums: (before: UInt64, after: UInt64) {
+    bits.reduce((before: 0, after: 0)) { ($0.before &+ $1.before, $0.after &+ $1.after) }
   }
 
-  deinit { values.deallocate() }
+  /// Of the whole state as it is in memory now.
+  package func bitSum(of state: ModelState) -> UInt64 {
+    blocks.reduce(0) { sum, block in
+      let start = block.range.lowerBound
+      return sum
+        &+ kernels.pointee.bit_sum(
+          state.parameters.start + start, state.firstMoment.start + start, state.secondMoment.start + start, block.range.count)
+    }
+  }
+}
+
+/// What is summed per block.
+private final class BlockSums {
+  let squares: UnsafeMutableBufferPointer<Double>
+  let bits: UnsafeMutableBufferPointer<kernel_bit_sums>
+
+  init(count: Int) {
+    squares = .allocate(capacity: count)
+    squares.initialize(repeating: 0)
+    bits = .allocate(capacity: count)
+    bits.initialize(repeating: kernel_bit_sums())
+  }
+
+  deinit {
+    squares.deallocate()
+    bits.deallocate()
+  }
 }

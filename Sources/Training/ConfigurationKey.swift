@@ -109,7 +109,7 @@ public struct ConfigurationKey: Sendable {
       mayChange: true),
     integer(
       "verify_every", \.verificationInterval, 1...1_000_000_000,
-      "steps between comparisons of the ranks' replicas; also done before each checkpoint", mayChange: true),
+      "steps between additional comparisons of the ranks' replicas; each update and each checkpoint compares them anyway", mayChange: true),
   ]
 
   private static func integer(

@@ -1,49 +1,56 @@
 import Collectives
 import SystemSupport
 
-/// Whether all ranks still hold the same model. They compute the same updates for themselves, so a difference means that a memory
-/// or a processor has failed (or that a library is not what it says).
-package enum ReplicaComparison {
-  private static let same: UInt8 = 0
-  private static let drifted: UInt8 = 1
+/// What a rank knows of its replica: the bit sum of parameters and moments (`Adam`), and whether memory still held what the update
+/// before had left there.
+package struct ReplicaCheck: Equatable, Sendable {
+  package var sum: UInt64
+  package var memoryHolds: Bool
 
-  /// Collective. Compares SHA-256 of parameters and moments; names by `log` each rank that differs from rank 0, and gives
-  /// it rank 0's state. Returns whether all were the same.
-  ///
-  /// Exit code 70, on every rank, where rank 0 itself is the odd one out: the others agree and outnumber those that agree with
-  /// it, so what rank 0 would write is not to be trusted.
-  @discardableResult
-  package static func run(
-    _ state: ModelState, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> Bool {
-    if communicator.size == 1 { return true }
-    var hasher = SHA256Hasher()
-    let buffers = [state.parameters, state.firstMoment, state.secondMoment]
-    for buffer in buffers { hasher.update(UnsafeRawBufferPointer(buffer)) }
-    let all = try communicator.gather(Array("\(hasher.hexDigest()) \(communicator.hostName)".utf8))
-      .map { String(decoding: $0, as: UTF8.self).split(separator: " ", maxSplits: 1) }
-    let outcome = try communicator.fromRankZero { () throws(Failure) in
-      let odd = all.indices.filter { all[$0].first != all[0].first }
-      if odd.isEmpty { return [same] }
-      let largest = Dictionary(grouping: odd) { all[$0].first }.values.map(\.count).max() ?? 0
-      if largest > all.count - odd.count {
-        throw Failure(
-          .internalFault,
-          "the replica of rank 0 on host \(host(all[0])) differs from those of \(largest) other ranks, which agree, at step "
-            + "\(state.step): its memory or processor is not to be trusted. Nothing was saved since the last comparison. Leave that "
-            + "host out and run the same command again: it goes on from the last checkpoint.")
-      }
-      for rank in odd {
-        log(
-          "warning: the replica of rank \(rank) on host \(host(all[rank])) differs from rank 0's at step \(state.step) and is set right "
-            + "from it: the memory or processor there may be failing")
-      }
-      return [drifted]
-    }
-    if outcome == [same] { return true }
-    for buffer in buffers { try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer)) }
-    return false
+  package init(sum: UInt64, memoryHolds: Bool) {
+    self.sum = sum
+    self.memoryHolds = memoryHolds
   }
+}
 
-  private static func host(_ words: [Substring]) -> Substring { words.count > 1 ? words[1] : "?" }
+/// Whether all ranks hold the same model. They compute the same updates for themselves, so a difference means that a memory or a
+/// processor has failed (or that a library is not what it says). Gradients of a wrong replica are summed into all of them, so a
+/// difference is everybody's: all go back.
+package enum ReplicaComparison {
+  /// What is wrong, as the beginning of a message; nil where nothing is. `checks` and `hosts` in rank order.
+  package static func problem(_ checks: [ReplicaCheck], hosts: [String]) -> String? {
+    func names(_ ranks: [Int]) -> String {
+      let shown = ranks.prefix(3).map { "\($0) on host \($0 < hosts.count ? hosts[$0] : "?")" }.joined(separator: ", ")
+      return "rank\(ranks.count == 1 ? "" : "s") \(shown)" + (ranks.count > 3 ? " and \(ranks.count - 3) more" : "")
+    }
+    let failed = checks.indices.filter { !checks[$0].memoryHolds }
+    if !failed.isEmpty { return "the memory of \(names(failed)) does not hold what the last step left in it" }
+    let groups = Dictionary(grouping: checks.indices) { checks[$0].sum }
+    if groups.count == 1 { return nil }
+    let largest = groups.values.max { $0.count < $1.count } ?? []
+    if 2 * largest.count > checks.count {
+      let odd = checks.indices.filter { checks[$0].sum != checks[largest[0]].sum }
+      return "the \(odd.count == 1 ? "replica" : "replicas") of \(names(odd)) \(odd.count == 1 ? "differs" : "differ") from those of the "
+        + "other \(largest.count) ranks, which agree"
+    }
+    return "the replicas of \(names(Array(checks.indices))) differ, and nothing tells which is right"
+  }
+}
+
+/// Counts how often a run has gone back because of what replicas had become.
+package struct Returns {
+  /// To one checkpoint. What spoils the same stretch again and again is no accident.
+  package static let limit = 3
+
+  private var step: Int?
+  package private(set) var count = 0
+
+  package init() {}
+
+  /// Whether the run may go back to this step once more.
+  package mutating func mayReturn(to step: Int) -> Bool {
+    count = self.step == step ? count + 1 : 1
+    self.step = step
+    return count <= Self.limit
+  }
 }

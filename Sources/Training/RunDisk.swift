@@ -24,8 +24,13 @@ final class RunDisk {
   private var refusedBest: (state: ModelState, best: TrainerState.Best)?
   /// Step of the newest checkpoint that this run has written or gone on from.
   private var savedStep: Int?
+  /// The checkpoint that this run has gone on from, perhaps of another folder.
+  private var origin: String?
+  /// Whether the state was loaded from this folder.
+  private var isOwn = false
   /// Checkpoints in a row that the disk refused.
   private var failures = 0
+  private var failedStep: Int?
   private let log: (String) -> Void
 
   init(
@@ -59,18 +64,39 @@ final class RunDisk {
       return .fresh
     }
     try requireSameRun(checkpoint.state, checkpoint.path)
+    try load(checkpoint)
+    origin = checkpoint.path
+    if state.step >= configuration.trainingSteps && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
+    try run.create(configuration: configuration.yaml)
+    metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
+    log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
+    return state.step >= configuration.trainingSteps && !(configuration.holdout == .testAndValidation && lacksValidation) ? .evaluating : .resumed
+  }
+
+  /// Puts state and metrics.jsonl back to the newest whole checkpoint, or to the one that this run has gone on from. Returns false
+  /// where there is neither: then only metrics.jsonl is put back.
+  func goBack() throws(Failure) -> Bool {
+    var checkpoint = try run.newestGood(log: log)
+    if checkpoint == nil, let origin { checkpoint = try CheckpointReader.open(origin, withMoments: true) }
+    if let checkpoint { try load(checkpoint) } else { (best, savedStep) = (nil, nil) }
+    metrics = try MetricsLog(run.metricsPath, resumingAfter: checkpoint?.state.step)
+    return checkpoint != nil
+  }
+
+  /// Whether metrics.jsonl lacks the validation of the present step, which is that of one of this folder's checkpoints.
+  var lacksValidation: Bool {
+    savedStep == state.step && isOwn
+      && !MetricsLog.hasEvaluation(of: EvaluationSplit.validation.rawValue, step: state.step, in: run.metricsPath)
+  }
+
+  private func load(_ checkpoint: CheckpointReader) throws(Failure) {
     checkpoint.copyParameters(into: state.parameters)
     checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
     state.step = checkpoint.state.step
     state.skippedSteps = checkpoint.state.skippedSteps
     savedStep = state.step
-    let isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
+    isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
     _ = try settleBest(isOwn ? checkpoint.state.best : nil)
-    if state.step >= configuration.trainingSteps && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
-    try run.create(configuration: configuration.yaml)
-    metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
-    log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
-    return state.step >= configuration.trainingSteps ? .evaluating : .resumed
   }
 
   private func checkpoint(_ resume: ResumeMode) throws(Failure) -> CheckpointReader? {
@@ -174,7 +200,10 @@ final class RunDisk {
       failures = 0
       return true
     } catch {
-      failures += 1
+      // The second try of a step, for what its validation has found, is no second failure.
+      if failedStep == state.step && mayFail { return false }
+      if failedStep != state.step { failures += 1 }
+      failedStep = state.step
       let count = "failure \(failures) of \(configuration.checkpointFailures) in a row (checkpoint_failures)"
       guard mayFail else { throw error }
       guard failures < configuration.checkpointFailures else {
@@ -197,6 +226,13 @@ final class RunDisk {
       do throws(Failure) { try metrics?.sync() } catch {
         throw Failure(
           error.exitCode, "checkpoint of step \(state.step) not written, the earlier ones are unharmed: \(error.message)")
+      }
+      if let newBest, savedStep == state.step, (try? run.note(newBest, inCheckpointOfStep: state.step)) != nil {
+        // It is on the disk already, without knowing yet what it is.
+        best = newBest
+        try pointToBest()
+        refusedBest = nil
+        return
       }
       if let refused = refusedBest, newBest == nil {
         try write(refused.state, best: refused.best)

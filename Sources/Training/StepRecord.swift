@@ -8,18 +8,24 @@ struct StepRecord: BitwiseCopyable {
   var step: Int64 = 0
   /// Whether a signal asked this rank to stop (1), to save and go on (2), or both (3).
   var requests: UInt32 = 0
-  private var reserved: UInt32 = 0
+  private var memoryHolds: UInt32 = 1
   /// Of this rank's own work in the step, without waiting for others.
   var seconds: Double = 0
-  private var spare: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
+  private var bitSum: UInt64 = 0
+  private var spare: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 
   init() {}
 
-  init(step: Int, stops: Bool = false, saves: Bool = false, seconds: Double) {
+  init(step: Int, stops: Bool = false, saves: Bool = false, seconds: Double = 0, check: ReplicaCheck? = nil) {
     self.step = Int64(step)
     requests = (stops ? 1 : 0) | (saves ? 2 : 0)
     self.seconds = seconds
+    guard let check else { return }
+    bitSum = check.sum
+    memoryHolds = check.memoryHolds ? 1 : 0
   }
+
+  var check: ReplicaCheck { ReplicaCheck(sum: bitSum, memoryHolds: memoryHolds != 0) }
 }
 
 /// The exchange of the records. Allocates nothing.
@@ -49,11 +55,21 @@ final class StepRecords {
     all.deallocate()
   }
 
-  /// Whether any rank was asked to stop, or to save. A rank at another step than the others is a fault that must not go on.
-  func exchange(_ record: StepRecord) throws(Failure) -> (stops: Bool, saves: Bool) {
+  /// What the ranks' records come to.
+  struct Decision {
+    /// Whether any rank was asked to stop, or to save.
+    var stops = false
+    var saves = false
+    /// Whether all replicas are the same, and in order.
+    var agrees = true
+  }
+
+  /// Collective. A rank at another step than the others is a fault that must not go on.
+  func exchange(_ record: StepRecord) throws(Failure) -> Decision {
     own[0] = record
     try communicator.allGather(UnsafeRawBufferPointer(own), into: UnsafeMutableRawBufferPointer(all))
     var requests: UInt32 = 0
+    var decision = Decision()
     for rank in 0..<all.count {
       if all[rank].step != record.step {
         throw communicator.shared(
@@ -64,10 +80,16 @@ final class StepRecords {
       }
       requests |= all[rank].requests
       seconds[rank] += all[rank].seconds
+      if all[rank].check != all[0].check || !all[rank].check.memoryHolds { decision.agrees = false }
     }
-    count += 1
-    return (requests & 1 != 0, requests & 2 != 0)
+    // What only compares replicas is no step.
+    if record.seconds > 0 { count += 1 }
+    (decision.stops, decision.saves) = (requests & 1 != 0, requests & 2 != 0)
+    return decision
   }
+
+  /// What is wrong with the replicas, by the last records; the hosts' names are on rank 0.
+  var problem: String { ReplicaComparison.problem(all.map(\.check), hosts: hosts) ?? "nothing" }
 
   /// Seconds of own work a step since the last call: the median of all ranks, and the slowest one's. For rank 0.
   func takeWork() -> (median: Double, slowest: Double, rank: Int, host: String) {

@@ -28,10 +28,16 @@ final class TrainingEvaluation {
     self.progress = progress
   }
 
-  /// Collective; the report is on rank 0.
+  /// Collective; the report is on rank 0. A signal that asks for an end is a failure with the exit code `stopped`.
   func evaluate(_ split: EvaluationSplit) throws(Failure) -> EvaluationReport? {
     progress.enter(.evaluation)
-    return try evaluator.evaluate(madeScorer(), split: split, step: state.step, hooks: hooks)
+    return try evaluator.evaluate(
+      madeScorer(), split: split, step: state.step, hooks: hooks, shouldStop: { StopSignals.isStopRequested })
+  }
+
+  /// What is said after that.
+  static func stopped(_ state: ModelState, of configuration: RunConfiguration) -> String {
+    "stopped in the evaluation of step \(state.step) of \(configuration.trainingSteps); the state is saved, the same command goes on"
   }
 
   private func madeScorer() throws(Failure) -> ModelScorer {

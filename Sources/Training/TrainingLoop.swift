@@ -19,6 +19,9 @@ struct TrainingLoop {
   private let records: StepRecords
   private var pace = Pace()
   private var lossWatch: LossWatch
+  private var returns = Returns()
+  /// The report that is under way, on rank 0.
+  private var reportLine: [(key: String, value: MetricValue)] = []
 
   /// Collective.
   init(
@@ -45,28 +48,45 @@ struct TrainingLoop {
       log("stopped: \(state.step) of \(total) steps are done already, and --stop-after is \(stopAfter)")
       return .stopped
     }
+    if try validateIfMissing() == .stopped { return .stopped }
     while state.step < total {
       pace.begin()
       let result = try step()
-      if result.isFinite { lossWatch.see(result, step: state.step) } else { try skip(result) }
+      try writeReport()
+      if result.isFinite {
+        lossWatch.see(result, step: state.step)
+      } else if try replicasAgree() {
+        try skip(result)
+      } else {
+        if try goBack() == .stopped { return .stopped }
+        continue
+      }
       pace.end(result, instances: configuration.batchSize)
       progress.enter(.record)
       let decision = try records.exchange(
         StepRecord(
           step: state.step, stops: StopSignals.isStopRequested, saves: StopSignals.takeSaveRequest(),
-          seconds: result.workSeconds))
+          seconds: result.workSeconds, check: step.check))
+      if !decision.agrees {
+        if try goBack() == .stopped { return .stopped }
+        continue
+      }
       progress.finished(step: state.step)
 
       let isLast = state.step == total
       let stops = decision.stops || state.step == stopAfter
-      if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { report(result) }
-      var validation: EvaluationReport?
-      let validates =
-        configuration.holdout == .testAndValidation && (isLast || state.step % configuration.resolvedEvaluationInterval == 0)
-      if validates { validation = try validate() }
+      let validates = validatesNow
       let saves = isLast || stops || decision.saves || state.step % configuration.checkpointInterval == 0
-      if validates || saves || state.step % configuration.verificationInterval == 0 { try compareReplicas() }
-      if validates || saves { try save(validation, isDue: saves, mayFail: !isLast && !stops) }
+      if validates || saves || state.step % configuration.verificationInterval == 0, try !replicasAgree() {
+        if try goBack() == .stopped { return .stopped }
+        continue
+      }
+      if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { beginReport(result) }
+      // What is due is saved before a validation: whatever becomes of that, nothing trained is lost.
+      if validates || saves { try writeReport() }
+      if saves { try save(mayFail: !isLast && !stops) }
+      // Whoever asks for an end does not wait for a validation; it is made up for when the run goes on.
+      if validates && (isLast || !decision.stops), try validate() == .stopped { return .stopped }
       if stops && !isLast {
         log("stopped after step \(state.step) of \(total); the state is saved, the same command goes on")
         return .stopped
@@ -96,7 +116,11 @@ struct TrainingLoop {
           + "num_warmup_steps may help; on_nonfinite=skip goes on without such steps."))
   }
 
-  private mutating func report(_ result: StepResult) {
+  // MARK: - Reports
+
+  /// Says how it goes, on rank 0. The line for metrics.jsonl lacks the parameters' hash, which is made beside the next step's
+  /// gradients: `writeReport` completes it.
+  private mutating func beginReport(_ result: StepResult) {
     progress.enter(.report)
     let (speed, work) = (pace.take(), records.takeWork())
     guard communicator.rank == 0 else { return }
@@ -108,39 +132,99 @@ struct TrainingLoop {
       "step \(state.step)/\(configuration.trainingSteps)  epoch \(result.epoch)  loss \(rounded(result.loss, 4))  "
         + "rate \(rounded(result.learningRate, 7))  norm \(rounded(result.gradientNorm, 3))  "
         + "\(rounded(speed.instances, 1)) instances/s\(ranks)")
-    disk.append([
+    reportLine = [
       ("step", .int(state.step)), ("epoch", .int(result.epoch)), ("loss", .double(result.loss)),
       ("learning_rate", .double(result.learningRate)), ("gradient_norm", .double(result.gradientNorm)),
       ("instances_per_s", .double(speed.instances)), ("tokens_per_s", .double(speed.tokens)),
       ("work_seconds_median", .double(work.median)), ("work_seconds_slowest", .double(work.slowest)),
-      ("slowest_rank", .int(work.rank)), ("slowest_host", .string(work.host)),
-      ("seconds", .double(pace.elapsed)), ("parameter_hash", .string(state.parameterHash)),
-    ])
+      ("slowest_rank", .int(work.rank)), ("slowest_host", .string(work.host)), ("seconds", .double(pace.elapsed)),
+    ]
+    step.hash.begin()
   }
 
-  /// The report is on rank 0.
-  private func validate() throws(Failure) -> EvaluationReport? {
-    let report = try evaluation.evaluate(.validation)
-    guard let report else { return nil }
-    disk.append(report)
-    for line in report.lines { log(line) }
-    return report
+  /// Writes the report that is under way, if one is: before anything else goes to the disk, so that lines keep their order.
+  private mutating func writeReport() throws(Failure) {
+    guard !reportLine.isEmpty else { return }
+    disk.append(reportLine + [("parameter_hash", .string(step.hash.finish()))])
+    reportLine = []
   }
 
-  private func compareReplicas() throws(Failure) {
+  // MARK: - Validation
+
+  private var validatesNow: Bool {
+    configuration.holdout == .testAndValidation
+      && (state.step == configuration.trainingSteps || state.step % configuration.resolvedEvaluationInterval == 0)
+  }
+
+  /// A run that was ended between a checkpoint and its validation makes up for that.
+  private func validateIfMissing() throws(Failure) -> TrainingRun.Outcome {
+    guard state.step > 0 && validatesNow else { return .finished }
+    let lacks = try communicator.fromRankZero { () throws(Failure) in disk.lacksValidation ? [1] : [] }
+    return lacks.isEmpty ? .finished : try validate()
+  }
+
+  /// Collective. Validates, and writes a checkpoint where that was the best so far; `.stopped` where a signal ended it.
+  private func validate() throws(Failure) -> TrainingRun.Outcome {
+    let report: EvaluationReport?
+    do throws(Failure) { report = try evaluation.evaluate(.validation) } catch {
+      guard error.exitCode == .stopped else { throw error }
+      try save(mayFail: false)
+      log(TrainingEvaluation.stopped(state, of: configuration))
+      return .stopped
+    }
+    for line in report?.lines ?? [] { log(line) }
+    try save(report, mayFail: state.step != configuration.trainingSteps && state.step != stopAfter)
+    // The line comes last: a run that is ended before it does the same validation again.
+    if let report { disk.append(report) }
+    return .finished
+  }
+
+  // MARK: - Checkpoints
+
+  /// Collective. Whether all replicas are the same, and still what the last update has left in memory.
+  private func replicasAgree() throws(Failure) -> Bool {
     progress.enter(.comparison)
-    try ReplicaComparison.run(state, communicator: communicator, log: log)
+    step.lookAtMemory()
+    return try records.exchange(StepRecord(step: state.step, check: step.check)).agrees
   }
 
-  /// Collective. Writes a checkpoint where one is due or the validation was the best so far. What the disk refuses is said and
-  /// tried again at the next one, unless it must not fail or has failed too often.
-  private func save(_ validation: EvaluationReport?, isDue: Bool, mayFail: Bool) throws(Failure) {
+  /// Collective. A replica is not what it should be, and through its gradients perhaps none is: all go back to the last checkpoint,
+  /// which was compared before it was written, or to the beginning, and do the steps again.
+  private mutating func goBack() throws(Failure) -> TrainingRun.Outcome {
+    progress.enter(.start)
+    let (problem, spoiled) = (records.problem, state.step)
+    reportLine = []
+    step.hash.wait()
+    let from = try communicator.fromRankZero { () throws(Failure) in try disk.goBack() ? [1] : [] }
+    try state.share(isInitial: from.isEmpty, seed: configuration.seed, communicator)
+    step.forgetMemory()
+    progress.finished(step: state.step)
+    progress.savedStep = from.isEmpty ? nil : state.step
+    let place = from.isEmpty ? "the beginning" : "the checkpoint of step \(state.step)"
+    let mayReturn = returns.mayReturn(to: state.step)
+    try communicator.onRankZero { () throws(Failure) in
+      let found = "\(problem), found at step \(spoiled): a memory or a processor there is failing"
+      guard mayReturn else {
+        throw Failure(
+          .internalFault,
+          "\(found). The run has gone back to \(place) \(Returns.limit) times and ends. Leave that host out and run the same command "
+            + "again: it goes on from there.")
+      }
+      log("warning: \(found). All ranks go back to \(place) and do the steps again.")
+    }
+    return try validateIfMissing()
+  }
+
+  /// Collective. Writes a checkpoint, or notes that this one is the best so far. What the disk refuses is said and tried again at the
+  /// next one, unless it must not fail or has failed too often.
+  private func save(_ validation: EvaluationReport? = nil, mayFail: Bool) throws(Failure) {
     progress.enter(.checkpoint)
     let saved = try communicator.fromRankZero { () throws(Failure) in
-      let isBest = validation.map { disk.isBest($0) } ?? false
-      guard isDue || isBest else { return [] }
-      guard try disk.save(best: isBest ? validation : nil, mayFail: mayFail) else { return [] }
-      if isBest { log("best \(configuration.monitor) so far") }
+      if let validation {
+        guard disk.isBest(validation) else { return [] }
+      }
+      guard try disk.save(best: validation, mayFail: mayFail) else { return [] }
+      if validation != nil { log("best \(configuration.monitor) so far") }
       return [1]
     }
     if !saved.isEmpty { progress.savedStep = state.step }

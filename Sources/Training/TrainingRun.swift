@@ -40,8 +40,8 @@ public final class TrainingRun {
     self.options = options
     self.communicator = communicator
     self.hooks = hooks
-    self.log = communicator.rank == 0 ? log : { _ in }
-    self.output = communicator.rank == 0 ? output : { _ in }
+    self.log = communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in }
+    self.output = communicator.rank == 0 ? { line in Liveness.outside { output(line) } } : { _ in }
   }
 
   /// Collective. Throws the same failure on every rank.
@@ -52,7 +52,8 @@ public final class TrainingRun {
     let configuration = try RunSetup.configuration(options, mayResume: true, communicator: communicator, log: log)
     let watchdog = try Watchdog(
       progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
-    defer { watchdog.stop() }
+    // The ranks' leave-taking is watched again; what the caller does until then is not this run's.
+    defer { watchdog.pause() }
     progress.enter(.data)
     return try run(RunSetup(configuration, communicator: communicator, log: log))
   }
@@ -72,7 +73,11 @@ public final class TrainingRun {
     guard let start = RunDisk.Start(rawValue: String(decoding: text, as: UTF8.self)) else {
       preconditionFailure("rank 0 sends one of the cases")
     }
-    try shareState(state, start, seed: configuration.seed)
+    try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
+    if start != .fresh {
+      progress.finished(step: state.step)
+      progress.savedStep = state.step
+    }
 
     let evaluation = TrainingEvaluation(
       dataset: dataset, configuration: configuration, state: state, communicator: communicator, hooks: hooks,
@@ -88,6 +93,7 @@ public final class TrainingRun {
         threads: setup.threads, progress: progress)
       describe(dataset, instances, configuration, state, step)
       log(memory)
+      if let line = try idleCores(setup, step) { log(line) }
       if start == .fresh { warnOfLargeUpdates(configuration) }
       var loop = try TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step, evaluation: evaluation,
@@ -98,27 +104,12 @@ public final class TrainingRun {
       output("holdout is none: the model has seen every item, so there is nothing to test it on")
       output("checkpoints: \(disk.run.checkpointsPath)")
     } else if options.evaluatesTestItems {
-      try finalEvaluation(evaluation, state, disk, configuration)
+      return try finalEvaluation(evaluation, state, disk, configuration)
     }
-    progress.enter(.end)
     return .finished
   }
 
   // MARK: - Beginning
-
-  private func shareState(_ state: ModelState, _ start: RunDisk.Start, seed: UInt64) throws(Failure) {
-    if start == .fresh {
-      state.initialize(seed: seed)
-      return
-    }
-    let steps = try communicator.broadcastArray([state.step, state.skippedSteps])
-    (state.step, state.skippedSteps) = (steps[0], steps[1])
-    progress.finished(step: state.step)
-    progress.savedStep = state.step
-    for buffer in [state.parameters, state.firstMoment, state.secondMoment] {
-      try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer))
-    }
-  }
 
   private func describe(
     _ dataset: Dataset, _ instances: MaskedInstances, _ configuration: RunConfiguration, _ state: ModelState,
@@ -136,6 +127,18 @@ public final class TrainingRun {
         + step.reductionDescription)
   }
 
+  /// Collective. A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.
+  private func idleCores(_ setup: RunSetup, _ step: TrainingStep) throws(Failure) -> String? {
+    let counts = try communicator.gather(Array("\(step.threadCount) \(max(setup.threads, step.threadCount))".utf8)).map {
+      String(decoding: $0, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
+    }
+    let (used, available) = counts.reduce((0, 0)) { ($0.0 + $1[0], $0.1 + $1[1]) }
+    guard used < available else { return nil }
+    let what = setup.configuration.threads == nil ? "cores" : "threads"
+    return "\(used) of \(available) \(what) work: gradient_shards is \(setup.configuration.gradientShards); a new run with more of them can "
+      + "use more (another number is another run, with other bits)"
+  }
+
   private func warnOfLargeUpdates(_ configuration: RunConfiguration) {
     let peak = LearningRateSchedule(configuration).effectivePeak
     guard peak.rate > LearningRateSchedule.safeEffectiveRate else { return }
@@ -149,11 +152,16 @@ public final class TrainingRun {
 
   private func finalEvaluation(
     _ evaluation: TrainingEvaluation, _ state: ModelState, _ disk: RunDisk, _ configuration: RunConfiguration
-  ) throws(Failure) {
+  ) throws(Failure) -> Outcome {
     try communicator.onRankZero { () throws(Failure) in try disk.loadBest() }
     state.step = try communicator.broadcastArray([state.step])[0]
     try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
-    let report = try evaluation.evaluate(.test)
+    let report: EvaluationReport?
+    do throws(Failure) { report = try evaluation.evaluate(.test) } catch {
+      guard error.exitCode == .stopped else { throw error }
+      log(TrainingEvaluation.stopped(state, of: configuration))
+      return .stopped
+    }
     try communicator.onRankZero { () throws(Failure) in
       guard let report else { return }
       disk.append(report)
@@ -165,5 +173,6 @@ public final class TrainingRun {
       output("next: bert4rec-dist evaluate --checkpoint \(disk.run.path)\(data)")
       output("      bert4rec-dist recommend --checkpoint \(disk.run.path)\(data) --top-k 10")
     }
+    return .finished
   }
 }

@@ -46,6 +46,10 @@ package final class TrainingStep {
   private let communicator: any Communicator
   private let progress: Progress
   private let stopwatch = ContinuousClock()
+  /// Of the parameters, made beside the gradients that follow. An update waits for it.
+  package let hash: ParameterHash
+  /// What the last update, or look, says of this replica; nil before the first one.
+  package private(set) var check: ReplicaCheck?
 
   /// Collective.
   package init(
@@ -53,6 +57,7 @@ package final class TrainingStep {
     threads: Int, progress: Progress = Progress()
   ) throws(Failure) {
     self.state = state
+    hash = ParameterHash(state)
     self.communicator = communicator
     self.progress = progress
     schedule = LearningRateSchedule(configuration)
@@ -136,10 +141,22 @@ package final class TrainingStep {
       maskedCount: maskedCount, epoch: work.plan.epoch, workSeconds: workSeconds)
     if !result.isFinite { return result }
     work.adam.begin(rate: rate, norm: norm, maskedCount: maskedCount)
+    hash.wait()
     team.run(ThreadedWork.update)
+    let bits = work.adam.bitSums
+    check = ReplicaCheck(sum: bits.after, memoryHolds: check.map { $0.sum == bits.before } ?? true)
     state.step += 1
     return result
   }
+
+  /// Looks at the whole state in memory, as the next update would.
+  package func lookAtMemory() {
+    let sum = work.adam.bitSum(of: state)
+    check = ReplicaCheck(sum: sum, memoryHolds: check.map { $0.sum == sum } ?? true)
+  }
+
+  /// The state has been put back to an earlier one.
+  package func forgetMemory() { check = nil }
 
   /// Counts the step whose numbers were not finite, without an update.
   package func skip() {

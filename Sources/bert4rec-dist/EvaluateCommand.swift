@@ -36,13 +36,22 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "Print one JSON object as the last line of standard output.")
   var json = false
 
+  @Option(help: ArgumentHelp("Under mpirun, end after so long without progress on any rank.", valueName: "seconds"))
+  var stallTimeout = 300.0
+
+  func validate() throws { try Main.checkStallTimeout(stallTimeout) }
+
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
+      let progress = try Main.watch(communicator, limit: stallTimeout)
       let log: (String) -> Void = { if communicator.rank == 0 { printError($0) } }
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
+      progress.finished(step: model.state.step)
+      progress.enter(.data)
       let (dataset, notes) = try model.sharedDataset(data, for: split, communicator: communicator, log: log)
       let evaluator = Evaluator(
         dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)
+      progress.enter(.evaluation)
       let clock = ContinuousClock()
       let start = clock.now
       let report = try evaluator.evaluate(
@@ -52,14 +61,9 @@ struct EvaluateCommand: ParsableCommand {
         report.notes = notes + report.notes
         let seconds = (clock.now - start) / .seconds(1)
         log("checkpoint \(model.path): \(report.users) users ranked in \((seconds * 100).rounded() / 100) s")
-        if json {
-          for line in report.lines { log(line) }
-          log(report.table)
-          print(report.json)
-        } else {
-          for line in report.lines { print(line) }
-          print(report.table)
-        }
+        let results = report.lines + [report.table]
+        if json { for line in results { log(line) } }
+        Liveness.outside { for line in json ? [report.json] : results { print(line) } }
       }
       return .success
     }

@@ -50,6 +50,20 @@ struct Main: ParsableCommand {
     }
   }
 
+  /// Collective. Under mpirun a command must not wait for ever for a rank that does not come any more: it ends after so many seconds
+  /// without progress.
+  static func watch(_ communicator: any Communicator, limit: Double) throws(Failure) -> Progress {
+    let progress = Progress()
+    if communicator.size > 1 { _ = try Watchdog(progress, limit: limit, communicator: communicator, resumes: false) }
+    progress.enter(.start)
+    return progress
+  }
+
+  /// For `--stall-timeout`.
+  static func checkStallTimeout(_ seconds: Double) throws {
+    if !(1...1e6).contains(seconds) { throw ValidationError("--stall-timeout must be 1 to 1000000 seconds.") }
+  }
+
   /// Runs a command's work with the ranks of this start and ends the program with its exit code. Failures are printed once.
   static func withCommunicator(_ work: (any Communicator) throws(Failure) -> ExitCode) -> Never {
     let communicator: any Communicator
@@ -60,13 +74,13 @@ struct Main: ParsableCommand {
     do throws(Failure) {
       let code = try work(communicator)
       // What the others print must be out before the first rank leaves: mpirun ends the rest after a code that is not 0.
-      if fflush(nil) != 0 {
+      if Liveness.outside({ fflush(nil) }) != 0 {
         throw Failure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
       }
       let end = communicator.finish(after: nil)
       leave(end == .success ? code : end)
     } catch {
-      fflush(nil)
+      _ = Liveness.outside { fflush(nil) }
       leave(communicator.finish(after: error))
     }
   }

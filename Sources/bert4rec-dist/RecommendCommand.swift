@@ -42,14 +42,21 @@ struct RecommendCommand: ParsableCommand {
   @Flag(help: "Also recommend items that the user has had.")
   var keepSeen = false
 
+  @Option(help: ArgumentHelp("Under mpirun, end after so long without progress on any rank.", valueName: "seconds"))
+  var stallTimeout = 300.0
+
   func validate() throws {
+    try Main.checkStallTimeout(stallTimeout)
     if (data == nil) == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
     if topK < 1 { throw ValidationError("--top-k must be at least 1.") }
   }
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
+      let progress = try Main.watch(communicator, limit: stallTimeout)
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
+      progress.finished(step: model.state.step)
+      progress.enter(.recommendation)
       // One process writes; more ranks would help only with very many users.
       try communicator.onRankZero { () throws(Failure) in try recommend(model) }
       return .success

@@ -57,7 +57,9 @@ struct RecommendationWriter {
   private mutating func flush() throws(Failure) {
     var start = 0
     while start < buffer.count && !isClosed {
-      let count = buffer[start...].withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      let count = buffer[start...].withUnsafeBytes { bytes in
+        Liveness.outside { Glibc.write(STDOUT_FILENO, bytes.baseAddress, bytes.count) }
+      }
       if count >= 0 {
         start += count
       } else if errno == EPIPE {

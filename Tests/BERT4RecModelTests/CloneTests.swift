@@ -61,14 +61,39 @@ import Testing
       weight_decay: 0.01, gradient_scale: 0.37)
     let gradients = numbers.array(count)
     let start = (numbers.array(count), numbers.array(count), numbers.array(count).map(abs))
+    var bitSums: [[UInt64]] = []
     let results = TestBackend.clones.map { clone -> ([Float], [Float], [Float], Double, [Float]) in
       var (parameters, first, second) = start
-      clone.kernels.pointee.adam_update(settings, &parameters, gradients, &first, &second, count)
+      let sums = clone.kernels.pointee.adam_update(settings, &parameters, gradients, &first, &second, count)
+      bitSums.append([sums.before, sums.after])
+      #expect(clone.kernels.pointee.bit_sum(start.0, start.1, start.2, count) == sums.before, "\(clone.name)")
+      #expect(clone.kernels.pointee.bit_sum(parameters, first, second, count) == sums.after, "\(clone.name)")
       var sum = start.0
       clone.kernels.pointee.add(&sum, gradients, count)
       return (parameters, first, second, clone.kernels.pointee.sum_of_squares(gradients, count), sum)
     }
     #expect(results[0].0 != start.0)
     for result in results { #expect(result == results[0]) }
+    #expect(Set(bitSums).count == 1 && bitSums[0][0] != bitSums[0][1])
+  }
+
+  /// Whichever bit of whichever number flips, the bit sum tells.
+  @Test func bitSumSeesEveryFlippedBit() {
+    var numbers = TestNumbers(22)
+    let count = 37
+    let arrays = (0..<3).map { _ in numbers.array(count) }
+    for clone in TestBackend.clones {
+      func sum(_ arrays: [[Float]]) -> UInt64 { clone.kernels.pointee.bit_sum(arrays[0], arrays[1], arrays[2], count) }
+      let undisturbed = sum(arrays)
+      for array in 0..<3 {
+        for index in 0..<count {
+          for bit in 0..<32 {
+            var flipped = arrays
+            flipped[array][index] = Float(bitPattern: flipped[array][index].bitPattern ^ 1 << UInt32(bit))
+            if sum(flipped) == undisturbed { Issue.record("\(clone.name): bit \(bit) of number \(index) of array \(array)") }
+          }
+        }
+      }
+    }
   }
 }

@@ -95,6 +95,14 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
     try communicator.waitForAll()
   case "differ":
     try communicator.requireSame("the program's version", rank == size - 1 ? "0.2" : "0.1")
+  case "freeze-at-the-end":
+    // The last rank does not come to the leave-taking; whatever the others do before it is their own business.
+    let watchdog = try Watchdog(Progress(), limit: 2, communicator: communicator, resumes: false)
+    watchdog.pause()
+    sleep(4)
+    if rank == size - 1 { kill(getpid(), SIGSTOP) }
+  case "launcher":
+    say(LauncherEnd.findLauncher().map { "\($0.id)" } ?? "none")
   default:
     throw communicator.shared(Failure(.usage, "no such probe"))
   }

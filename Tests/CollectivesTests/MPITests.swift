@@ -100,6 +100,16 @@ import Testing
     #expect(result.occurrencesInErrors(of: "error: rank 2 on \(SoloCommunicator().hostName): only I know") == 1)
   }
 
+  @Test func theLeaveTakingIsWatched() throws {
+    let result = try Probe.mpirun(ranks: 3, ["freeze-at-the-end"])
+    #expect(result.status == ExitCode.internalFault.rawValue)
+    #expect(result.occurrencesInErrors(of: "error: ") == 1, "\(result.errors)")
+    let line = "error: rank 2 on host \(SoloCommunicator().hostName) has not been heard from for "
+    #expect(result.occurrencesInErrors(of: line) == 1, "\(result.errors)")
+    #expect(result.occurrencesInErrors(of: "the others wait in phase: end of the run. ") == 1, "\(result.errors)")
+    #expect(result.occurrencesInErrors(of: "run the same command again.\n") == 1, "\(result.errors)")
+  }
+
   @Test func differencesNameRanksAndValues() throws {
     let result = try Probe.mpirun(ranks: 3, ["differ"])
     let host = SoloCommunicator().hostName

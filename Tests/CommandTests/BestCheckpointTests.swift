@@ -112,7 +112,7 @@ extension CommandTests {
         kill(writer, SIGSTOP)
         #expect(rename(checkpoints, folder + "/aside") == 0 && rename(folder + "/file", checkpoints) == 0)
         kill(writer, SIGCONT)
-        try program.waitForMessage("failure 1 of 9 in a row")
+        try program.waitForMessage("the best so far, is kept in memory")
         kill(writer, SIGSTOP)
         #expect(rename(checkpoints, folder + "/file") == 0 && rename(folder + "/aside", checkpoints) == 0)
         kill(writer, SIGCONT)

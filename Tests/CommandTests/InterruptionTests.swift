@@ -140,5 +140,92 @@ extension CommandTests {
         #expect(try Program.run(endless + ["--stop-after", "1"], in: folder).status == 75)
       }
     }
+
+    // MARK: - In an evaluation
+
+    /// A run whose validations take seconds, in a folder with its data.
+    private static func slowValidation(saving interval: Int) -> [String] {
+      ["train", "--data", "pairs.txt", "--run", "run", "--threads", "1"]
+        + settings([
+          "num_train_steps": 5, "eval_every": 4, "save_checkpoints_steps": interval, "report_steps": 1, "batch_size": 16,
+          "hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16, "max_seq_length": 8, "keep_checkpoints": 9,
+        ])
+    }
+
+    private static func writePairs(_ folder: String) throws {
+      try GeneratedPairs.write(users: 12_000, items: 4_000, to: folder + "/pairs.txt")
+    }
+
+    private static let undisturbedValidation = Result {
+      try Program.withTemporaryFolder { folder in
+        try writePairs(folder)
+        try #require(try Program.run(slowValidation(saving: 4), in: folder).status == 0)
+        let run = RunFiles(folder + "/run")
+        return (hash: try run.hash, lines: try run.comparableLines, best: try run.text("checkpoints/best"))
+      }
+    }
+
+    struct Ending: CustomTestStringConvertible {
+      let ranks: Int?
+      let interval: Int
+      let signal: Int32
+      var testDescription: String { "signal \(signal), \(ranks ?? 0) ranks, saving every \(interval) steps" }
+    }
+
+    /// Whatever ends a run in a validation, nothing that was trained is lost, and the validation is made up for.
+    @Test(arguments: [
+      Ending(ranks: nil, interval: 4, signal: SIGUSR1), Ending(ranks: 2, interval: 4, signal: SIGUSR1),
+      Ending(ranks: 2, interval: 100, signal: SIGUSR1), Ending(ranks: 2, interval: 4, signal: SIGINT),
+      Ending(ranks: nil, interval: 4, signal: SIGKILL),
+    ])
+    func theEndOfAValidation(_ ending: Ending) throws {
+      try Program.withTemporaryFolder { folder in
+        try Self.writePairs(folder)
+        let run = RunFiles(folder + "/run")
+        let arguments = Self.slowValidation(saving: ending.interval)
+        let program = try Program.start(arguments, ranks: ending.ranks, in: folder)
+        // The last report and the checkpoint are written when the validation is about to begin.
+        try program.wait(for: "\"step\":4,", in: run.path + "/metrics.jsonl")
+        if ending.interval == 4 { try program.wait(for: "step-00000004", in: run.path + "/checkpoints/latest") }
+        usleep(100_000)
+        program.send(ending.signal)
+        let end = try program.wait()
+        // mpirun takes its time over INT: the validation may be over before.
+        if ending.signal != SIGINT {
+          #expect(try run.lines.allSatisfy { $0["split"] == nil }, "the validation was over before")
+          #expect(try run.checkpoints == ["step-00000004"])
+        }
+        if ending.signal == SIGUSR1 {
+          #expect(end.status == 75, "\(end.errors)")
+          #expect(
+            end.count(ofErrors: "stopped in the evaluation of step 4 of 5; the state is saved, the same command goes on") == 1, "\(end.errors)")
+        }
+        let rest = try Program.run(arguments, in: folder)
+        #expect(rest.status == 0 && rest.errors.contains("going on from run/checkpoints/step-0000000"), "\(rest.errors)")
+        let expected = try Self.undisturbedValidation.get()
+        #expect(try run.hash == expected.hash)
+        #expect(try run.comparableLines == expected.lines)
+        #expect(try run.text("checkpoints/best") == expected.best)
+      }
+    }
+
+    /// The last one, after all steps.
+    @Test(arguments: [nil, 2]) func theEndOfTheTestEvaluation(ranks: Int?) throws {
+      try Program.withTemporaryFolder { folder in
+        try Self.writePairs(folder)
+        let run = RunFiles(folder + "/run")
+        let arguments = Self.slowValidation(saving: 4)
+        let program = try Program.start(arguments, ranks: ranks, in: folder)
+        try program.wait(for: "\"step\":5,\"split\":\"validation\"", in: run.path + "/metrics.jsonl")
+        usleep(100_000)
+        program.send(SIGUSR1)
+        let end = try program.wait()
+        #expect(end.status == 75, "\(end.errors)")
+        #expect(end.count(ofErrors: "; the state is saved, the same command goes on") == 1 && end.output.isEmpty, "\(end.errors)")
+        let rest = try Program.run(arguments, in: folder)
+        #expect(rest.status == 0, "\(rest.errors)")
+        #expect(try run.comparableLines == Self.undisturbedValidation.get().lines)
+      }
+    }
   }
 }

@@ -59,6 +59,19 @@ extension CommandTests {
       #expect(alone.status == 0 && alone.output == "0.1.0\n" && alone.errors.isEmpty)
     }
 
+    /// Fewer shards than cores leave some of them without work, which is said.
+    @Test func idleCoresAreSaid() throws {
+      try Program.withTemporaryFolder { folder in
+        let few = settings(["gradient_shards": 3, "num_train_steps": 1])
+        let alone = try Program.run(["train", "--threads", "4"] + few, in: folder)
+        #expect(alone.status == 0 && alone.count(ofErrors: "3 of 4 threads work: gradient_shards is 3;") == 1, "\(alone.errors)")
+        let two = try Program.mpirun(ranks: 2, ["train", "--threads", "2", "--run", "two"] + few, in: folder)
+        #expect(two.status == 0 && two.count(ofErrors: "3 of 4 threads work: gradient_shards is 3;") == 1, "\(two.errors)")
+        let busy = try Program.run(["train", "--threads", "3", "--run", "busy"] + few, in: folder)
+        #expect(busy.status == 0 && busy.count(ofErrors: " work: gradient_shards") == 0, "\(busy.errors)")
+      }
+    }
+
     @Test func moreRanksThanShardsAreRefused() throws {
       try Program.withTemporaryFolder { folder in
         let result = try Program.mpirun(ranks: 3, ["train"] + settings(["gradient_shards": 2]), in: folder)

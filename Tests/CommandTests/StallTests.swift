@@ -84,5 +84,78 @@ extension CommandTests {
         #expect((line["slowest_host"] as? String)?.isEmpty == false)
       }
     }
+
+    // MARK: - What is slow, but no standstill
+
+    /// Users enough that parts of an evaluation which one rank does alone take longer than `stall_timeout`.
+    private static func writeUsers(_ path: String) throws {
+      try GeneratedPairs.write(users: 20_000, items: 20_000, to: path)
+    }
+
+    @Test func aLongEvaluationIsNoStandstill() throws {
+      try Program.withTemporaryFolder { folder in
+        try Self.writeUsers(folder + "/pairs.txt")
+        let small = settings([
+          "num_train_steps": 2, "batch_size": 16, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "stall_timeout": 1,
+        ])
+        let result = try Program.mpirun(ranks: 2, ["train", "--data", "pairs.txt", "--threads", "1"] + small, in: folder)
+        #expect(result.status == 0, "\(result.errors)")
+      }
+    }
+
+    /// A reader that pauses keeps the program waiting in the middle of a line.
+    @Test func aReaderThatPausesIsNoStandstill() throws {
+      try Program.withTemporaryFolder { folder in
+        let more = settings(["report_steps": 1, "num_train_steps": 1500, "batch_size": 16, "eval_every": 1500, "save_checkpoints_steps": 1500])
+        let words = ([Program.path] + Self.arguments + more).joined(separator: " ")
+        let result = try Program.execute(
+          "/bin/bash", ["-c", "\(words) 2>&1 | (sleep 8; cat > said); echo ${PIPESTATUS[0]}"], in: folder)
+        #expect(result.output == "0\n", "\(result.output) \(result.errors)")
+        let said = try String(contentsOfFile: folder + "/said", encoding: .utf8)
+        // More than a pipe holds.
+        #expect(said.utf8.count > 1 << 16 && said.contains("step 1500/1500"))
+      }
+    }
+
+    // MARK: - Other commands
+
+    /// A model for many users, and how long an evaluation of it takes does not matter.
+    private func withModel(_ body: (_ folder: String) throws -> Void) throws {
+      try Program.withTemporaryFolder { folder in
+        try Self.writeUsers(folder + "/pairs.txt")
+        let small = settings(["num_train_steps": 1, "batch_size": 16, "hidden_size": 32, "holdout": "test"])
+        let trained = try Program.run(["train", "--data", "pairs.txt", "--run", "run"] + small + ["--stop-after", "1"], in: folder)
+        try #require(trained.status == 0 || trained.status == 75, "\(trained.errors)")
+        try body(folder)
+      }
+    }
+
+    /// evaluate and recommend, too, do not wait for ever for a rank that does not come any more.
+    @Test func frozenRanksOfOtherCommandsAreNamed() throws {
+      try withModel { folder in
+        let common = ["--checkpoint", "run", "--data", "pairs.txt", "--stall-timeout", "2"]
+        for (command, frozen) in [("evaluate", 1), ("recommend", 0)] {
+          let program = try Program.start([command] + common, ranks: 2, in: folder)
+          try program.waitForMessage("rows left out")
+          let processes = program.children
+          try #require(processes.count == 2)
+          kill(processes[frozen], SIGSTOP)
+          let end = try program.wait()
+          #expect(end.status == 70, "\(end.errors)")
+          let lines = end.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
+          #expect(lines.count == 1, "\(end.errors)")
+          #expect(lines.first?.hasPrefix("error: rank \(frozen) on host ") == true, "\(lines)")
+          #expect(lines.first?.hasSuffix("run the same command again.") == true, "\(lines)")
+          for process in processes { #expect(ends(process), "process \(process) is left") }
+        }
+      }
+    }
+
+    @Test func theLimitIsChecked() throws {
+      for command in ["evaluate", "recommend"] {
+        let result = try Program.run([command, "--checkpoint", "run", "--data", "x", "--stall-timeout", "0"])
+        #expect(result.status == 64 && result.errors.contains("--stall-timeout must be 1 to 1000000 seconds."), "\(result.errors)")
+      }
+    }
   }
 }

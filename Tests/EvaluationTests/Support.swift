@@ -46,6 +46,7 @@ final class ThreadCommunicator: Communicator {
   var size: Int { group.size }
   let hostName = "test"
   var sharedFailure: Failure?
+  var watchdog: Watchdog?
 
   init(rank: Int, group: RankGroup) {
     self.rank = rank

@@ -70,7 +70,9 @@ static void rows(const kernel_set *kernels) {
     double squares = kernels->sum_of_squares(y, count);
     add(dw, columns * 4), add(y, count * 4), add(&squares, 8);
     for (size_t i = 0; i < count; i++) norm[i] = norm[i] * norm[i];
-    kernels->adam_update((kernel_adam){1e-3f, 0.9f, 0.999f, 0.1f, 0.001f, 1e-6f, 0.01f, 0.37f}, in, dy, residual, norm, count);
+    kernel_bit_sums sums = kernels->adam_update(
+        (kernel_adam){1e-3f, 0.9f, 0.999f, 0.1f, 0.001f, 1e-6f, 0.01f, 0.37f}, in, dy, residual, norm, count);
+    add(&sums, sizeof sums);
     add(in, count * 4), add(residual, count * 4), add(norm, count * 4);
   }
 }

@@ -162,4 +162,27 @@ import Training
     run(&other, after, gradients, rate: 0.01, masked: 1, threads: 1)
     #expect(state.parameterHash != after.parameterHash)
   }
+
+  /// What an update leaves in memory is what the next one finds, on any number of threads; a flipped bit of any buffer is seen.
+  @Test(arguments: [1, 3]) func bitSumsFollowTheState(threads: Int) throws {
+    let state = try start()
+    var adam = Adam(state.layout)
+    let buffers = [state.parameters, state.firstMoment, state.secondMoment]
+    var left: UInt64?
+    for step in 0..<6 {
+      if step == 4 {
+        // Half of the buffer's length lies in a block that is not the first.
+        let damaged = buffers[threads % 3]
+        let place = damaged.count / 2
+        damaged[place] = Float(bitPattern: damaged[place].bitPattern ^ 1)
+      }
+      let now = adam.bitSum(of: state)
+      run(&adam, state, numbers(state.layout.count, scale: 1, seed: UInt64(step)), rate: 0.01, masked: 7, threads: threads)
+      let sums = adam.bitSums
+      #expect(sums.before == now)
+      #expect(adam.bitSum(of: state) == sums.after)
+      if let left { #expect((sums.before == left) == (step != 4)) }
+      left = sums.after
+    }
+  }
 }

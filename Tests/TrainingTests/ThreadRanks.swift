@@ -69,6 +69,7 @@ final class ThreadRanks: @unchecked Sendable {
     var size: Int { ranks.size }
     var hostName: String { "host\(rank)" }
     var sharedFailure: Failure?
+    var watchdog: Watchdog?
     private let ranks: ThreadRanks
 
     init(_ ranks: ThreadRanks, rank: Int) {

@@ -49,6 +49,10 @@ typedef struct {
   float gradient_scale;
 } kernel_adam;
 
+typedef struct {
+  uint64_t before, after;
+} kernel_bit_sums;
+
 // One clone: all kernels, compiled for one kind of processor.
 typedef struct {
   const char *name;  // such as "x86-64-v3"
@@ -180,10 +184,15 @@ typedef struct {
 
   // Optimizer: the same bits from all clones, the baseline too. ---------------------------------------------------------------
 
-  // m = b1 m + w1 g; v = b2 v + w2 g g; p -= learning_rate * (m / (sqrt(v) + epsilon) + weight_decay p).
-  void (*adam_update)(
+  // m = b1 m + w1 g; v = b2 v + w2 g g; p -= learning_rate * (m / (sqrt(v) + epsilon) + weight_decay p). Returns the bit sums of
+  // p, m and v as they were found and as they are left.
+  kernel_bit_sums (*adam_update)(
       kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment,
       size_t count);
+
+  // The bit sum of p, m and v: integer sums of the bit patterns of every sixteenth element, each times a constant of its own. Any
+  // change of a single number changes it.
+  uint64_t (*bit_sum)(const float *parameters, const float *first_moment, const float *second_moment, size_t count);
 
   // The sum of squares, in double.
   double (*sum_of_squares)(const float *values, size_t count);
