@@ -36,6 +36,8 @@ public struct TrainerState: Sendable, Equatable {
   public var best: Best?
   /// Steps, among `step`, that were skipped because their numbers were not finite.
   public var skippedSteps = 0
+  /// Of training, in this and earlier starts; recorded where the run is limited in time, 0 elsewhere.
+  public var trainedSeconds = 0.0
   /// `Dataset.name` and `Dataset.fingerprint`.
   public var dataName: String
   public var dataFingerprint: String
@@ -53,13 +55,14 @@ public struct TrainerState: Sendable, Equatable {
   public package(set) var files: [String: FileRecord] = [:]
 
   public init(
-    step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, dataName: String, dataFingerprint: String, numericsVersion: Int,
+    step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, trainedSeconds: Double = 0, dataName: String, dataFingerprint: String, numericsVersion: Int,
     programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String]
   ) {
     self.step = step
     self.seed = seed
     self.best = best
     self.skippedSteps = skippedSteps
+    self.trainedSeconds = trainedSeconds
     self.dataName = dataName
     self.dataFingerprint = dataFingerprint
     self.numericsVersion = numericsVersion
@@ -93,6 +96,7 @@ extension TrainerState {
           ])))
     }
     if skippedSteps > 0 { members.append(JSON.Member("skipped_steps", .integer(skippedSteps))) }
+    if trainedSeconds > 0 { members.append(JSON.Member("trained_seconds", .double(trainedSeconds))) }
     members += [
       JSON.Member("data_name", .string(dataName)),
       JSON.Member("data_fingerprint", .string(dataFingerprint)),
@@ -169,6 +173,9 @@ extension TrainerState {
     }
     if let value = json["skipped_steps"] {
       skippedSteps = try field("skipped_steps", value.int.flatMap { $0 >= 0 ? $0 : nil })
+    }
+    if let value = json["trained_seconds"] {
+      trainedSeconds = try field("trained_seconds", value.double.flatMap { $0 >= 0 && $0.isFinite ? $0 : nil })
     }
     dataName = try field("data_name", json["data_name"]?.string)
     dataFingerprint = try field("data_fingerprint", json["data_fingerprint"]?.string)

@@ -68,6 +68,13 @@ public struct ConfigurationKey: Sendable {
     optionalReal(
       "num_train_epochs", \.trainingEpochs, 1e-6...1e9,
       "passes over all instances instead of num_train_steps; auto: num_train_steps counts", mayChange: true),
+    real(
+      "max_minutes", \.maximumMinutes, 0...1e7,
+      "minutes of training, over all starts of the run, after which it ends as at its last step; the schedule still counts "
+        + "num_train_steps; 0: no limit", mayChange: true),
+    integer(
+      "patience", \.patience, 0...1_000_000,
+      "validations in a row without a better monitor after which the run ends; 0: no limit", mayChange: true),
     integer("num_warmup_steps", \.warmupSteps, 0...1_000_000_000, "steps over which the learning rate rises from 0"),
     integer("batch_size", \.batchSize, 1...1_048_576, "instances a step, over all ranks"),
     integer(

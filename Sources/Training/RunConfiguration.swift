@@ -50,6 +50,10 @@ public struct RunConfiguration: Sendable, Equatable {
   public var trainingSteps = 20_000
   /// nil: `trainingSteps` counts.
   public var trainingEpochs: Double?
+  /// Minutes of training after which a run ends before its last step; 0: no limit.
+  public var maximumMinutes = 0.0
+  /// Validations in a row without a better one after which a run ends before its last step; 0: no limit.
+  public var patience = 0
   public var warmupSteps = 100
   public var batchSize = 256
   public var gradientShards = 16
@@ -120,6 +124,11 @@ public struct RunConfiguration: Sendable, Equatable {
         .usage,
         "gradient_shards \(gradientShards) is more than batch_size \(batchSize): a shard would have no instance. "
           + "Lower gradient_shards or raise batch_size.")
+    }
+    if patience > 0 && holdout != .testAndValidation {
+      throw Failure(
+        .usage,
+        "patience \(patience) needs validations, and holdout is \(holdout.rawValue): use holdout test+validation, or patience 0.")
     }
     let known = EvaluationProtocol.allCases.flatMap { kind in Metrics.names.map { kind.key($0) } }
     if !known.contains(monitor) {

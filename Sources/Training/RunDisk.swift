@@ -31,6 +31,10 @@ final class RunDisk {
   /// Checkpoints in a row that the disk refused.
   private var failures = 0
   private var failedStep: Int?
+  /// Seconds of training that the checkpoint records, and since when more are counted.
+  private var earlierSeconds = 0.0
+  private let clock = ContinuousClock()
+  private lazy var opened = clock.now
   private let log: (String) -> Void
 
   init(
@@ -55,6 +59,7 @@ final class RunDisk {
 
   /// Takes the run folder and loads the state to go on from, if there is one.
   func open(_ resume: ResumeMode) throws(Failure) -> Start {
+    _ = opened
     try run.create()
     lock = try RunLock(run, log: log)
     let checkpoint = try checkpoint(resume)
@@ -66,12 +71,33 @@ final class RunDisk {
     try requireSameRun(checkpoint.state, checkpoint.path)
     try load(checkpoint)
     origin = checkpoint.path
-    if state.step >= configuration.trainingSteps && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
+    earlierSeconds = checkpoint.state.trainedSeconds
+    let isOver = state.step >= configuration.trainingSteps || earlyEnd != nil
+    if isOver && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
     log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
-    return state.step >= configuration.trainingSteps && !(configuration.holdout == .testAndValidation && lacksValidation) ? .evaluating : .resumed
+    return isOver && !(configuration.holdout == .testAndValidation && lacksValidation) ? .evaluating : .resumed
   }
+
+  /// Why the run ends before its last step, if it does: at the present step, whose validation is done.
+  var earlyEnd: String? {
+    if isOutOfTime {
+      return "\(rounded(trainedSeconds / 60, 1)) minutes of training are over (max_minutes)"
+    }
+    guard configuration.patience > 0 && configuration.holdout == .testAndValidation else { return nil }
+    // Validations are at multiples of the interval: how many have passed since the best one follows from its step alone.
+    let interval = configuration.resolvedEvaluationInterval
+    let since = state.step / interval - (best?.step ?? 0) / interval
+    return since >= configuration.patience ? "\(since) validations in a row without a better \(configuration.monitor) (patience)" : nil
+  }
+
+  /// On rank 0; false elsewhere, since nothing is open there.
+  var isOutOfTime: Bool {
+    configuration.maximumMinutes > 0 && lock != nil && trainedSeconds >= configuration.maximumMinutes * 60
+  }
+
+  private var trainedSeconds: Double { earlierSeconds + (clock.now - opened) / .seconds(1) }
 
   /// Puts state and metrics.jsonl back to the newest whole checkpoint, or to the one that this run has gone on from. Returns false
   /// where there is neither: then only metrics.jsonl is put back.
@@ -254,6 +280,7 @@ final class RunDisk {
     try writer.write(
       state: TrainerState(
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
+        trainedSeconds: configuration.maximumMinutes > 0 ? trainedSeconds : 0,
         dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
         programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),

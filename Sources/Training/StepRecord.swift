@@ -6,7 +6,7 @@ import SystemSupport
 struct StepRecord: BitwiseCopyable {
   /// Updates done.
   var step: Int64 = 0
-  /// Whether a signal asked this rank to stop (1), to save and go on (2), or both (3).
+  /// The sum of what this rank asks for: that the run stops (1) or saves (2), as a signal told it, or ends here (4).
   var requests: UInt32 = 0
   private var memoryHolds: UInt32 = 1
   /// Of this rank's own work in the step, without waiting for others.
@@ -16,9 +16,9 @@ struct StepRecord: BitwiseCopyable {
 
   init() {}
 
-  init(step: Int, stops: Bool = false, saves: Bool = false, seconds: Double = 0, check: ReplicaCheck? = nil) {
+  init(step: Int, stops: Bool = false, saves: Bool = false, ends: Bool = false, seconds: Double = 0, check: ReplicaCheck? = nil) {
     self.step = Int64(step)
-    requests = (stops ? 1 : 0) | (saves ? 2 : 0)
+    requests = (stops ? 1 : 0) | (saves ? 2 : 0) | (ends ? 4 : 0)
     self.seconds = seconds
     guard let check else { return }
     bitSum = check.sum
@@ -60,6 +60,8 @@ final class StepRecords {
     /// Whether any rank was asked to stop, or to save.
     var stops = false
     var saves = false
+    /// Whether the run ends after this step, as if it were the last.
+    var ends = false
     /// Whether all replicas are the same, and in order.
     var agrees = true
   }
@@ -84,7 +86,7 @@ final class StepRecords {
     }
     // What only compares replicas is no step.
     if record.seconds > 0 { count += 1 }
-    (decision.stops, decision.saves) = (requests & 1 != 0, requests & 2 != 0)
+    (decision.stops, decision.saves, decision.ends) = (requests & 1 != 0, requests & 2 != 0, requests & 4 != 0)
     return decision
   }
 

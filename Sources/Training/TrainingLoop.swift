@@ -49,6 +49,7 @@ struct TrainingLoop {
       return .stopped
     }
     if try validateIfMissing() == .stopped { return .stopped }
+    if state.step > 0, try endsEarly() { return .finished }
     while state.step < total {
       pace.begin()
       let result = try step()
@@ -66,16 +67,16 @@ struct TrainingLoop {
       let decision = try records.exchange(
         StepRecord(
           step: state.step, stops: StopSignals.isStopRequested, saves: StopSignals.takeSaveRequest(),
-          seconds: result.workSeconds, check: step.check))
+          ends: disk.isOutOfTime, seconds: result.workSeconds, check: step.check))
       if !decision.agrees {
         if try goBack() == .stopped { return .stopped }
         continue
       }
       progress.finished(step: state.step)
 
-      let isLast = state.step == total
+      let isLast = state.step == total || decision.ends
       let stops = decision.stops || state.step == stopAfter
-      let validates = validatesNow
+      let validates = validatesNow || (isLast && configuration.holdout == .testAndValidation)
       let saves = isLast || stops || decision.saves || state.step % configuration.checkpointInterval == 0
       if validates || saves || state.step % configuration.verificationInterval == 0, try !replicasAgree() {
         if try goBack() == .stopped { return .stopped }
@@ -87,12 +88,24 @@ struct TrainingLoop {
       if saves { try save(mayFail: !isLast && !stops) }
       // Whoever asks for an end does not wait for a validation; it is made up for when the run goes on.
       if validates && (isLast || !decision.stops), try validate() == .stopped { return .stopped }
+      if decision.ends || (validates && !stops), try endsEarly() { return .finished }
       if stops && !isLast {
         log("stopped after step \(state.step) of \(total); the state is saved, the same command goes on")
         return .stopped
       }
     }
     return .finished
+  }
+
+  /// Collective. Whether time or patience are over; then the state is saved, so that the same command knows it too.
+  private mutating func endsEarly() throws(Failure) -> Bool {
+    if configuration.maximumMinutes == 0 && configuration.patience == 0 { return false }
+    let reason = try communicator.fromRankZero { () throws(Failure) in Array((disk.earlyEnd ?? "").utf8) }
+    if reason.isEmpty { return false }
+    try writeReport()
+    try save(mayFail: false)
+    log("the run ends at step \(state.step) of \(configuration.trainingSteps): \(String(decoding: reason, as: UTF8.self))")
+    return true
   }
 
   /// Counts a step whose numbers are not finite and goes on, or throws. Every rank has the same numbers, so all do the same.

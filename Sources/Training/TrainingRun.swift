@@ -84,7 +84,9 @@ public final class TrainingRun {
       progress: progress)
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
-      log("To train further: --set num_train_steps=N with a larger N. To start anew: another folder with --run.")
+      log(
+        "To train further: --set num_train_steps=N with a larger N (or a larger patience or max_minutes, where these ended it). To start anew: "
+          + "another folder with --run.")
       return .finished
     }
     if start != .evaluating {
