@@ -32,7 +32,7 @@ let package = Package(
     .target(name: "Collectives", dependencies: ["CMPI", "CKernels", "SystemSupport"]),
     .target(
       name: "Evaluation",
-      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "SystemSupport"]),
+      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "CKernels", "Collectives", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
     .target(
       name: "Training",
