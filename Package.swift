@@ -59,7 +59,7 @@ let package = Package(
     .executableTarget(
       name: "collectives-probe", dependencies: ["Collectives", "SystemSupport"], path: "Tests/CollectivesProbe"),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "collectives-probe"]),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Collectives", "Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training"], resources: [.copy("Fixtures")]),
     // What FuzzTests start: damaged inputs end processes of their own.
