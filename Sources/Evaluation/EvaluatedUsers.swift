@@ -23,7 +23,7 @@ struct EvaluatedUsers: Sendable {
   let totalCount: Int
 
   init(_ sequences: Sequences, split: EvaluationSplit, sample wanted: UserSample?) {
-    let all = LeaveOneOut(sequences, holdsOutValidation: true)
+    let all = LeaveOneOut(sequences, holdout: .testAndValidation)
     self.split = all
     heldOut = split
     totalCount = (0..<sequences.userCount).count { all.hasEvaluationItems(user: $0) }

@@ -76,7 +76,7 @@ public struct NegativeSampler {
     _ evaluationProtocol: EvaluationProtocol, sequences: Sequences, itemCounts: [Int64], split heldOut: EvaluationSplit
   ) -> NegativeSamples? {
     guard var sampler = NegativeSampler(evaluationProtocol, itemCounts: itemCounts) else { return nil }
-    let split = LeaveOneOut(sequences, holdsOutValidation: true)
+    let split = LeaveOneOut(sequences, holdout: .testAndValidation)
     var samples = NegativeSamples(offsets: [0], items: [])
     for user in 0..<sequences.userCount {
       if let (history, label) = split.heldOut(of: user, split: heldOut) {
