@@ -153,7 +153,7 @@ extension CommandTests {
     }
 
     private static func writePairs(_ folder: String) throws {
-      try GeneratedPairs.write(users: 12_000, items: 4_000, to: folder + "/pairs.txt")
+      try GeneratedPairs.write(users: 40_000, items: 4_000, to: folder + "/pairs.txt")
     }
 
     private static let undisturbedValidation = Result {
