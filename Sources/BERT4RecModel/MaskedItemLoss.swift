@@ -14,7 +14,7 @@ package final class MaskedItemLoss {
   package static let rowChunk = 256
   package static let tileWidth = 480
   /// Exponentials of a chunk beyond which they are written past the caches: 8 MiB of them. Shapes no bits.
-  private static let cachedExponentials = 2 << 20
+  package static let cachedExponentials = 2 << 20
 
   private let context: LayerContext
   private let exponentials: UnsafeMutablePointer<Float>  // a tile after the other, each `ExponentialTile.capacity`
