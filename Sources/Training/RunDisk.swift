@@ -117,8 +117,7 @@ final class RunDisk {
     var refused: [String] = []
     for (key, old, new) in configuration.differences(from: recorded.configuration) {
       if key.mayChangeOnResume {
-        let rates = LearningRateSchedule(configuration).change(of: key, from: old, at: recorded.step)
-        log("\(key.name) changes from \(old) to \(new)\(rates)")
+        log("\(key.name) changes from \(old) to \(new)")
       } else {
         refused.append("\(key.name) was \(old) and is \(new)")
       }
