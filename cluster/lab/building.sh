@@ -75,7 +75,7 @@ down() {
   if [ -n "$builder" ]; then kill -s KILL "$builder" 2>/dev/null || true; fi
   if pid=$(switch_pid); then
     # What entered a frozen host from outside has stopped, too, and would stay.
-    outside=$(ps -e -o pidns= -o netns= -o pid= | awk -v pids="$(stat -L -c %i "/proc/$pid/ns/pid")" \
+    outside=$(ps -e -o pidns= -o netns= -o pid= | awk -v pids="$(stat -L -c %i "/proc/$pid/ns/pid" 2>/dev/null)" \
       '$1 == pids { lab[$2] } { network[$3] = $2 } END { for (id in network) if (network[id] in lab) print id }')
     kill -s KILL "$pid" 2>/dev/null || true
     # shellcheck disable=SC2086 # a list
