@@ -39,7 +39,13 @@ public enum DatasetLoader {
             + "rows that cannot be read"
           : "no interactions in any of the \(paths.count) files")
     }
-    return build(&rows.table, name: first == "-" ? "data" : DatasetName.from(path: first), rows.droppedRows)
+    return build(&rows.table, name: try name(of: first), rows.droppedRows)
+  }
+
+  /// The name that the data set at a path gets, without reading the data.
+  package static func name(of path: String) throws(Failure) -> String {
+    if path == "-" { return "data" }
+    return PreparedFolder.isPreparedFolder(path) ? try PreparedFolder.name(of: path) : DatasetName.from(path: path)
   }
 
   private static func build(

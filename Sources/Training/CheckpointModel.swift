@@ -17,13 +17,14 @@ public final class CheckpointModel {
   public let dataName: String
   public let dataFingerprint: String
 
-  /// Collective. `path`: a checkpoint folder or a run folder (its best checkpoint, else its latest).
-  public init(_ path: String, communicator: any Communicator) throws(Failure) {
+  /// Collective. `path`: a checkpoint folder or a run folder (its best checkpoint that is whole, else its latest); `log` is told, on
+  /// rank 0, which of a run folder's are damaged.
+  public init(_ path: String, communicator: any Communicator, log: (String) -> Void) throws(Failure) {
     var reader: CheckpointReader?
     var shape: [Int] = []
     var (texts, rates) = (["", "", ""], [0.0, 0.0])
     try communicator.onRankZero { () throws(Failure) in
-      let opened = try CheckpointReader.open(RunFolder.resolve(path))
+      let opened = try RunFolder.open(path, log: log)
       let model = opened.configuration
       shape = [
         model.vocabularySize, model.hiddenSize, model.layerCount, model.headCount, model.intermediateSize,

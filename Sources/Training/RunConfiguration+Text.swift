@@ -14,7 +14,20 @@ extension RunConfiguration {
     }
   }
 
-  /// Sets keys from a YAML file: one mapping of keys to plain values.
+  /// The text of a configuration's file, of whatever it holds.
+  static func text(ofFile path: String) throws(Failure) -> String {
+    let longest = 1 << 20
+    let bytes = try FileSystem.read(path, limit: longest + 1)
+    if bytes.count > longest {
+      throw Failure(.usage, "\(path): more than \(longest) bytes, so not a configuration.")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Failure(.usage, "\(path): not a text file, so not a configuration.")
+    }
+    return text
+  }
+
+  /// Sets keys from YAML: one mapping of keys to plain values.
   public mutating func read(yaml: String, file: String) throws(Failure) {
     guard Self.aliasCount(yaml) <= Self.mostAliases else {
       throw Failure(

@@ -19,7 +19,7 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
   @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
@@ -39,7 +39,7 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
       let log: (String) -> Void = { if communicator.rank == 0 { printError($0) } }
-      let model = try CheckpointModel(checkpoint, communicator: communicator)
+      let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
       let dataset = try model.sharedDataset(data, communicator: communicator, log: log)
       let evaluator = Evaluator(
         dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)

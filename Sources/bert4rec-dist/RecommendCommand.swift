@@ -21,7 +21,7 @@ struct RecommendCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
   @Option(help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
@@ -49,7 +49,7 @@ struct RecommendCommand: ParsableCommand {
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
-      let model = try CheckpointModel(checkpoint, communicator: communicator)
+      let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       // One process writes; more ranks would help only with very many users.
       try communicator.onRankZero { () throws(Failure) in try recommend(model) }
       return .success
