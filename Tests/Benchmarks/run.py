@@ -31,10 +31,11 @@ CONFIGS = HERE.parents[1] / "configs"
 
 
 def mpi_environment() -> dict[str, str]:
-    """What lets Open MPI start as root and more ranks than cores; how ranks copy from each other stays as it is by default."""
+    """What lets Open MPI start as root and more ranks than cores. How ranks copy from each other stays as it is."""
     lines = (HERE.parents[1] / "cluster/mpi-environment.sh").read_text().splitlines()
     pairs = (line.removeprefix("export ").split("=", 1) for line in lines if line.startswith("export "))
-    return {name: value for name, value in pairs if name not in ("OMPI_MCA_btl_vader_single_copy_mechanism", "OMPI_MCA_smsc")}
+    copies = ("OMPI_MCA_btl_vader_single_copy_mechanism", "OMPI_MCA_smsc")
+    return {name: value for name, value in pairs if name not in copies}
 
 
 # One thread per process unless a contender says otherwise.

@@ -9,13 +9,17 @@ struct LabHosts {
   static let obstacle: String? = {
     do {
       return try Program.withTemporaryFolder { folder in
-        let probe = try LabHosts.run(["--hosts", "2", "--", "hostname"], in: folder)
+        let probe = try LabHosts.run(["--hosts", "2", "--"] + sayHostName, in: folder)
         return probe.status == 0 ? nil : "no lab of several hosts here: \(probe.errors)"
       }
     } catch {
       return "no lab of several hosts here: \(error)"
     }
   }()
+
+  /// A command that prints its host's name, and stays for a moment: the daemons of Open MPI 5.0.7 now and then miss the end of what
+  /// ends at once, and wait for it.
+  static let sayHostName = ["sh", "-c", "hostname; sleep 0.3"]
 
   /// A name that no other process of this machine uses.
   static let unusedName = "lab\(ProcessInfo.processInfo.processIdentifier)"

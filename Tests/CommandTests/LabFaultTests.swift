@@ -20,7 +20,7 @@ extension CommandTests {
     }
 
     enum Fault: CaseIterable {
-      case frozenRank, frozenRankZero, frozenHost, cutHost, killedRank, killedRankZero, killedHost
+      case frozenRank, frozenRankZero, frozenHost, cutHost, cutFirstHost, killedRank, killedRankZero, killedHost
 
       func happen(_ lab: LabHosts) throws {
         func signal(_ signal: Int32, host: Int) throws {
@@ -33,6 +33,7 @@ extension CommandTests {
         case .frozenRankZero: try signal(SIGSTOP, host: 1)
         case .frozenHost: try lab.order("freeze", ["3"])
         case .cutHost: try lab.order("cut", ["3"])
+        case .cutFirstHost: try lab.order("cut", ["1"])
         case .killedRank: try signal(SIGKILL, host: 3)
         case .killedRankZero: try signal(SIGKILL, host: 1)
         case .killedHost: try lab.order("kill", ["3"])
@@ -42,13 +43,14 @@ extension CommandTests {
       /// What the one line that names the culprit looks like. What mpirun sees by itself it says in words of its own.
       func line(_ lab: LabHosts) throws -> Regex<Substring> {
         let silent =
-          #" has not been heard from for [0-9]+ s; last step [0-9]+, the others wait in phase: [a-z' ]+\. "#
+          #" ha(?:s|ve) not been heard from for [0-9]+ s; last step [0-9]+, the others wait in phase: [a-z' ]+\. "#
           + #".*run the same command again: it goes on from the checkpoint of step [0-9]+\."#
         return switch self {
         case .frozenRank, .frozenHost, .cutHost: try Regex("error: rank 2 on host \(lab.name)-3" + silent)
+        case .cutFirstHost: try Regex("error: rank 1 on host \(lab.name)-2, rank 2 on host \(lab.name)-3" + silent)
         case .frozenRankZero: try Regex("error: rank 0 on host \(lab.name)-1" + silent)
-        case .killedRank: try Regex("(mpi|prte)run noticed that process rank 2 with PID [0-9]+ on node \(lab.name)-3 .*")
-        case .killedRankZero: try Regex("(mpi|prte)run noticed that process rank 0 with PID [0-9]+ on node \(lab.name)-1 .*")
+        case .killedRank: try Regex("(?:mpi|prte)run noticed that process rank 2 with PID [0-9]+ on node \(lab.name)-3 .*")
+        case .killedRankZero: try Regex("(?:mpi|prte)run noticed that process rank 0 with PID [0-9]+ on node \(lab.name)-1 .*")
         case .killedHost: try Regex(#" *Remote daemon: \[.*,2\] on node "# + "\(lab.name)-3")
         }
       }
@@ -84,6 +86,7 @@ extension CommandTests {
         }
         try lab.expectNoProcesses(on: [1, 2, 3])
         if fault == .cutHost { try lab.order("mend", ["3"]) }
+        if fault == .cutFirstHost { try lab.order("mend", ["1"]) }
         let rest = try lab.command("mpirun", ["-x", "BERT4REC_DONE_FILE=\(mark)", Program.path] + Self.arguments)
         #expect(rest.status == 0 && FileManager.default.fileExists(atPath: mark))
         #expect(rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")

@@ -32,7 +32,7 @@ extension CommandTests {
       try LabHosts.with(hosts: 3, options: options) { lab in
         let expected = try writeRecipe(to: lab.folder)
         // The hosts are what they claim to be.
-        let names = try lab.order("mpirun", ["hostname"]).split(separator: "\n").sorted()
+        let names = try lab.order("mpirun", LabHosts.sayHostName).split(separator: "\n").sorted()
         #expect(names == ["\(lab.name)-1", "\(lab.name)-2", "\(lab.name)-3"])
         #expect(try lab.order("exec", ["1", "cat", "recipe.yaml"]).hasPrefix("data: demo.txt"))
         for host in ["2", "\(lab.name)-3"] { #expect(try lab.order("exec", [host, "ls", "-A", lab.folder]).isEmpty) }
@@ -53,7 +53,9 @@ extension CommandTests {
       try LabHosts.with(hosts: 2) { lab in
         let files = FileManager.default
         try files.createDirectory(atPath: lab.folder + "/deep/er", withIntermediateDirectories: true)
-        try files.copyItem(atPath: "/bin/hostname", toPath: lab.folder + "/deep/er/program")
+        let program = "#!/bin/sh\n\(LabHosts.sayHostName[2])\n"
+        try program.write(toFile: lab.folder + "/deep/er/program", atomically: false, encoding: .utf8)
+        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: lab.folder + "/deep/er/program")
         try files.createSymbolicLink(atPath: lab.folder + "/link", withDestinationPath: "deep/er")
         for path in ["link/program", lab.folder + "/link/program"] {
           let result = try lab.command("mpirun", [path])
@@ -143,7 +145,7 @@ extension CommandTests {
           // The kernel ends it; only the lab's notes stay, which hinder no further lab and go with `down`.
           let end = Date().addingTimeInterval(60)
           while try !LabHosts.processes(inNamespace: namespace).isEmpty, Date() < end { usleep(20_000) }
-          let next = try LabHosts.run(["--hosts", "1", "--", "hostname"], in: folder)
+          let next = try LabHosts.run(["--hosts", "1", "--"] + LabHosts.sayHostName, in: folder)
           #expect(next.output == "\(name)-1\n", "\(next.errors)")
         }
         #expect(try LabHosts.processes(inNamespace: namespace).isEmpty)
@@ -205,7 +207,7 @@ extension CommandTests {
     /// Kernels without sch_netem cannot delay, and a lab without the delay would be another one than was asked for.
     @Test func aDelayIsHeldOrRefused() throws {
       try Program.withTemporaryFolder { folder in
-        let result = try LabHosts.run(["--hosts", "2", "--delay", "20ms", "--", "hostname"], in: folder)
+        let result = try LabHosts.run(["--hosts", "2", "--delay", "20ms", "--"] + LabHosts.sayHostName, in: folder)
         if result.status == 0 {
           #expect(result.lines.count == 2)
         } else {

@@ -85,7 +85,7 @@ left() { # hosts: names in their /tmp and /dev/shm, process numbers as N
   local host
   for ((host = 1; host <= $1; host++)); do
     lab exec "$host" sh -c 'ls -d /tmp/* /dev/shm/* 2>/dev/null' || true
-  done | sed -E "s/$name-[0-9]+/HOST/g; s/[0-9a-f]{6,}|[0-9]+/N/g" | sort | uniq -c |
+  done | grep -vF -e "$folder" -e "$(dirname "$program")" | sed -E "s/$name-[0-9]+/HOST/g; s/[0-9a-f]{6,}|[0-9]+/N/g" | sort | uniq -c |
     awk '{ printf "%s%s%s", separator, $2, ($1 > 1 ? " (" $1 ")" : ""); separator = ", " }'
 }
 
@@ -93,7 +93,7 @@ try() { # fault
   local fault=$1 hosts=3 slots=1 steps=step batch=64 job start status=0 seconds gone log
   if [[ " ${signals[*]} " == *" $fault "* ]]; then hosts=1 slots=2; fi
   # Seconds per step; its first report comes with the first step.
-  if [ "$fault" = TERM-long-step ]; then batch=60000; fi
+  if [ "$fault" = TERM-long-step ]; then batch=6000; fi
   rm -rf "$folder/run"
   lab up --hosts "$hosts" --slots "$slots" --folder "$folder" 2>/dev/null
   log=$folder/log
@@ -102,9 +102,9 @@ try() { # fault
     >"$log" 2>&1 </dev/null &
   job=$!
   start=$SECONDS
-  if [ "$batch" = 64 ]; then steps='"step":100,'; else steps='"step":1,'; fi
+  if [ "$batch" = 64 ]; then steps='"step":20,'; else steps='"step":1,'; fi
   until grep -qs "$steps" "$folder/run/metrics.jsonl"; do
-    if ! kill -0 "$job" 2>/dev/null || [ $((SECONDS - start)) -ge 60 ]; then
+    if ! kill -0 "$job" 2>/dev/null || [ $((SECONDS - start)) -ge 120 ]; then
       fail 70 "$fault: the run did not start: $(tail -n 5 "$log")"
     fi
     sleep 0.05

@@ -28,7 +28,8 @@ check_places() {
   local places right
   [ ! -e "$state/places-are-right" ] || return 0
   entry 1
-  places=$("${entry[@]}" mpirun hostname </dev/null 2>/dev/null) || return 0
+  # Not hostname alone: the daemons of Open MPI 5.0.7 now and then miss the end of what ends at once, and wait for it.
+  places=$("${entry[@]}" mpirun sh -c 'hostname; sleep 0.3' </dev/null 2>/dev/null) || return 0
   places=$(sort <<<"$places" | uniq -c | awk '{ print $2 ": " $1 }')
   right=$(sed 's/ slots=/: /' "$state/hostfile" | sort)
   [ "$places" = "$right" ] ||
