@@ -71,7 +71,8 @@ extension CommandTests {
         // Open MPI 5 returns 0 when it loses a host; what the run leaves behind tells that it is not done.
         #expect(end.status != 75 && (end.status != 0 || fault == .killedHost && Program.openMPIVersion >= 5), "\(end.status)")
         #expect(!FileManager.default.fileExists(atPath: mark))
-        if fault.isHandedOn { #expect(end.status == 70) }
+        // Open MPI 5 also ends the ranks whose peer has left, and may see one of those first, whose code is 14.
+        if fault.isHandedOn { #expect(end.status == 70 || end.status == 14 && Program.openMPIVersion >= 5, "\(end.status)") }
         let last = try #require(try run.reportedSteps.last)
         #expect(last < 400)
         let pattern = try fault.line(lab)

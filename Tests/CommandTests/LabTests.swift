@@ -125,6 +125,17 @@ extension CommandTests {
       }
     }
 
+    /// With mpirun's own host goes mpirun, and what waits for it out here.
+    @Test func theFirstHostIsKilled() throws {
+      try LabHosts.with(hosts: 2) { lab in
+        let sleepers = try lab.start(["-np", "2", "sleep", "1000"])
+        while try lab.processes.count(where: { $0.command == "sleep 1000" }) < 2 { usleep(50_000) }
+        try lab.order("kill", ["1"])
+        #expect(try sleepers.wait().status == 128 + SIGKILL)
+        try lab.expectNoProcesses(on: [1, 2])
+      }
+    }
+
     /// By a signal to its owner, even one that leaves the owner no time to clean up.
     @Test(arguments: [SIGTERM, SIGINT, SIGHUP, SIGKILL]) func aLabGoesWithItsOwner(signal: Int32) throws {
       try Program.withTemporaryFolder { folder in

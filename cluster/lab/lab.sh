@@ -233,5 +233,7 @@ case $command in
   kill)
     freeze "$host"
     signal_host KILL '^[^ZX]' "$host"
+    # Those that have entered from outside have stopped with what they wait for.
+    signal_host CONT '^[Tt]' "$host" all
     ;;
 esac
