@@ -17,7 +17,7 @@ import SystemSupport
 enum LauncherEnd {
   /// What starts ranks of one job and nothing else. A Slurm step's manager, or a daemon that jobs share, is left alone.
   private static let launchers: Set<String> = [
-    "mpirun", "mpirun.openmpi", "mpiexec", "mpiexec.openmpi", "orterun", "orted", "prterun",
+    "mpirun", "mpirun.openmpi", "mpiexec", "mpiexec.openmpi", "orterun", "orted", "prterun", "prted",
   ]
 
   /// POSIX_SPAWN_SETSID, which the importer does not see, of glibc and musl.
