@@ -67,22 +67,23 @@ extension CommandTests {
     /// An mpirun that leaves all ranks on the first host is found out before anything runs.
     @Test func ranksOnTheWrongHostAreFoundOut() throws {
       try Program.withTemporaryFolder { folder in
-        // First on the PATH; it does what Open MPI 5 does with another version's settings.
-        try FileManager.default.createDirectory(atPath: folder + "/bin", withIntermediateDirectories: false)
+        // First on the PATH, and not in /tmp, which the hosts do not see; it does what Open MPI 5 does with another version's settings.
+        let bin = "/var/tmp/bert4rec-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: bin) }
         let mpirun = "#!/bin/sh\n[ \"$1\" != --version ] || exec echo 'mpirun (Open MPI) 9'\nhostname; hostname\n"
-        try mpirun.write(toFile: folder + "/bin/mpirun", atomically: false, encoding: .utf8)
-        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder + "/bin/mpirun")
-        try FileManager.default.createDirectory(atPath: folder + "/lab", withIntermediateDirectories: false)
+        try mpirun.write(toFile: bin + "/mpirun", atomically: false, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bin + "/mpirun")
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
         let name = LabHosts.unusedName
         let result = try Program.execute(
           LabHosts.script, ["run", "--name", name, "--hosts", "2", "--", "touch", "ran"],
-          environment: ["PATH": folder + "/bin:" + path], in: folder + "/lab")
+          environment: ["PATH": bin + ":" + path], in: folder)
         #expect(result.status == 70, "\(result.errors)")
         #expect(
           result.errors.contains("mpirun (Open MPI) 9 spreads ranks as \(name)-1: 2, not \(name)-1: 1, \(name)-2: 1"),
           "\(result.errors)")
-        #expect(!FileManager.default.fileExists(atPath: folder + "/lab/ran"))
+        #expect(!FileManager.default.fileExists(atPath: folder + "/ran"))
         #expect(!FileManager.default.fileExists(atPath: LabHosts.stateFolder(of: name)))
       }
     }
