@@ -1,6 +1,7 @@
 import BERT4RecModel
 import Collectives
 import Evaluation
+import InteractionData
 import MaskedInstances
 import SystemSupport
 
@@ -31,7 +32,7 @@ public struct RunConfiguration: Sendable, Equatable {
   public var duplicationFactor = 10
   public var slidingWindow = 0.5
   public var masking = MaskingMode.dynamic
-  public var holdsOutValidation = true
+  public var holdout = Holdout.testAndValidation
 
   // Model.
   public var hiddenSize = 64
@@ -45,6 +46,7 @@ public struct RunConfiguration: Sendable, Equatable {
 
   // Optimiser.
   public var learningRate = 1e-3
+  public var schedule = LearningRateSchedule.Shape.linear
   public var trainingSteps = 20_000
   /// nil: `trainingSteps` counts.
   public var trainingEpochs: Double?
