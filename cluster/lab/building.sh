@@ -65,7 +65,7 @@ up() { # command that becomes what keeps the lab alive
 }
 
 down() {
-  local pid networks outside
+  local pid outside round
   trap '' INT TERM HUP
   trap - EXIT
   if [ -n "$lock" ]; then exec {lock}<&-; fi
@@ -80,7 +80,12 @@ down() {
     kill -s KILL "$pid" 2>/dev/null || true
     # shellcheck disable=SC2086 # a list
     kill -s CONT $outside 2>/dev/null || true
-    while switch_pid >/dev/null; do sleep 0.02; done
+    # What is dead is collected at once, but not where process 1 of a container does not do that.
+    for round in $(seq 100); do
+      switch_pid >/dev/null || break
+      sleep 0.02
+    done
+    while switch_pid >/dev/null && ! grep -q '^[0-9]* (.*) Z' "/proc/$pid/stat"; do sleep 0.02; done
   fi
   rm -rf "$state"
   rmdir "$labs" 2>/dev/null || true

@@ -3,8 +3,8 @@
 
 # A lab's state is folder $state; its file `switch` holds process id and start time of what keeps the lab alive.
 
-start_time() { # process id; nothing when there is none, or only what its parent has not collected
-  awk '$3 !~ /[ZX]/ { print $22 }' "/proc/$1/stat" 2>/dev/null || true
+start_time() { # process id; nothing when there is none
+  awk '{ print $22 }' "/proc/$1/stat" 2>/dev/null || true
 }
 
 switch_pid() { # prints it; fails when the lab is not up
