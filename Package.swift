@@ -19,20 +19,22 @@ let package = Package(
     // "ompi-c", not "mpi": the latter carries C++ flags on some distributions.
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    // What Swift's Glibc module leaves out.
+    .systemLibrary(name: "CLinux"),
     // Vector kernels; multiversioned by attributes in the source, so no unsafeFlags.
     .target(name: "CKernels"),
 
     // Each target depends only on targets above it.
     .target(
       name: "SystemSupport",
-      dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+      dependencies: ["CLinux", .product(name: "Crypto", package: "swift-crypto")]),
     .target(name: "InteractionData", dependencies: ["SystemSupport"]),
     .target(name: "MaskedInstances", dependencies: ["InteractionData"]),
     .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "MaskedInstances", "SystemSupport"]),
     .target(name: "Collectives", dependencies: ["CMPI", "CKernels", "SystemSupport"]),
     .target(
       name: "Evaluation",
-      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "SystemSupport"]),
+      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "CKernels", "Collectives", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
@@ -70,7 +72,7 @@ let package = Package(
     .executableTarget(
       name: "collectives-probe", dependencies: ["Collectives", "SystemSupport"], path: "Tests/CollectivesProbe"),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "collectives-probe"]),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Collectives", "Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "Recipes"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),

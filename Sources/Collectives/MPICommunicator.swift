@@ -68,9 +68,21 @@ public final class MPICommunicator: Communicator {
     library = String(decoding: words, as: UTF8.self)
   }
 
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) { try broadcast(bytes, in: group) }
+
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) {
+    var part: MPI_Comm?
+    let color = takesPart ? 0 : Int32(MPI_UNDEFINED)
+    try mpi("MPI_Comm_split", MPI_Comm_split(group, color, Int32(rank), &part))
+    guard takesPart, let part else { return }
+    try broadcast(bytes, in: part)
+    var done: MPI_Comm? = part
+    try mpi("MPI_Comm_free", MPI_Comm_free(&done))
+  }
+
+  private func broadcast(_ bytes: UnsafeMutableRawBufferPointer, in ranks: MPI_Comm) throws(Failure) {
     try inPieces(bytes.count, ofAtMost: Self.longestBytes) { start, count throws(Failure) in
-      try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, group))
+      try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, ranks))
     }
   }
 
@@ -101,6 +113,34 @@ public final class MPICommunicator: Communicator {
       all.append(received)
     }
     return all
+  }
+
+  public func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] {
+    let counts = parts.map { Int64($0.count) }
+    var count: Int64 = 0
+    precondition(rank != 0 || counts.count == size)
+    try mpi("MPI_Scatter", MPI_Scatter(counts, 1, cmpi_int64(), &count, 1, cmpi_int64(), 0, group))
+    // One receiver after the other, as in `gather`.
+    let tag: Int32 = 2
+    if rank != 0 {
+      var received = [UInt8](repeating: 0, count: Int(count))
+      try received.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+        try inPieces(buffer.count) { start, count throws(Failure) in
+          let target = buffer.baseAddress.map { $0 + start }
+          try mpi("MPI_Recv", MPI_Recv(target, count, cmpi_byte(), 0, tag, group, cmpi_status_ignore()))
+        }
+      }
+      return received
+    }
+    for receiver in 1..<max(size, 1) {
+      try parts[receiver].withUnsafeBufferPointer { buffer throws(Failure) in
+        try inPieces(buffer.count) { start, count throws(Failure) in
+          try mpi(
+            "MPI_Send", MPI_Send(buffer.baseAddress.map { $0 + start }, count, cmpi_byte(), Int32(receiver), tag, group))
+        }
+      }
+    }
+    return parts[0]
   }
 
   public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {

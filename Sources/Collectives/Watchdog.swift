@@ -114,6 +114,8 @@ private final class Watch {
   /// Seconds in which this thread could have seen progress.
   private var time = 0.0
   private var nextBeat = 0.0
+  /// Whether rank 0 was missed at the last beat.
+  private var hasMissed = false
 
   init(
     progress: Progress, socket: HeartbeatSocket, seal: HeartbeatSeal, addresses: [HeartbeatSocket.Address],
@@ -149,6 +151,9 @@ private final class Watch {
       if judgement.rank == 0 { socket.send(seal.seal(own), to: sender) } else { addresses = [sender] }
     }
     if let verdict = judgement.verdict(at: time) { leave(verdict) }
+    let misses = judgement.missesRankZero(at: time)
+    if misses && !hasMissed { LauncherEnd.enforce(within: 10, patience: Int(judgement.limit) + 10) }
+    hasMissed = misses
   }
 
   private func leave(_ verdict: String) -> Never {

@@ -169,7 +169,8 @@ final class RunDisk {
     var refused: [String] = []
     for (key, old, new) in configuration.differences(from: recorded.configuration) {
       if key.mayChangeOnResume {
-        log("\(key.name) changes from \(old) to \(new)")
+        let rates = LearningRateSchedule(configuration).change(of: key, from: old, at: recorded.step)
+        log("\(key.name) changes from \(old) to \(new)\(rates)")
       } else {
         refused.append("\(key.name) was \(old) and is \(new)")
       }
@@ -202,6 +203,7 @@ final class RunDisk {
     var line: [(key: String, value: MetricValue)] = [
       ("step", .int(report.step)), ("split", .string(report.split.rawValue)), ("users", .int(report.users)),
     ]
+    if let all = report.sampledFrom { line.append(("users_of", .int(all))) }
     line += report.metrics.map { ($0.key, .double($0.value)) }
     append(line)
   }

@@ -80,8 +80,8 @@ public final class TrainingRun {
     }
 
     let evaluation = TrainingEvaluation(
-      dataset: dataset, configuration: configuration, state: state, communicator: communicator, hooks: hooks,
-      progress: progress)
+      dataset: dataset, configuration: configuration, state: state, threads: setup.threads, communicator: communicator,
+      hooks: hooks, progress: progress)
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
       log(

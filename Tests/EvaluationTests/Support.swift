@@ -64,12 +64,22 @@ final class ThreadCommunicator: Communicator {
     group.barrier()
   }
 
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) { throw Self.unexpected }
+
   func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] {
     group.set(bytes, at: rank)
     group.barrier()
     let result = rank == 0 ? group.slots : []
     group.barrier()
     return result
+  }
+
+  func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] {
+    if rank == 0 { for rank in 1..<max(size, 1) { group.set(parts[rank], at: rank) } }
+    group.barrier()
+    let own = rank == 0 ? parts[0] : group.slots[rank]
+    group.barrier()
+    return own
   }
 
   func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {

@@ -82,10 +82,14 @@ final class ThreadRanks: @unchecked Sendable {
       bytes.copyBytes(from: all[0])
     }
 
+    func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) { preconditionFailure("not in these tests") }
+
     func gather(_ bytes: [UInt8]) -> [[UInt8]] {
       let all = ranks.exchange(bytes, rank: rank)
       return rank == 0 ? all : []
     }
+
+    func scatter(_ parts: [[UInt8]]) -> [UInt8] { preconditionFailure("not in these tests") }
 
     func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) {
       records.copyBytes(from: ranks.exchange(Array(record), rank: rank).joined())
