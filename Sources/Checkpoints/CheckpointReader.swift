@@ -25,13 +25,7 @@ public struct CheckpointReader: Sendable {
 
   private init(_ path: String, withMoments: Bool) throws(Failure) {
     guard FileSystem.kind(path) == .directory else { throw Failure(.unreadable, "\(path): no such folder") }
-    let trainerPath = path + "/" + CheckpointName.trainer
-    guard FileSystem.kind(trainerPath) == .file else {
-      throw Failure(
-        .unreadable,
-        "\(path) has no \(CheckpointName.trainer): not a checkpoint of this program, or an incomplete copy")
-    }
-    let state = try TrainerState(decoding: FileSystem.read(trainerPath, limit: 1 << 24), path: trainerPath)
+    let state = try TrainerState.read(path)
 
     let configurationPath = path + "/" + CheckpointName.modelConfiguration
     let configurationFile = try MappedFile(Self.regularFile(configurationPath))

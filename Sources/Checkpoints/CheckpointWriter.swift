@@ -102,10 +102,13 @@ public struct CheckpointWriter: Sendable {
     if isReplacing { try FileSystem.removeRecursively(replaced) }
   }
 
-  /// Removes all but the newest `keepCheckpoints`, the best and the one just written.
+  /// Removes all but the newest `keepCheckpoints`, the best and the one just written. Where the file `best` is damaged and nothing
+  /// else says which is the best, any may be, and all stay.
   private func prune(written: String, best: String?) throws(Failure) {
     let names = try run.checkpoints()
-    let kept = Set(names.prefix(keepCheckpoints) + [written] + [best, try run.best()].compactMap { $0 })
+    var pointed: String?
+    do throws(Failure) { pointed = try run.best() } catch { if best == nil { return } }
+    let kept = Set(names.prefix(keepCheckpoints) + [written] + [best, pointed].compactMap { $0 })
     for name in names where !kept.contains(name) {
       // Renamed first: half a checkpoint is never seen under a checkpoint's name.
       let doomed = run.checkpointsPath + "/" + CheckpointName.temporaryPrefix + name

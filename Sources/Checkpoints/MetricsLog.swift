@@ -74,12 +74,24 @@ public final class MetricsLog {
     self.path = path
     removedLines = removed
     length = kept.count
+    if kind == nil { try FileSystem.syncDirectory(FileSystem.parent(of: path)) }
   }
 
   deinit { close(descriptor) }
 
   private static func step(of line: ArraySlice<UInt8>) -> Int? {
     do throws(JSONError) { return try JSON.parse(Array(line))["step"]?.int } catch { return nil }
+  }
+
+  /// A metric's values in the lines of one split's evaluations; none where the file cannot be read.
+  static func values(of metric: String, split: String, in path: String) -> [(step: Int, value: Double)] {
+    guard FileSystem.kind(path) == .file, let bytes = try? FileSystem.read(path) else { return [] }
+    return bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
+      guard let json = try? JSON.parse(Array(line)), json["split"]?.string == split, let step = json["step"]?.int, step >= 0,
+        let value = json[metric]?.double, value.isFinite
+      else { return nil }
+      return (step, value)
+    }
   }
 
   /// Appends a line with these keys in this order. Exit code 74 where the disk does not take it: the line is kept and

@@ -42,28 +42,37 @@ public struct RunFolder: Sendable {
   public func newestGood(log: (String) -> Void) throws(Failure) -> CheckpointReader? {
     try recoverInterruptedWrites()
     let names = try checkpoints()
-    for name in names {
-      let checkpoint: CheckpointReader
-      do throws(Failure) { checkpoint = try open(name) } catch {
-        log("checkpoint \(name) cannot be used and is left as it is: \(error.message)")
-        continue
-      }
-      if (try? latest()) != name {
-        try FileSystem.replaceAtomically(checkpointsPath + "/" + CheckpointName.latest, name + "\n")
-      }
-      return checkpoint
+    guard let checkpoint = firstGood(of: names, withMoments: true, log: log) else {
+      if names.isEmpty { return nil }
+      throw noneIsGood(names.count)
     }
-    guard names.isEmpty else {
-      throw Failure(
-        .badData,
-        "none of the \(names.count) checkpoints in \(checkpointsPath) can be used: restore one from a copy, or start "
-          + "anew in another folder (--run)")
+    let name = FileSystem.lastComponent(of: checkpoint.path)
+    if (try? latest()) != name {
+      try FileSystem.replaceAtomically(checkpointsPath + "/" + CheckpointName.latest, name + "\n")
+    }
+    return checkpoint
+  }
+
+  /// The first of some checkpoints that is whole; nil where none is. Those before it are named by `log`, with what is wrong.
+  package func firstGood(of names: [String], withMoments: Bool, log: (String) -> Void) -> CheckpointReader? {
+    for name in names {
+      do throws(Failure) { return try open(name, withMoments: withMoments) } catch {
+        let isThere = FileSystem.kind(checkpointsPath + "/" + name) != nil
+        log("checkpoint \(name) cannot be used\(isThere ? " and is left as it is" : ""): \(error.message)")
+      }
     }
     return nil
   }
 
-  private func open(_ name: String) throws(Failure) -> CheckpointReader {
-    let checkpoint = try CheckpointReader.open(checkpointsPath + "/" + name, withMoments: true)
+  func noneIsGood(_ count: Int) -> Failure {
+    Failure(
+      .badData,
+      "none of the \(count) checkpoints in \(checkpointsPath) can be used: restore one from a copy, or start "
+        + "anew in another folder (--run)")
+  }
+
+  private func open(_ name: String, withMoments: Bool) throws(Failure) -> CheckpointReader {
+    let checkpoint = try CheckpointReader.open(checkpointsPath + "/" + name, withMoments: withMoments)
     guard CheckpointName.folder(step: checkpoint.state.step) == name else {
       throw Failure(
         .badData,
@@ -88,6 +97,12 @@ public struct RunFolder: Sendable {
     try FileSystem.replaceAtomically(checkpointsPath + "/" + CheckpointName.best, name + "\n")
   }
 
+  /// Makes no checkpoint the best one.
+  package func removeBest() throws(Failure) {
+    let path = checkpointsPath + "/" + CheckpointName.best
+    if FileSystem.kind(path) == .file { try FileSystem.removeRecursively(path) }
+  }
+
   private func pointer(_ file: String) throws(Failure) -> String? {
     let path = checkpointsPath + "/" + file
     guard FileSystem.kind(path) == .file else { return nil }
@@ -97,43 +112,9 @@ public struct RunFolder: Sendable {
     guard CheckpointName.step(ofFolder: text) != nil else {
       throw Failure(
         .badData,
-        "\(path) is damaged: it holds \(JSON.string(String(text.prefix(60))).line), not a name such as step-00001000; "
-          + "remove it, or name a checkpoint folder")
+        "\(path) is damaged: it holds \(JSON.string(String(text.prefix(60))).line), not a name such as step-00001000")
     }
     return text
-  }
-
-  // MARK: What a user names
-
-  /// The checkpoint folder behind a path: itself, or a run folder's best, else latest, else newest one.
-  ///
-  /// Exit code 66 where there is none; says what was looked for.
-  public static func resolve(_ path: String) throws(Failure) -> String {
-    guard FileSystem.kind(path) == .directory else {
-      throw Failure(.unreadable, "\(path): no such folder; a checkpoint folder or a run folder is needed")
-    }
-    for file in [CheckpointName.trainer, CheckpointName.model] where FileSystem.kind(path + "/" + file) != nil {
-      return path
-    }
-    let run = RunFolder(path)
-    var named = try run.best()
-    if named == nil { named = try run.latest() }
-    if let name = named {
-      guard FileSystem.kind(run.checkpointsPath + "/" + name) == .directory else {
-        throw Failure(
-          .unreadable,
-          "\(run.checkpointsPath)/\(name) is not there, though best or latest beside it names it; "
-            + "name a checkpoint folder")
-      }
-      return run.checkpointsPath + "/" + name
-    }
-    guard let name = try run.checkpoints().first else {
-      throw Failure(
-        .unreadable,
-        "no checkpoint in \(path): looked for \(CheckpointName.trainer) in it (a checkpoint folder) and for "
-          + "checkpoints/step-... in it (a run folder)")
-    }
-    return run.checkpointsPath + "/" + name
   }
 
   // MARK: After a crash

@@ -116,6 +116,16 @@ extension TrainerState {
     Array("\(checksumKey)\(sha256Hex(body))\"\n}\n".utf8)
   }
 
+  /// Of a checkpoint folder, without a look at its other files. Exit code 66 where trainer.json is not there or not readable.
+  package static func read(_ checkpoint: String) throws(Failure) -> TrainerState {
+    let path = checkpoint + "/" + CheckpointName.trainer
+    guard FileSystem.kind(path) == .file else {
+      throw Failure(
+        .unreadable, "\(checkpoint) has no \(CheckpointName.trainer): not a checkpoint of this program, or an incomplete copy")
+    }
+    return try TrainerState(decoding: FileSystem.read(path, limit: 1 << 24), path: path)
+  }
+
   /// Reads trainer.json; `path` is for the messages. Exit code 65 where it is damaged or newer than this program.
   package init(decoding bytes: [UInt8], path: String) throws(Failure) {
     let json: JSON

@@ -19,6 +19,14 @@ public struct ColumnChoice: Sendable, Equatable {
 
   public init() {}
 
+  /// Names that are found without being named, a line for each role.
+  public static var acceptedNames: String {
+    [
+      ("users", ColumnNames.user), ("items", ColumnNames.item), ("times", ColumnNames.time), ("ratings", ColumnNames.rating),
+      ("events", ColumnNames.event),
+    ].map { "  \($0.0): \($0.1.joined(separator: " "))" }.joined(separator: "\n")
+  }
+
   static let roles = ["user", "item", "time", "rating", "event", "session"]
 
   /// Reads `role=column,...`; exit code 64 for anything else, which `origin` (such as "--columns") is blamed for.

@@ -16,20 +16,26 @@ public enum DatasetLoader {
   /// Reads a data set.
   ///
   /// - Parameters:
-  ///   - paths: Files of one format, which are one data set, their rows in this order (`-` is standard input); or one
-  ///     folder that `prepare` wrote.
-  ///   - log: Gets lines for the user: how each file is read, rows that cannot be read.
+  ///   - paths: Files of one format, which are one data set, their rows in this order (`-` is standard input; `*`, `?`
+  ///     and `[` in the name of no file stand for all files that match, sorted); or one folder that `prepare` wrote.
+  ///   - options: What the files are, where their contents should not decide, and what is left out.
+  ///   - report: Gets lines for the user: how each file is read, column by column.
+  ///   - log: Gets the rows that cannot be read.
   /// - Throws: Exit code 64 for no path, 65 for what is no data set, 66 for what cannot be opened.
   public static func load(
-    _ paths: [String], options: LoadingOptions = LoadingOptions(), log: (String) -> Void
+    _ paths: [String], options: LoadingOptions = LoadingOptions(), report: (String) -> Void, log: (String) -> Void
   ) throws(Failure) -> LoadedDataset {
+    let paths = try InputPaths.expanded(paths)
     guard let first = paths.first else { throw Failure(.usage, "no input file is given") }
     if paths.count == 1, first != "-", PreparedFolder.isPreparedFolder(first) {
+      if options.filters != InteractionFilters() {
+        throw Failure(.usage, "\(first) is a prepared folder; filters are for the files that it was made of")
+      }
       let loaded = try PreparedFolder.open(first)
-      log("\(first): read as: prepared folder \(loaded.dataset.name)")
+      report("\(first): read as: prepared folder \(loaded.dataset.name)")
       return loaded
     }
-    var rows = try InputReader.read(paths, options: options, log: log)
+    var rows = try InputReader.read(paths, options: options, report: report, log: log)
     guard rows.table.count > 0 else {
       let filtered = rows.filteredRows.reduce(0) { $0 + $1.value }
       throw Failure(
@@ -41,9 +47,23 @@ public enum DatasetLoader {
               + "blank lines or rows that cannot be read"
             : "no interactions in any of the \(paths.count) files")
     }
-    let loaded = try build(&rows.table, name: first == "-" ? "data" : DatasetName.from(path: first), options.filters, rows.droppedRows, rows.filteredRows)
+    let loaded = try build(&rows.table, name: name(of: first), options.filters, rows.droppedRows, rows.filteredRows)
     try requireItems(loaded, isFound: rows.isItemFound, file: first)
     return loaded
+  }
+
+  /// The same, all lines to one place.
+  public static func load(
+    _ paths: [String], options: LoadingOptions = LoadingOptions(), log: (String) -> Void
+  ) throws(Failure) -> LoadedDataset {
+    try load(paths, options: options, report: log, log: log)
+  }
+
+  /// The name that the data set at a path (or at the first of several, a line each) gets, without reading the data.
+  package static func name(of path: String) throws(Failure) -> String {
+    let path = try InputPaths.expanded(InputPaths.split(path)).first ?? path
+    if path == "-" { return "data" }
+    return PreparedFolder.isPreparedFolder(path) ? try PreparedFolder.name(of: path) : DatasetName.from(path: path)
   }
 
   /// A column of one value in nearly every row is no item.
@@ -110,7 +130,8 @@ enum InputReader {
   }
 
   static func read(
-    _ paths: [String], options: LoadingOptions, readsHistories: Bool = false, log: (String) -> Void
+    _ paths: [String], options: LoadingOptions, readsHistories: Bool = false, report: (String) -> Void,
+    log: (String) -> Void
   ) throws(Failure) -> Rows {
     if paths.count(where: { $0 == "-" }) > 1 {
       throw Failure(.usage, "standard input (-) is given twice; it can be read once")
@@ -124,7 +145,7 @@ enum InputReader {
         if readsHistories { continue }
         throw Failure(.badData, "\(input.name): empty; it has no line with an interaction")
       }
-      for (number, line) in layout.description.enumerated() { log(number == 0 ? "\(input.name): \(line)" : line) }
+      for (number, line) in layout.description.enumerated() { report(number == 0 ? "\(input.name): \(line)" : line) }
       if let first = inputs.first, !first.layout.isCompatible(with: layout) {
         throw Failure(
           .badData,

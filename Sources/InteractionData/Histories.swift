@@ -22,7 +22,7 @@ public struct Histories: Sendable {
       log("\(path): read as: prepared folder \(dataset.name)")
       return Histories(users: dataset.userIDs, itemIDs: dataset.itemIDs, sequences: dataset.sequences)
     }
-    var rows = try InputReader.read([path], options: options, readsHistories: true, log: log)
+    var rows = try InputReader.read([path], options: options, readsHistories: true, report: log, log: log)
     let users = rows.table.userIDs.externalIDs()
     let itemIDs = rows.table.itemIDs.externalIDs()
     let grouped = rows.table.group()

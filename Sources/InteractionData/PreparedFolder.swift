@@ -62,12 +62,18 @@ public enum PreparedFolder {
     try FileSystem.syncDirectory(parent)
   }
 
+  private static func manifest(of path: String) throws(Failure) -> Manifest {
+    let manifestPath = path + "/" + manifestName
+    return try Manifest.decode(FileSystem.read(manifestPath, limit: Manifest.largestSize), path: manifestPath)
+  }
+
+  /// The data set's name, which `open` also gives.
+  static func name(of path: String) throws(Failure) -> String { try manifest(of: path).name }
+
   /// Opens a folder and checks all of it: sizes, checksums, ids, offsets, values, fingerprint. Fails with exit code
   /// 65 when something is wrong, 66 when a file is not there.
   public static func open(_ path: String) throws(Failure) -> LoadedDataset {
-    let manifestPath = path + "/" + manifestName
-    let manifest = try Manifest.decode(
-      FileSystem.read(manifestPath, limit: Manifest.largestSize), path: manifestPath)
+    let manifest = try manifest(of: path)
     func mapped(_ name: String) throws(Failure) -> MappedFile {
       let file = try MappedFile(path + "/" + name)
       guard let record = manifest.files[name], record.size == file.bytes.count, record.sha256 == sha256Hex(file.bytes)

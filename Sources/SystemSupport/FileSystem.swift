@@ -77,7 +77,7 @@ package enum FileSystem {
     return names.sorted()
   }
 
-  /// Makes a folder and those above it.
+  /// Makes a folder and those above it; the new ones survive a power cut.
   package static func createDirectories(_ path: String) throws(Failure) {
     var prefix = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
@@ -89,6 +89,7 @@ package enum FileSystem {
           if error.errno != EEXIST || kind(folder) != .directory { throw error }
         }
       }
+      try syncDirectory(parent(of: folder), mayBeClosed: true)
     }
   }
 
@@ -141,10 +142,17 @@ package enum FileSystem {
     try writing { () throws(SystemError) in _ = try systemCall("rename", target) { Glibc.rename(source, target) } }
   }
 
-  /// Makes renames and new names in a folder survive a power cut.
-  package static func syncDirectory(_ path: String) throws(Failure) {
+  /// Makes renames and new names in a folder survive a power cut. One that `mayBeClosed` may be somebody else's that only lets names
+  /// be made in it: that it cannot be opened is no failure then.
+  package static func syncDirectory(_ path: String, mayBeClosed: Bool = false) throws(Failure) {
     try writing { () throws(SystemError) in
-      let descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+      let descriptor: Int32
+      do throws(SystemError) {
+        descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+      } catch {
+        if mayBeClosed && error.errno == EACCES { return }
+        throw error
+      }
       defer { close(descriptor) }
       try systemCall("fsync", path) { fsync(descriptor) }
     }

@@ -45,7 +45,7 @@ public struct Benchmark {
     _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> Result {
     let setup = try RunSetup(
-      try RunSetup.configuration(options, communicator: communicator, log: log), communicator: communicator, log: log)
+      try RunSetup.configuration(options, mayResume: false, communicator: communicator, log: log), communicator: communicator, log: log)
     log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, communicator), communicator))
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     state.initialize(seed: setup.configuration.seed)

@@ -16,14 +16,17 @@ public final class CheckpointModel {
   public let path: String
   public let dataName: String
   public let dataFingerprint: String
+  /// How the data that it was trained on was read; on rank 0.
+  private var recorded = RunConfiguration()
 
-  /// Collective. `path`: a checkpoint folder or a run folder (its best checkpoint, else its latest).
-  public init(_ path: String, communicator: any Communicator) throws(Failure) {
+  /// Collective. `path`: a checkpoint folder or a run folder (its best checkpoint that is whole, else its latest); `log` is told, on
+  /// rank 0, which of a run folder's are damaged.
+  public init(_ path: String, communicator: any Communicator, log: (String) -> Void) throws(Failure) {
     var reader: CheckpointReader?
     var shape: [Int] = []
     var (texts, rates) = (["", "", ""], [0.0, 0.0])
     try communicator.onRankZero { () throws(Failure) in
-      let opened = try CheckpointReader.open(RunFolder.resolve(path))
+      let opened = try RunFolder.open(path, log: log)
       let model = opened.configuration
       shape = [
         model.vocabularySize, model.hiddenSize, model.layerCount, model.headCount, model.intermediateSize,
@@ -31,6 +34,9 @@ public final class CheckpointModel {
         opened.state.configuration["backend"] == BackendChoice.openblas.rawValue ? 1 : 0,
       ]
       rates = [model.hiddenDropout, model.attentionDropout]
+      for key in ["data", "data_format", "data_columns", "data_time_format"] {
+        if let value = opened.state.configuration[key] { try recorded.set(key, value, origin: opened.path) }
+      }
       texts = [opened.path, opened.state.dataName, opened.state.dataFingerprint]
       reader = opened
     }
@@ -85,13 +91,21 @@ public final class CheckpointModel {
 }
 
 extension CheckpointModel {
+  /// On rank 0. Data in this model's item ids. Without options, the file that the model was trained on is read as it was then.
+  public func dataset(
+    _ path: String, options: LoadingOptions?, log: (String) -> Void
+  ) throws(Failure) -> Dataset {
+    let options = try options ?? (path == recorded.data ? recorded.loadingOptions() : LoadingOptions())
+    return try translate(loadDataset(path, options: options, log: log), log: log)
+  }
+
   /// Collective. Rank 0's data in this model's item ids, on every rank.
   public func sharedDataset(
-    _ path: String, communicator: any Communicator, log: (String) -> Void
+    _ path: String, options: LoadingOptions? = nil, communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> Dataset {
     var own: Dataset?
     try communicator.onRankZero { () throws(Failure) in
-      own = try translate(loadDataset(path, log: log), log: log)
+      own = try dataset(path, options: options, log: log)
       try own?.requireUsable()
     }
     return try Dataset.shared(own, communicator)

@@ -8,6 +8,7 @@ public enum DemonstrationData {
   /// What stands for it where a path of data is expected.
   public static let path = "builtin:demo"
 
+  static let name = "demo"
   static let userCount = 400
   static let ringCount = 5
   static let ringSize = 24
@@ -48,7 +49,7 @@ public enum DemonstrationData {
     let ids = Dictionary(uniqueKeysWithValues: ranked.enumerated().map { ($0.element, Int32($0.offset + 1)) })
     let sequences = raw.map { $0.map { ids[$0] ?? 0 } }
     return Dataset(
-      name: "demo",
+      name: name,
       itemIDs: ExternalIDs(ranked.map { Array("ring\($0 / ringSize)-item\($0 % ringSize)".utf8) }),
       itemCounts: ranked.map { counts[$0] ?? 0 },
       userIDs: ExternalIDs((0..<userCount).map { Array("user\($0)".utf8) }),

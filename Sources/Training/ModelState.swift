@@ -39,6 +39,14 @@ public final class ModelState: @unchecked Sendable {
     layout.initialize(parameters.start, standardDeviation: configuration.initializerRange, seed: seed)
   }
 
+  /// Becomes what `other`, of the same configuration and with moments, is.
+  func copy(_ other: ModelState) {
+    for (own, others) in [
+      (parameters, other.parameters), (firstMoment, other.firstMoment), (secondMoment, other.secondMoment),
+    ] { _ = own.update(fromContentsOf: others) }
+    (step, skippedSteps) = (other.step, other.skippedSteps)
+  }
+
   /// SHA-256 of the parameters as little-endian float32 in the order of the layout, which is the data section of
   /// model.safetensors.
   public var parameterHash: String { sha256Hex(UnsafeRawBufferPointer(parameters)) }

@@ -14,7 +14,20 @@ extension RunConfiguration {
     }
   }
 
-  /// Sets keys from a YAML file: one mapping of keys to plain values.
+  /// The text of a configuration's file, of whatever it holds.
+  static func text(ofFile path: String) throws(Failure) -> String {
+    let longest = 1 << 20
+    let bytes = try FileSystem.read(path, limit: longest + 1)
+    if bytes.count > longest {
+      throw Failure(.usage, "\(path): more than \(longest) bytes, so not a configuration.")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Failure(.usage, "\(path): not a text file, so not a configuration.")
+    }
+    return text
+  }
+
+  /// Sets keys from YAML: one mapping of keys to plain values.
   public mutating func read(yaml: String, file: String) throws(Failure) {
     guard Self.aliasCount(yaml) <= Self.mostAliases else {
       throw Failure(
@@ -82,8 +95,9 @@ extension RunConfiguration {
     var text = "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
     for key in ConfigurationKey.all {
       let value = key.read(self)
-      if key.name == "data" && value.isEmpty { continue }
-      let needsQuotes = key.name == "data" || key.name == "monitor"
+      let isOfData = key.name == "data" || key.name.hasPrefix("data_")
+      if isOfData && value.isEmpty { continue }
+      let needsQuotes = isOfData || key.name == "monitor"
       text += "\(key.name): \(needsQuotes ? Self.quoted(value) : value)\n"
     }
     return text

@@ -1,6 +1,7 @@
 import BERT4RecModel
 import Collectives
 import Evaluation
+import InteractionData
 import MaskedInstances
 import SystemSupport
 
@@ -22,7 +23,12 @@ public enum NonFiniteMode: String, Sendable, CaseIterable {
 /// one place that reads, writes and explains them.
 public struct RunConfiguration: Sendable, Equatable {
   // Data and masked instances.
+  /// A path, or several, a line each.
   public var data: String?
+  /// What `data` is, where its contents should not decide: a `DataFormat`'s name, a `ColumnChoice`'s and a `TimePattern`'s text.
+  public var dataFormat: String?
+  public var dataColumns: String?
+  public var dataTimeFormat: String?
   public var maximumSequenceLength = 200
   public var maskedProbability = 0.2
   /// nil: L * masked_lm_prob, rounded up.
@@ -74,6 +80,14 @@ public struct RunConfiguration: Sendable, Equatable {
 
   public init() {}
 
+  /// How `data` is read.
+  func loadingOptions() throws(Failure) -> LoadingOptions {
+    LoadingOptions(
+      format: try dataFormat.map { name throws(Failure) in try DataFormat.named(name, origin: "data_format") },
+      columns: try ColumnChoice(dataColumns ?? "", origin: "data_columns"),
+      timePattern: try dataTimeFormat.map { text throws(Failure) in try TimePattern(text, origin: "data_time_format") })
+  }
+
   /// Positions that an instance may have masked, `auto` resolved.
   public var resolvedMaximumPredictions: Int {
     maximumPredictions ?? Int((Double(maximumSequenceLength) * maskedProbability).rounded(.up))
@@ -119,10 +133,15 @@ public struct RunConfiguration: Sendable, Equatable {
         "gradient_shards \(gradientShards) is more than batch_size \(batchSize): a shard would have no instance. "
           + "Lower gradient_shards or raise batch_size.")
     }
+    _ = try loadingOptions()
     let known = EvaluationProtocol.allCases.flatMap { kind in Metrics.names.map { kind.key($0) } }
     if !known.contains(monitor) {
+      // Most people mean the ranking among all items.
+      let meant = EvaluationProtocol.full.key(monitor.lowercased())
       throw Failure(
-        .usage, "monitor \"\(monitor)\" is not a metric of the evaluation; known are \(known.joined(separator: ", ")).")
+        .usage,
+        "monitor \"\(monitor)\" is not a metric of the evaluation; \(known.contains(meant) ? "do you mean \"\(meant)\"? " : "")"
+          + "known are \(known.joined(separator: ", ")).")
     }
   }
 }

@@ -19,6 +19,8 @@ final class RunDisk {
   private var lock: RunLock?
   private var metrics: MetricsLog?
   private(set) var best: TrainerState.Best?
+  /// A new best state that the disk has refused, as a copy: nothing later is written before it.
+  private var refusedBest: (state: ModelState, best: TrainerState.Best)?
   /// Step of the newest checkpoint that this run has written or gone on from.
   private var savedStep: Int?
   /// Checkpoints in a row that the disk refused.
@@ -59,13 +61,8 @@ final class RunDisk {
     state.step = checkpoint.state.step
     state.skippedSteps = checkpoint.state.skippedSteps
     savedStep = state.step
-    if let recorded = checkpoint.state.best, recorded.step >= 0,
-      FileSystem.kind(path(ofStep: recorded.step)) == .directory
-    {
-      best = recorded
-      // `best` may name a later checkpoint that was found damaged.
-      try run.setBest(step: recorded.step)
-    }
+    let isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
+    _ = try settleBest(isOwn ? checkpoint.state.best : nil)
     if state.step >= configuration.trainingSteps && hasTestEvaluation() { return .finished }
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
@@ -86,7 +83,7 @@ final class RunDisk {
       return nil
     case .auto: return try run.newestGood(log: log)
     case .checkpoint(let path):
-      let checkpoint = try CheckpointReader.open(RunFolder.resolve(path), withMoments: true)
+      let checkpoint = try RunFolder.open(path, withMoments: true, log: log)
       let later = existing.filter { $0 > FileSystem.lastComponent(of: checkpoint.path) }
       if let newest = later.first {
         throw Failure(
@@ -135,8 +132,6 @@ final class RunDisk {
     return last.contains("\"split\"") && last.contains("\"test\"")
   }
 
-  private func path(ofStep step: Int) -> String { "\(run.checkpointsPath)/\(CheckpointName.folder(step: step))" }
-
   /// A line of metrics.jsonl. One that the disk refuses is said loudly and kept until the next line or checkpoint.
   func append(_ line: [(key: String, value: MetricValue)]) {
     do throws(Failure) { try metrics?.append(line) } catch {
@@ -159,7 +154,7 @@ final class RunDisk {
   /// Whether the monitored metric is better than ever before.
   func isBest(_ report: EvaluationReport) -> Bool {
     guard let score = report.value(configuration.monitor), score.isFinite else { return false }
-    guard let best else { return true }
+    guard let best = refusedBest?.best ?? best else { return true }
     return score > best.score
   }
 
@@ -186,39 +181,111 @@ final class RunDisk {
   }
 
   private func save(best report: EvaluationReport?) throws(Failure) {
-    var newBest = best
+    var newBest: TrainerState.Best?
     if let report, let score = report.value(configuration.monitor) {
       newBest = TrainerState.Best(step: state.step, score: score, metric: configuration.monitor)
     } else if savedStep == state.step {
       return
     }
-    do throws(Failure) { try metrics?.sync() } catch {
-      throw Failure(
-        error.exitCode, "checkpoint of step \(state.step) not written, the earlier ones are unharmed: \(error.message)")
+    do throws(Failure) {
+      do throws(Failure) { try metrics?.sync() } catch {
+        throw Failure(
+          error.exitCode, "checkpoint of step \(state.step) not written, the earlier ones are unharmed: \(error.message)")
+      }
+      if let refused = refusedBest, newBest == nil {
+        try write(refused.state, best: refused.best)
+        log("the state of step \(refused.best.step), the best so far, is written")
+        refusedBest = nil
+      }
+      try write(state, best: newBest ?? best)
+      refusedBest = nil
+    } catch {
+      if let newBest, best != newBest { keep(newBest) }
+      throw error
     }
+  }
+
+  private func write(_ state: ModelState, best: TrainerState.Best?) throws(Failure) {
     let writer = CheckpointWriter(
       run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
       keepCheckpoints: configuration.keepCheckpoints)
     try writer.write(
       state: TrainerState(
-        step: state.step, seed: configuration.seed, best: newBest, skippedSteps: state.skippedSteps,
+        step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
         dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
         programVersion: ProgramVersion.current, configuration: configuration.values),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
       secondMoment: UnsafeBufferPointer(state.secondMoment))
     savedStep = state.step
-    best = newBest
-    if report != nil { try run.setBest(step: state.step) }
+    self.best = best
+    try pointToBest()
+  }
+
+  /// Keeps a copy of the state, which the disk has refused although it is the best so far: training is going to change it.
+  private func keep(_ best: TrainerState.Best) {
+    do throws(Failure) {
+      let copy: ModelState
+      if let refusedBest { copy = refusedBest.state } else { copy = try ModelState(state.configuration) }
+      copy.copy(state)
+      refusedBest = (copy, best)
+      log("the state of step \(best.step), the best so far, is kept in memory, and written before any later one")
+    } catch {
+      refusedBest = nil
+      log("warning: the state of step \(best.step), the best so far, is lost: the disk refuses it, and \(error.message)")
+    }
+  }
+
+  // MARK: - The best checkpoint
+
+  /// Makes the file `best` say what `best` is.
+  private func pointToBest() throws(Failure) {
+    var named: String?
+    do throws(Failure) { named = try run.best() } catch { log("\(error.message); it is set right") }
+    guard let best else { return try run.removeBest() }
+    if named != CheckpointName.folder(step: best.step) { try run.setBest(step: best.step) }
+  }
+
+  /// Settles which checkpoint is the best: the recorded one where it is whole, else that of the best other validation up to this
+  /// step. A damaged one is named and left as it is.
+  ///
+  /// Returns it, opened; nil where it is the present state, or where there is none.
+  private func settleBest(_ recorded: TrainerState.Best?) throws(Failure) -> CheckpointReader? {
+    best = recorded
+    guard let recorded, recorded.step != state.step else {
+      try pointToBest()
+      return nil
+    }
+    var checkpoint = openBest(recorded)
+    if checkpoint == nil {
+      best = nil
+      let existing = Set(try run.checkpoints())
+      for other in run.validations(of: configuration.monitor)
+      where other.step <= state.step && other.step != recorded.step && existing.contains(CheckpointName.folder(step: other.step)) {
+        if other.step != state.step {
+          checkpoint = openBest(other)
+          if checkpoint == nil { continue }
+        }
+        best = other
+        break
+      }
+      log(
+        best.map { "the best checkpoint is now that of step \($0.step), \($0.metric) \(rounded($0.score, 4))" }
+          ?? "warning: there is no best checkpoint any more; the next validation chooses one")
+    }
+    try pointToBest()
+    return checkpoint
+  }
+
+  private func openBest(_ best: TrainerState.Best) -> CheckpointReader? {
+    let checkpoint = run.firstGood(of: [CheckpointName.folder(step: best.step)], withMoments: false, log: log)
+    guard let checkpoint, checkpoint.layout != state.layout else { return checkpoint }
+    log("\(checkpoint.path) is a checkpoint of another model: it does not belong to this run")
+    return nil
   }
 
   /// Loads the parameters of the best checkpoint, where there is one that is not the present state.
   func loadBest() throws(Failure) {
-    guard let best, best.step != state.step else { return }
-    let path = self.path(ofStep: best.step)
-    let checkpoint = try CheckpointReader.open(path)
-    guard checkpoint.layout == state.layout else {
-      throw Failure(.badData, "\(path) is a checkpoint of another model: it does not belong to this run.")
-    }
+    guard let checkpoint = try settleBest(best) else { return }
     checkpoint.copyParameters(into: state.parameters)
     state.step = checkpoint.state.step
   }

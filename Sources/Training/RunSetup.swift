@@ -53,15 +53,16 @@ struct RunSetup {
       .training(evaluatedUsers: dataset.sequences.userCount, splits: splits), self, communicator)
   }
 
-  /// Collective. Rank 0's configuration on every rank; refuses ranks of another version.
+  /// Collective. Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
+  /// leave open is taken from its folder, which is said.
   static func configuration(
-    _ options: TrainingOptions, communicator: any Communicator, log: (String) -> Void
+    _ options: TrainingOptions, mayResume: Bool, communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> RunConfiguration {
     try communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
     var own = RunConfiguration()
     let text = try communicator.fromRankZero { () throws(Failure) in
-      own = try options.configuration()
+      own = mayResume ? try options.configurationOfRun(log: log) : try options.configuration()
       return Array(own.values.map { "\($0.key)\0\($0.value)" }.joined(separator: "\0").utf8)
     }
     if communicator.rank == 0 { return own }
@@ -77,7 +78,7 @@ struct RunSetup {
   ) throws(Failure) -> Dataset {
     var own: Dataset?
     try communicator.onRankZero { () throws(Failure) in
-      own = try loadDataset(configuration.data ?? "", log: log)
+      own = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
       try own?.requireUsable()
     }
     return try Dataset.shared(own, communicator)

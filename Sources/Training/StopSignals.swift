@@ -4,8 +4,9 @@
   import Musl
 #endif
 
-/// Signals that ask something of a run: USR1 (what a launcher sends before the time is over), TERM and INT to save and stop, USR2 to
-/// save and go on. A handler only leaves a mark; the ranks agree at the end of the step. A second INT stops at once.
+/// Signals that ask something of a run: USR1 (what a launcher sends before the time is over), TERM, INT and HUP (a terminal or an ssh
+/// session that is lost) to save and stop, USR2 to save and go on. A handler only leaves a mark; the ranks agree at the end of the
+/// step. A second INT stops at once.
 enum StopSignals {
   // Written by signal handlers: plain words, read at step boundaries.
   nonisolated(unsafe) private static let stop = UnsafeMutablePointer<sig_atomic_t>.allocate(capacity: 1)
@@ -14,8 +15,10 @@ enum StopSignals {
 
   static func install() {
     for word in [stop, terminate, saves] { word.pointee = 0 }
-    let signals = [SIGUSR1, SIGTERM, SIGINT, SIGUSR2]
-    for number in signals {
+    let signals = [SIGUSR1, SIGTERM, SIGINT, SIGHUP, SIGUSR2]
+    // With the terminal goes whoever read what is printed here, and to write then must not be the end before all is saved.
+    signal(SIGPIPE, SIG_IGN)
+    for number in signals where !(number == SIGHUP && isIgnored(number)) {
       var action = sigaction()
       action.__sigaction_handler.sa_handler = { number in
         switch number {
@@ -34,6 +37,14 @@ enum StopSignals {
     sigemptyset(&set)
     for number in signals { sigaddset(&set, number) }
     pthread_sigmask(SIG_UNBLOCK, &set, nil)
+  }
+
+  /// As nohup leaves HUP, for a run that is to outlive the terminal.
+  private static func isIgnored(_ number: Int32) -> Bool {
+    var action = sigaction()
+    sigaction(number, nil, &action)
+    // SIG_IGN is the address 1, which the importer does not compare.
+    return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
   }
 
   static var isStopRequested: Bool { stop.pointee != 0 }

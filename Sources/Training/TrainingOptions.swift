@@ -1,3 +1,5 @@
+import Checkpoints
+import InteractionData
 import SystemSupport
 
 /// Where a run begins.
@@ -33,23 +35,64 @@ public struct TrainingOptions: Sendable {
 
   public init() {}
 
-  /// Neither data nor configuration: the built-in demo.
-  var isDemonstration: Bool { data == nil && configurationFile == nil }
-
-  /// Command line > file > defaults.
+  /// Command line > file > defaults, which are the demo's where neither data nor a file that may name them is given.
   package func configuration() throws(Failure) -> RunConfiguration {
-    var configuration = isDemonstration ? RunConfiguration.demonstration : RunConfiguration()
-    if let configurationFile {
-      let longest = 1 << 20
-      let bytes = try FileSystem.read(configurationFile, limit: longest + 1)
-      if bytes.count > longest {
-        throw Failure(.usage, "\(configurationFile): more than \(longest) bytes, so not a configuration.")
-      }
-      guard let text = String(validating: bytes, as: UTF8.self) else {
-        throw Failure(.usage, "\(configurationFile): not a text file, so not a configuration.")
-      }
-      try configuration.read(yaml: text, file: configurationFile)
+    try configuration(file: configurationFileText(), resuming: nil)
+  }
+
+  /// Command line > file > what the run that is resumed keeps > defaults. `log` is told what is taken from that run.
+  func configurationOfRun(log: (String) -> Void) throws(Failure) -> RunConfiguration {
+    let file = try configurationFileText()
+    guard let recorded = try recordedSettings(file: file) else { return try configuration(file: file, resuming: nil) }
+    let configuration = try configuration(file: file, resuming: recorded)
+    var alone = RunConfiguration()
+    if recorded.leavesOutData {
+      alone = try self.configuration(file: file, resuming: nil)
+    } else {
+      try apply(file, to: &alone)
     }
+    let inherited = ConfigurationKey.all.filter { key in
+      switch key.name {
+      // Resolved in a run's own file.
+      case "backend" where alone.backend == .auto: false
+      case "num_train_steps" where alone.trainingEpochs != nil: false
+      default: key.read(alone) != key.read(configuration)
+      }
+    }
+    if !inherited.isEmpty {
+      let settings = inherited.map { "\($0.name) \($0.read(configuration))" }.joined(separator: ", ")
+      log("not given here, so as \(recorded.path) says: \(settings)")
+    }
+    return configuration
+  }
+
+  /// It may be a pipe, which is read once.
+  private func configurationFileText() throws(Failure) -> String? {
+    guard let configurationFile else { return nil }
+    return try RunConfiguration.text(ofFile: configurationFile)
+  }
+
+  private func configuration(
+    file: String?, resuming recorded: RecordedSettings?
+  ) throws(Failure) -> RunConfiguration {
+    var configuration = RunConfiguration()
+    try recorded?.apply(to: &configuration)
+    try apply(file, to: &configuration)
+    if configuration.data == nil && configurationFile == nil {
+      configuration = .demonstration
+      try recorded?.apply(to: &configuration)
+      try apply(file, to: &configuration)
+    }
+    try configuration.validate()
+    if configuration.data == nil {
+      throw Failure(.usage, "no data set: give --data PATH, or `data:` in \(configurationFile ?? "the configuration").")
+    }
+    return configuration
+  }
+
+  /// What stands in the configuration file and on the command line.
+  private func apply(_ file: String?, to configuration: inout RunConfiguration) throws(Failure) {
+    if let file, let configurationFile { try configuration.read(yaml: file, file: configurationFile) }
     var keys: Set<String> = []
     for setting in settings {
       guard let equals = setting.firstIndex(of: "=") else {
@@ -63,11 +106,30 @@ public struct TrainingOptions: Sendable {
     if keys.contains("num_train_steps") && !keys.contains("num_train_epochs") { configuration.trainingEpochs = nil }
     if let data { configuration.data = data }
     if let threads { try configuration.set("threads", "\(threads)", origin: "--threads") }
-    try configuration.validate()
-    if configuration.data == nil {
-      throw Failure(.usage, "no data set: give --data PATH, or `data:` in \(configurationFile ?? "the configuration").")
+  }
+
+  /// What the run that is about to be resumed keeps of its settings; nil for a new run.
+  private func recordedSettings(file: String?) throws(Failure) -> RecordedSettings? {
+    var said = RunConfiguration()
+    try apply(file, to: &said)
+    switch resume {
+    case .never: return nil
+    case .checkpoint(let path): return try RecordedSettings(path)
+    case .auto:
+      if let runFolder {
+        // Without a checkpoint there is no run to resume, unless its name is all that is given.
+        let isNew = try RunFolder(runFolder).checkpoints().isEmpty
+        if isNew && said.data != nil { return nil }
+        return try RecordedSettings(runFolder)
+      }
+      let data = said.data ?? DemonstrationData.path
+      let folder = try "runs/" + (data == DemonstrationData.path ? DemonstrationData.name : DatasetLoader.name(of: data))
+      if try RunFolder(folder).checkpoints().isEmpty { return nil }
+      var recorded = try RecordedSettings(folder)
+      // The folder has its name from the data.
+      recorded?.leavesOutData = true
+      return recorded
     }
-    return configuration
   }
 }
 

@@ -49,7 +49,7 @@ public final class TrainingRun {
   public func run() throws(Failure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
-    let configuration = try RunSetup.configuration(options, communicator: communicator, log: log)
+    let configuration = try RunSetup.configuration(options, mayResume: true, communicator: communicator, log: log)
     let watchdog = try Watchdog(
       progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
     defer { watchdog.stop() }

@@ -19,11 +19,18 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
-  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
-  var data: String
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("A prepared folder, or any files that prepare reads.", valueName: "path"))
+  var data: [String]
+
+  @OptionGroup(title: "What the data are") var reading: ReadingOptions
+
+  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
+  var format: String?
 
   @Option(help: "The held-out items to rank: \(EvaluationSplit.allCases.map(\.rawValue).joined(separator: " or ")).")
   var split = EvaluationSplit.test
@@ -39,8 +46,9 @@ struct EvaluateCommand: ParsableCommand {
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
       let log: (String) -> Void = { if communicator.rank == 0 { printError($0) } }
-      let model = try CheckpointModel(checkpoint, communicator: communicator)
-      let dataset = try model.sharedDataset(data, communicator: communicator, log: log)
+      let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
+      let dataset = try model.sharedDataset(
+        InputPaths.joined(data), options: reading.options(format: format), communicator: communicator, log: log)
       let evaluator = Evaluator(
         dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)
       let clock = ContinuousClock()

@@ -21,35 +21,47 @@ struct RecommendCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
-  @Option(help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
-  var data: String?
+  @Option(
+    parsing: .upToNextOption, help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
+  var data: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input.",
+      "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input. More than two \
+      columns need a header, or --format or --columns.",
       valueName: "file"))
   var histories: String?
 
   @Option(help: ArgumentHelp("Items a user.", valueName: "k"))
   var topK = 10
 
-  @Option(help: "csv, tsv or jsonl.")
-  var format = RecommendationFormat.csv
+  @OptionGroup(title: "What the data or histories are") var reading: ReadingOptions
+
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp(
+      "Of the output: csv, tsv or jsonl (default: csv). Other names, such as lists, are the input's, as --data-format.",
+      valueName: "name"))
+  var formats: [String] = []
 
   @Flag(help: "Also recommend items that the user has had.")
   var keepSeen = false
 
   func validate() throws {
-    if (data == nil) == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
+    if data.isEmpty == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
+    let outputs = formats.filter { RecommendationFormat(rawValue: $0) != nil }
+    if outputs.count > 1 || formats.count - outputs.count > (reading.dataFormat == nil ? 1 : 0) {
+      throw ValidationError("--format is given twice.")
+    }
     if topK < 1 { throw ValidationError("--top-k must be at least 1.") }
   }
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
-      let model = try CheckpointModel(checkpoint, communicator: communicator)
+      let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       // One process writes; more ranks would help only with very many users.
       try communicator.onRankZero { () throws(Failure) in try recommend(model) }
       return .success
@@ -57,7 +69,10 @@ struct RecommendCommand: ParsableCommand {
   }
 
   private func recommend(_ model: CheckpointModel) throws(Failure) {
-    let users = try UserHistories(data: data, histories: histories, model: model)
+    let format = formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv
+    let input = try reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil })
+    let users = try UserHistories(
+      data: data.isEmpty ? nil : InputPaths.joined(data), histories: histories, options: input, model: model)
     if users.unknownCount > 0 {
       printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
     }
@@ -91,13 +106,15 @@ private struct UserHistories {
   private var ids = ExternalIDs()
   private var histories: [[Int32]] = []
 
-  init(data: String?, histories path: String?, model: CheckpointModel) throws(Failure) {
+  init(
+    data: String?, histories path: String?, options: LoadingOptions?, model: CheckpointModel
+  ) throws(Failure) {
     if let data {
-      let dataset = try model.translate(loadDataset(data, log: { printError($0) }), log: { printError($0) })
+      let dataset = try model.dataset(data, options: options, log: { printError($0) })
       ids = dataset.userIDs
       for user in 0..<dataset.sequences.userCount { histories.append(Array(dataset.sequences[user])) }
     } else if let path {
-      let read = try Histories.read(path, log: { printError($0) })
+      let read = try Histories.read(path, options: options ?? LoadingOptions(), log: { printError($0) })
       let index = ItemIndex(model.itemIDs)
       ids = read.users
       for user in 0..<read.users.count {

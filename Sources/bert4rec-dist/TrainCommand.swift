@@ -13,7 +13,8 @@ struct TrainCommand: ParsableCommand {
 
       The run folder gets config.yaml, metrics.jsonl and checkpoints/, which load with Hugging Face's BertForMaskedLM. \
       Only rank 0's host needs the data, the configuration and the run folder. The result is the same, bit for bit, on any \
-      number of ranks and threads. SIGUSR1, SIGTERM and SIGINT save and stop with exit code 75; SIGUSR2 saves and goes on.
+      number of ranks and threads. SIGUSR1, SIGTERM, SIGINT and SIGHUP save and stop with exit code 75; SIGUSR2 saves and \
+      goes on. The same command, or --run alone, resumes the run: what is not given is as its config.yaml says.
 
       Configuration keys, for --config (lines `key: value`) and --set (the defaults stand in brackets):
       \(Self.keys)
@@ -30,12 +31,16 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Configuration in YAML; configs/ has recipes.", valueName: "file"))
   var config: String?
 
-  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
-  var data: String?
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "A prepared folder, or any files that prepare reads, which are one data set (- is standard input).", valueName: "path"))
+  var data: [String] = []
 
   @Option(
     name: .customLong("run"),
-    help: ArgumentHelp("Run folder (default: runs/NAME, NAME from the data set).", valueName: "folder"))
+    help: ArgumentHelp(
+      "Run folder, new or to be resumed with its own settings (default: runs/NAME, NAME from the data set).", valueName: "folder"))
   var runFolder: String?
 
   @Option(
@@ -61,7 +66,7 @@ struct TrainCommand: ParsableCommand {
   func run() throws {
     var options = TrainingOptions()
     options.configurationFile = config
-    options.data = data
+    options.data = data.isEmpty ? nil : InputPaths.joined(data)
     options.runFolder = runFolder
     options.resume = ResumeMode(resume)
     options.threads = threads

@@ -60,31 +60,71 @@ import Testing
     #expect(failure { _ = try run.newestGood(log: { _ in }) }?.exitCode == .badData)
   }
 
-  @Test func resolvesBestThenLatestThenNewest() throws {
+  /// The path of what a run folder stands for, and what was said.
+  private func taken() throws -> (name: String, lines: [String]) {
+    var lines: [String] = []
+    let checkpoint = try RunFolder.open(run.path, log: { lines.append($0) })
+    return (FileSystem.lastComponent(of: checkpoint.path), lines)
+  }
+
+  @Test func bestThenLatestThenNewest() throws {
     for step in [10, 20, 30] { try Example.write(run, step: step) }
     let checkpoints = run.checkpointsPath
     try FileSystem.replaceAtomically(checkpoints + "/latest", "step-00000020\n")
     try run.setBest(step: 10)
-    #expect(try RunFolder.resolve(run.path) == checkpoints + "/step-00000010")
-    #expect(try RunFolder.resolve(run.path + "/") == run.path + "//checkpoints/step-00000010")
-    try FileSystem.removeRecursively(checkpoints + "/best")
-    #expect(try RunFolder.resolve(run.path) == checkpoints + "/step-00000020")
+    func open(_ path: String) throws -> String { try RunFolder.open(path, log: { Issue.record("\($0)") }).path }
+    #expect(try open(run.path) == checkpoints + "/step-00000010")
+    #expect(try open(run.path + "/") == run.path + "//checkpoints/step-00000010")
+    try run.removeBest()
+    #expect(try open(run.path) == checkpoints + "/step-00000020")
     try FileSystem.removeRecursively(checkpoints + "/latest")
-    #expect(try RunFolder.resolve(run.path) == checkpoints + "/step-00000030")
-    #expect(try RunFolder.resolve(checkpoints + "/step-00000020") == checkpoints + "/step-00000020")
+    #expect(try open(run.path) == checkpoints + "/step-00000030")
+    #expect(try open(checkpoints + "/step-00000020") == checkpoints + "/step-00000020")
   }
 
-  @Test func resolveSaysWhatItLookedFor() throws {
+  /// Of the checkpoints that are whole, the one with the best validation; of equal ones the earliest; without any, the newest.
+  @Test func aDamagedBestIsNamedAndTheNextBestTaken() throws {
+    let best = TrainerState.Best(step: 20, score: 0.5, metric: "ndcg@10[full]")
+    for step in [10, 20, 30, 40, 50] { try Example.write(run, step: step, best: best) }
+    try run.setBest(step: 20)
+    let scores = [(10, 0.2), (20, 0.5), (25, 0.45), (30, 0.4), (40, 0.4), (50, 0.3)]
+    let lines = scores.map {
+      "{\"step\":\($0.0),\"split\":\"validation\",\"ndcg@10[full]\":\($0.1),\"mrr[full]\":\($0.0)}\n"
+    }
+    try FileSystem.replaceAtomically(run.metricsPath, lines.joined() + "{\"step\":50,\"split\":\"test\",\"ndcg@10[full]\":0.9}\n{")
+    #expect(try taken() == ("step-00000020", []))
+
+    var damaged = ["step-00000020"]
+    for next in ["step-00000030", "step-00000040", "step-00000050", "step-00000010"] {
+      try FileSystem.writeDurably("\(run.checkpointsPath)/\(damaged[damaged.count - 1])/model.safetensors", [0])
+      let (name, lines) = try taken()
+      #expect(name == next && lines.count == damaged.count + 1, "\(lines)")
+      for (line, folder) in zip(lines, damaged) {
+        #expect(line.hasPrefix("checkpoint \(folder) cannot be used and is left as it is: ") && line.contains("model.safetensors"))
+      }
+      #expect(lines.last == "\(run.checkpointsPath)/\(next) is taken instead")
+      damaged.append(next)
+    }
+    #expect(try FileSystem.read(run.checkpointsPath + "/best") == Array("step-00000020\n".utf8))
+    try FileSystem.removeRecursively(run.metricsPath)
+    #expect(try taken().name == "step-00000010")
+    try FileSystem.writeDurably("\(run.checkpointsPath)/step-00000010/model.safetensors", [0])
+    #expect(failure { _ = try taken() }?.exitCode == .badData)
+  }
+
+  @Test func openSaysWhatItLookedFor() throws {
     try run.create()
     for path in [run.path, folder.path, folder.path + "/none"] {
-      let error = failure { _ = try RunFolder.resolve(path) }
+      let error = failure { _ = try RunFolder.open(path, log: { Issue.record("\($0)") }) }
       #expect(error?.exitCode == .unreadable)
       #expect(error?.message.contains("run folder") == true)
       #expect(error?.message.contains(path) == true)
     }
     try Example.write(run, step: 10)
     try FileSystem.replaceAtomically(run.checkpointsPath + "/best", "step-00000099\n")
-    #expect(failure { _ = try RunFolder.resolve(run.path) }?.exitCode == .unreadable)
+    let (name, lines) = try taken()
+    #expect(name == "step-00000010" && lines.count == 2)
+    #expect(lines[0].hasPrefix("checkpoint step-00000099 cannot be used: ") && lines[0].contains("no such folder"))
   }
 
   @Test(arguments: [
@@ -95,10 +135,11 @@ import Testing
     try Example.write(run, step: 10)
     for file in ["latest", "best"] {
       try FileSystem.replaceAtomically(run.checkpointsPath + "/" + file, text)
-      let error = failure { _ = try RunFolder.resolve(run.path) }
-      #expect(error?.exitCode == .badData)
-      #expect(error?.message.contains(run.checkpointsPath + "/" + file) == true)
-      try FileSystem.removeRecursively(run.checkpointsPath + "/" + file)
+      let (name, lines) = try taken()
+      #expect(name == "step-00000010" && lines.count == 1)
+      #expect(lines[0].hasPrefix("\(run.checkpointsPath)/\(file) is damaged"))
+      try FileSystem.replaceAtomically(run.checkpointsPath + "/latest", "step-00000010\n")
+      try run.removeBest()
     }
   }
 

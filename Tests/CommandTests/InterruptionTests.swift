@@ -43,8 +43,41 @@ extension CommandTests {
       }
     }
 
-    @Test(arguments: [SIGUSR1, SIGTERM, SIGINT]) func aSignalSavesAndStops(signal: Int32) throws {
+    @Test(arguments: [SIGUSR1, SIGTERM, SIGINT, SIGHUP]) func aSignalSavesAndStops(signal: Int32) throws {
       try interrupt(expecting: { $0 == 75 }) { $0.send(signal) }
+    }
+
+    /// As under mpirun when the host's terminal goes.
+    @Test func aRankThatHangsUpSavesForAll() throws {
+      try interrupt(ranks: 2, expecting: { $0 == 75 }) { program in
+        let rank = try #require(program.children.last)
+        kill(rank, SIGHUP)
+      }
+    }
+
+    /// A run that nohup has started outlives its terminal.
+    @Test func whatIgnoresHangUpsGoesOn() throws {
+      try Program.withTemporaryFolder { folder in
+        let program = try Program.start(
+          executable: "/bin/sh", ["-c", "trap '' HUP; exec \"$@\"", "sh", Program.path] + Self.arguments, in: folder)
+        try program.wait(for: "\"step\":100,", in: folder + "/run/metrics.jsonl")
+        program.send(SIGHUP)
+        let end = try program.wait()
+        #expect(end.status == 0, "\(end.status): \(end.errors)")
+        #expect(try RunFiles(folder + "/run").hash == Self.undisturbed.get().hash)
+      }
+    }
+
+    /// A lost ssh session ends the reader of the output first: the next report finds a broken pipe.
+    @Test func whoeverReadsTheOutputMayGo() throws {
+      try Program.withTemporaryFolder { folder in
+        let script = "{ \"$@\"; echo $? > status; } 2>&1 | head -n 3 > head.txt; cat status"
+        let result = try Program.execute("/bin/sh", ["-c", script, "sh", Program.path] + Self.arguments, in: folder)
+        #expect(result.output == "74\n", "\(result.output)")
+        let run = RunFiles(folder + "/run")
+        #expect(try run.hash == Self.undisturbed.get().hash)
+        #expect(try run.evaluation("test")["step"] != nil)
+      }
     }
 
     @Test func mpirunPassesTheSignalOn() throws {

@@ -130,8 +130,8 @@ extension CommandTests {
           for command in ["evaluate", "recommend"] {
             let result = try Program.run(
               [command, "--checkpoint", run, "--data", "../data.csv"], environment: environment, in: work)
-            #expect(result.status == 65 && result.output.isEmpty)
-            #expect(result.count(ofErrors: "error: \(path) is damaged: it holds ") == 1, "\(result.errors)")
+            #expect(result.status == 0 && !result.output.isEmpty)
+            #expect(result.count(ofErrors: "\(path) is damaged: it holds ") == 1, "\(result.errors)")
           }
           #expect(try listing(base) == before)
           if file == "latest" { try? FileManager.default.moveItem(atPath: base + "/best", toPath: best) }

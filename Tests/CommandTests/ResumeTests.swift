@@ -141,6 +141,92 @@ extension CommandTests {
       }
     }
 
+    // MARK: By its name
+
+    /// A run is resumed by its folder's name alone, or with some of its settings; what is not said is as it was.
+    @Test(arguments: [nil, 2]) func itsNameIsEnough(ranks: Int?) throws {
+      func resume(_ arguments: [String], in folder: String) throws -> CommandResult {
+        let train = ["train"] + arguments
+        return try ranks.map { try Program.mpirun(ranks: $0, train, in: folder) } ?? Program.run(train, in: folder)
+      }
+      try Program.withTemporaryFolder { folder in
+        #expect(try train(folder, ["--stop-after", "18"]).status == 75)
+        let partly = try resume(["--run", "run", "--stop-after", "25", "--set", "batch_size=16"], in: folder)
+        #expect(partly.status == 75, "\(partly.errors)")
+        let rest = try resume(["--run", "run"], in: folder)
+        #expect(rest.status == 0, "\(rest.errors)")
+        #expect(rest.count(ofErrors: "not given here, so as run/config.yaml says: data builtin:demo, max_seq_length 32, ") == 1)
+        try expectUndisturbed(RunFiles(folder + "/run"))
+        let finished = try resume(["--run", "run"], in: folder)
+        #expect(finished.status == 0 && finished.count(ofErrors: "run is finished: 40 of 40 steps are done") == 1)
+        let other = try resume(["--run", "run", "--set", "batch_size=17"], in: folder)
+        #expect(other.status == 64 && other.count(ofErrors: "batch_size was 16 and is 17") == 1, "\(other.errors)")
+        let more = try resume(["--run", "run", "--set", "num_train_steps=44"], in: folder)
+        #expect(more.status == 0 && more.count(ofErrors: "num_train_steps changes from 40 to 44") == 1, "\(more.errors)")
+        #expect(try RunFiles(folder + "/run").reportedSteps.suffix(2) == [40, 44])
+      }
+    }
+
+    /// The data's name leads to the default folder as well; a checkpoint has the settings of its run.
+    @Test func theDefaultFolderAndACheckpointsSettings() throws {
+      try Program.withTemporaryFolder { folder in
+        try TrainedDemo.writeData(to: folder + "/rings.txt")
+        let small = settings([
+          "max_seq_length": 16, "hidden_size": 8, "intermediate_size": 8, "batch_size": 16, "num_train_steps": 20,
+        ])
+        let first = try Program.run(["train", "--data", "rings.txt", "--threads", "2"] + small, in: folder)
+        #expect(first.status == 0, "\(first.errors)")
+        let again = try Program.run(["train", "--data", "rings.txt"], in: folder)
+        #expect(again.status == 0 && again.errors.contains("runs/rings is finished: 20 of 20 steps are done"))
+        // All but the threads, which are the machine's.
+        let line = again.errors.split(separator: "\n").first { $0.hasPrefix("not given here") } ?? ""
+        #expect(line.hasSuffix("batch_size 16") || line.contains("batch_size 16, ") , "\(again.errors)")
+        #expect(!line.contains("threads") && !line.contains("data "))
+
+        let source = "runs/rings/checkpoints/step-00000020"
+        let copy = try Program.run(
+          ["train", "--run", "second", "--resume", source, "--set", "num_train_steps=24"], in: folder)
+        #expect(copy.status == 0, "\(copy.errors)")
+        #expect(copy.count(ofErrors: "not given here, so as \(source)/trainer.json says: data rings.txt, max_seq_length 16, ") == 1)
+        #expect(try RunFiles(folder + "/second").reportedSteps == [24])
+        // Without config.yaml the checkpoints say it.
+        try FileManager.default.removeItem(atPath: folder + "/second/config.yaml")
+        let third = try Program.run(["train", "--run", "second"], in: folder)
+        #expect(third.status == 0 && third.errors.contains("second is finished: 24 of 24 steps are done"), "\(third.errors)")
+      }
+    }
+
+    /// Before the first checkpoint there is nothing to resume, unless a name is all that is given.
+    @Test func settingsOfARunWithoutACheckpoint() throws {
+      try Program.withTemporaryFolder { folder in
+        #expect(try train(folder, ["--stop-after", "3"]).status == 75)
+        try FileManager.default.removeItem(atPath: folder + "/run/checkpoints")
+        let byName = try Program.run(["train", "--run", "run", "--stop-after", "2"], in: folder)
+        #expect(byName.status == 75 && byName.errors.contains("step 1/40 "), "\(byName.errors)")
+        try FileManager.default.removeItem(atPath: folder + "/run/checkpoints")
+        let new = try Program.run(["train", "--run", "run", "--data", "builtin:demo", "--stop-after", "2"], in: folder)
+        #expect(new.status == 75 && new.errors.contains("step 1/20000 "), "\(new.errors)")
+        #expect(!new.errors.contains("not given here"))
+      }
+    }
+
+    @Test func aDamagedConfigurationIsRefused() throws {
+      try Program.withTemporaryFolder { folder in
+        #expect(try train(folder, ["--stop-after", "10"]).status == 75)
+        try "batch_size: [\n".write(toFile: folder + "/run/config.yaml", atomically: true, encoding: .utf8)
+        for ranks in [1, 2] {
+          let result = try Program.mpirun(ranks: ranks, ["train", "--run", "run"], in: folder)
+          #expect(result.status == 64 && result.count(ofErrors: "error: run/config.yaml:") == 1, "\(result.errors)")
+          #expect(result.errors.contains("mend it, or remove it and give all settings again"))
+        }
+        // It may be a pipe, which is read once.
+        try FileManager.default.removeItem(atPath: folder + "/run/config.yaml")
+        let piped = try Program.run(
+          ["train", "--run", "run", "--config", "/dev/stdin"], input: "num_train_steps: 12\n", in: folder)
+        #expect(piped.status == 0 && piped.errors.contains("num_train_steps changes from 40 to 12"), "\(piped.errors)")
+      }
+    }
+
     @Test(arguments: Damage.allCases) func aDamagedCheckpointIsNamedAndAnOlderOneUsed(_ damage: Damage) throws {
       try Program.withTemporaryFolder { folder in
         #expect(try train(folder).status == 0)
