@@ -75,13 +75,16 @@ public struct ColumnChoice: Sendable, Equatable {
 
   /// Whether any column has a name that is no number, so that there must be a header.
   var needsHeader: Bool {
-    [user, item, time, rating, event].contains {
-      if case .named(let name)? = $0 { Int(name) == nil } else { false }
-    }
+    [user, item, time, rating, event].contains { $0?.isName ?? false }
   }
 }
 
 extension ColumnChoice.Column {
+  /// Neither a number nor none.
+  var isName: Bool {
+    if case .named(let name) = self { Int(name) == nil } else { false }
+  }
+
   /// The place of the column among `names` (those of a header, or of JSON's keys), or among `count` columns by number.
   func place(in names: [String]?, count: Int) -> Int? {
     guard case .named(let name) = self else { return nil }

@@ -37,7 +37,7 @@ struct HeaderlessLayout {
     roles.rating = try optional(options.columns.rating, roles, "rating") ?? roles.rating
     roles.event = try optional(options.columns.event, roles, "event") ?? roles.event
     if roles.rating == roles.time?.column { roles.rating = nil }
-    return roles
+    return roles.needed(by: options.filters)
   }
 
   private func optional(_ column: ColumnChoice.Column?, _ roles: ColumnRoles, _ role: String) throws(Failure) -> Int? {
@@ -72,7 +72,7 @@ struct HeaderlessLayout {
     roles.time = try TimeChoice(sample: sample, columns: others, choice: choice.time, pattern: options.timePattern).time()
     roles.rating = try optional(choice.rating, roles, "rating") ?? others.first { sample.content(of: $0).isRating && $0 != roles.time?.column }
     roles.event = try optional(choice.event, roles, "event") ?? others.first { sample.content(of: $0).isEventWord }
-    return roles
+    return roles.needed(by: options.filters)
   }
 
   // MARK: Found by values

@@ -95,7 +95,8 @@ struct LayoutDetection {
         delimited = candidate
       }
     }
-    if !(pairs.map { 2 * $0.records.count > $0.total } ?? false), let lists = try unevenLists() { return lists }
+    let isTable = [pairs, delimited].contains { cut in cut.map { 2 * $0.records.count > $0.total } ?? false }
+    if !isTable, let lists = try unevenLists() { return lists }
     // Two columns with one space are pairs, unless the space stands inside a column of a wider table.
     if let pairs, delimited.map({ pairs.fitsAsWell(as: $0) }) ?? true {
       if let wider = delimited, wider.columnCount > 2 || wider.isQuoted, wider.fitsAsWell(as: pairs),
@@ -187,8 +188,10 @@ struct LayoutDetection {
     let hasUser = ColumnNames.place(of: ColumnNames.user, in: header) != nil
     let hasItem = ColumnNames.place(of: ColumnNames.item, in: header) != nil
     if (hasUser || hasItem) && names.contains(where: { $0.count > 3 && $0.hasSuffix("id") }) { return header }
-    // Words above values, where the columns are given by number.
-    if options.columns.user != nil || options.columns.item != nil { return isAboveValues(cut) ? header : nil }
+    // Known names or words above values, where columns are given by number.
+    if options.columns.user != nil || options.columns.item != nil {
+      return hasUser || hasItem || isAboveValues(cut) ? header : nil
+    }
     return nil
   }
 

@@ -4,17 +4,17 @@ import SystemSupport
 struct NamedRoles {
   let sample: Sample
   let names: [String]
-  let choice: ColumnChoice
-  let pattern: TimePattern?
+  let options: LoadingOptions
+  private var choice: ColumnChoice { options.columns }
 
   init(_ sample: Sample, names: [String], options: LoadingOptions) {
-    (self.sample, self.names, choice, pattern) = (sample, names, options.columns, options.timePattern)
+    (self.sample, self.names, self.options) = (sample, names, options)
   }
 
-  /// Whether the names of `fields` say which columns are user and item.
+  /// Whether the names of `fields`, those that a user gave among them, say which columns are user and item.
   static func areKnown(_ fields: [String], _ choice: ColumnChoice) -> Bool {
     func has(_ column: ColumnChoice.Column?, _ names: [String]) -> Bool {
-      column.map { $0.place(in: fields, count: fields.count) != nil } ?? (ColumnNames.place(of: names, in: fields) != nil)
+      column.map { $0.isName && $0.place(in: fields, count: 0) != nil } ?? (ColumnNames.place(of: names, in: fields) != nil)
     }
     return has(choice.user, ColumnNames.user) && has(choice.item, ColumnNames.item)
   }
@@ -30,8 +30,8 @@ struct NamedRoles {
       try ItemCheck.refuse(sample, item, isNamed: true)
     }
     let others = (0..<sample.columnCount).filter { ![user, item, roles.history].contains($0) }
-    roles.time = try TimeChoice(sample: sample, columns: others, choice: choice.time, pattern: pattern).time()
-    return roles
+    roles.time = try TimeChoice(sample: sample, columns: others, choice: choice.time, pattern: options.timePattern).time()
+    return roles.needed(by: options.filters)
   }
 
   private func chosen(_ column: ColumnChoice.Column, _ role: String) throws(Failure) -> Int {

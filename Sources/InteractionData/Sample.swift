@@ -63,6 +63,14 @@ struct ColumnRoles: Equatable, Sendable {
 }
 
 extension ColumnRoles {
+  /// Ratings and events are read for filters alone.
+  func needed(by filters: InteractionFilters) -> ColumnRoles {
+    var roles = self
+    if filters.minimumRating == nil { roles.rating = nil }
+    if filters.events == nil { roles.event = nil }
+    return roles
+  }
+
   /// One line for each column: what it is taken for, or that it is not used, with a value.
   func description(_ sample: Sample) -> [String] {
     var lines = [

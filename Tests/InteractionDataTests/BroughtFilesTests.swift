@@ -102,7 +102,7 @@ import Testing
       gives: "u: a b; v: a c b", "counts the rows"),
     Case(
       "Taobao", "1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511544000\n", gives: "1: 2333346 2268318",
-      "event: column 4"),
+      "not used: column 4 (such as \"pv\")"),
     Case("five columns", "1,2,3,4,5\n6,7,8,9,0\n", refused: "known names: users: userid"),
     Case(
       "REES46", "event_time,event_type,product_id,category_id,price,user_id\n2019-10-01 00:00:02 UTC,view,b,2053013555631882655,1.5,u\n"
