@@ -47,7 +47,7 @@ public enum DatasetLoader {
               + "blank lines or rows that cannot be read"
             : "no interactions in any of the \(paths.count) files")
     }
-    let loaded = try build(&rows.table, name: name(of: first), options.filters, rows.droppedRows, rows.filteredRows)
+    let loaded = try build(&rows.table, first, options.filters, rows.droppedRows, rows.filteredRows)
     try requireItems(loaded, isFound: rows.isItemFound, file: first)
     return loaded
   }
@@ -80,7 +80,7 @@ public enum DatasetLoader {
   }
 
   private static func build(
-    _ rows: inout InteractionRows, name: String, _ filters: InteractionFilters, _ droppedRows: [String: Int],
+    _ rows: inout InteractionRows, _ path: String, _ filters: InteractionFilters, _ droppedRows: [String: Int],
     _ filteredRows: [String: Int]
   ) throws(Failure) -> LoadedDataset {
     var filtered = filteredRows
@@ -91,7 +91,7 @@ public enum DatasetLoader {
       filter.apply(filters)
       filtered.merge(filter.counts) { $0 + $1 }
       guard !grouped.values.isEmpty else {
-        throw Failure(.badData, "\(name): no interaction passes the filters (\(filtered.reduce(0) { $0 + $1.value }) left out)")
+        throw Failure(.badData, "\(path): no interaction passes the filters (\(filtered.reduce(0) { $0 + $1.value }) left out)")
       }
     }
     // Items by descending count, ties by first appearance; ids from 1. Those that filters left nothing of have none.
@@ -109,7 +109,7 @@ public enum DatasetLoader {
     let (ties, hasTimes) = (grouped.usersEndingOnTie, grouped.hasTimes)
     let sequences = grouped.sequences()
     let dataset = Dataset(
-      name: name, itemIDs: rows.itemIDs.externalIDs(in: order), itemCounts: order.map { counts[Int($0)] },
+      name: try name(of: path), itemIDs: rows.itemIDs.externalIDs(in: order), itemCounts: order.map { counts[Int($0)] },
       userIDs: userIDs, sequences: sequences)
     return LoadedDataset(
       dataset: dataset,

@@ -36,6 +36,7 @@ struct JSONLayoutDetection {
   private static let mostColumns = 256
   private static let mostEvents = 25
   private static let mostNested = 8
+  private static let longestValue = 4096
 
   let name: String
   let body: UnsafeRawBufferPointer
@@ -48,13 +49,17 @@ struct JSONLayoutDetection {
     case .json?: return .json
     case .python?: return .python
     case .some: return nil
-    case nil: return ForeignFormats.quoteOfFirstKey(body).map { $0 == UInt8(ascii: "\"") ? .json : .python }
+    case nil: break
     }
+    guard let quote = ForeignFormats.quoteOfFirstKey(body) else { return nil }
+    guard quote == UInt8(ascii: "\"") else { return .python }
+    // Python prints a key with an apostrophe in it between such quotes.
+    return !firstLineIsObject(body, .json) && firstLineIsObject(body, .python) ? .python : .json
   }
 
   func detect() throws(Failure) -> JSONLayout? {
     guard let base = body.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return nil }
-    let isLines = firstLineIsObject(base)
+    let isLines = Self.firstLineIsObject(body, dialect)
     var found = Columns()
     var records = ObjectRecords(body, dialect: dialect, isLines: isLines)
     while found.rows.count < LayoutDetection.sampleSize, found.records < LayoutDetection.sampleSize, records.next() {
@@ -109,7 +114,8 @@ struct JSONLayoutDetection {
       details: roles.description(wanted))
   }
 
-  private func firstLineIsObject(_ base: UnsafePointer<UInt8>) -> Bool {
+  private static func firstLineIsObject(_ body: UnsafeRawBufferPointer, _ dialect: ObjectDialect) -> Bool {
+    guard let base = body.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
     let line = body.prefix { $0 != 0x0A }
     var cursor = JSONCursor(base, 0..<line.count, dialect)
     guard case .object? = cursor.value() else { return false }
@@ -193,7 +199,9 @@ struct JSONLayoutDetection {
   }
 
   private func raw(_ range: Range<Int>, _ cursor: JSONCursor) -> [UInt8] {
-    Array(UnsafeRawBufferPointer(start: cursor.bytes + range.lowerBound, count: range.count))
+    let bytes = UnsafeRawBufferPointer(start: cursor.bytes + range.lowerBound, count: range.count)
+    // A list shows by its brackets what it is, however long it is.
+    return range.count <= Self.longestValue ? Array(bytes) : bytes.prefix(Self.longestValue) + bytes.suffix(1)
   }
 
   private func text(_ range: Range<Int>, _ hasEscapes: Bool, _ cursor: JSONCursor) -> [UInt8]? {
