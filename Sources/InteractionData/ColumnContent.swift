@@ -25,13 +25,15 @@ struct ColumnContent {
   /// Numbers with something after the point.
   var isFractional: Bool { most(0.5) { Self.finite($0).map { $0 != $0.rounded() } ?? false } }
 
-  /// Numbers from 0.5 to 5 in steps of a half, of several kinds.
-  var isRating: Bool {
-    let isStep: ([UInt8]) -> Bool = {
-      Self.finite($0).map { (0.5...5).contains($0) && 2 * $0 == (2 * $0).rounded() } ?? false
-    }
-    return most(1, isStep) && Set(values).count > 1
+  /// Numbers from 0.5 to 5 in steps of a half.
+  var isRatingLike: Bool {
+    most(1) { Self.finite($0).map { (0.5...5).contains($0) && 2 * $0 == (2 * $0).rounded() } ?? false }
   }
+
+  var isConstant: Bool { Set(values).count < 2 }
+
+  /// The same, and not always one of them.
+  var isRating: Bool { isRatingLike && !isConstant }
 
   /// Fractions of three digits or more between -180 and 180.
   var isCoordinate: Bool {

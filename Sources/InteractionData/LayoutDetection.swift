@@ -96,7 +96,10 @@ struct LayoutDetection {
       }
     }
     let isTable = [pairs, delimited].contains { cut in cut.map { 2 * $0.records.count > $0.total } ?? false }
-    if !isTable, let lists = try unevenLists() { return lists }
+    if !isTable, let lists = try unevenLists() {
+      if readsHistories && !options.saysLayout { throw unsaid("lines of several columns", firstLine, firstText) }
+      return lists
+    }
     // Two columns with one space are pairs, unless the space stands inside a column of a wider table.
     if let pairs, delimited.map({ pairs.fitsAsWell(as: $0) }) ?? true {
       if let wider = delimited, wider.columnCount > 2 || wider.isQuoted, wider.fitsAsWell(as: pairs),
@@ -139,6 +142,16 @@ struct LayoutDetection {
         + "with --format (data_format)")
   }
 
+  /// Of histories, which nobody looks at before they are answered.
+  private func unsaid(_ what: String, _ line: Int, _ text: [UInt8]) -> Failure {
+    Failure(
+      .badData,
+      "\(name):\(line): \(PrintableText.quoted(text)): \(what) and no header, and plain numbers are not taken for ratings or "
+        + "times; say what the lines are: --data-format lists (user item item ..., the oldest first), or --columns "
+        + "user=1,item=2,time=NUMBER, or a first line such as user_id,item_id,timestamp, or give JSON lines "
+        + "{\"user\": ..., \"items\": [...]}")
+  }
+
   // MARK: Columns
 
   private func layout(of cut: Cut) throws(Failure) -> TableLayout {
@@ -146,11 +159,7 @@ struct LayoutDetection {
     let sample = Sample(
       file: name, names: nil, firstLine: cut.lines[0], columnCount: cut.columnCount, records: cut.records, lines: cut.lines)
     if readsHistories, cut.columnCount > 2, !options.saysLayout {
-      throw sample.failure(
-        "\(PrintableText.quoted(cut.texts[0])): \(cut.columnCount) columns and no header, and plain numbers are not taken for "
-          + "ratings or times; say what the lines are: --data-format lists (user item item ..., the oldest first), or --columns "
-          + "user=1,item=2,time=NUMBER, or a first line such as user_id,item_id,timestamp, or give JSON lines "
-          + "{\"user\": ..., \"items\": [...]}")
+      throw unsaid("\(cut.columnCount) columns", cut.lines[0], cut.texts[0])
     }
     let roles = try HeaderlessLayout(sample, separator: cut.separator, options: options).roles()
     var layout = layout(of: cut, sample, roles, title: title(of: cut))

@@ -138,11 +138,11 @@ enum ItemCheck {
 
   /// Only 0.5 to 5, while no other column could be the rating.
   private static func isRatings(_ sample: Sample, _ item: Int, _ content: ColumnContent) -> Bool {
-    guard sample.records.count >= 10, sample.columnCount > 2, content.isRating else { return false }
+    guard sample.records.count >= 10, sample.columnCount > 2, content.isRatingLike, !content.isConstant else { return false }
     return !(2..<sample.columnCount).contains { column in
       guard column != item else { return false }
       let other = sample.content(of: column)
-      return other.isNumeric && !other.isPlausibleTime && other.isRating
+      return other.isRatingLike
     }
   }
 }

@@ -17,7 +17,7 @@ public final class CheckpointModel {
   public let dataName: String
   public let dataFingerprint: String
   /// How the data that it was trained on was read; on rank 0.
-  private var recorded = RunConfiguration()
+  private let recorded: RunConfiguration
 
   /// Collective. `path`: a checkpoint folder or a run folder (its best checkpoint that is whole, else its latest); `log` is told, on
   /// rank 0, which of a run folder's are damaged.
@@ -25,6 +25,7 @@ public final class CheckpointModel {
     var reader: CheckpointReader?
     var shape: [Int] = []
     var (texts, rates) = (["", "", ""], [0.0, 0.0])
+    var recorded = RunConfiguration()
     try communicator.onRankZero { () throws(Failure) in
       let opened = try RunFolder.open(path, log: log)
       let model = opened.configuration
@@ -56,6 +57,7 @@ public final class CheckpointModel {
     try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
     itemCounts = try communicator.broadcastArray(reader?.itemCounts ?? [])
     itemIDs = reader?.itemIDs ?? ExternalIDs()
+    self.recorded = recorded
     self.path = texts[0]
     dataName = texts[1]
     dataFingerprint = texts[2]
@@ -95,8 +97,8 @@ extension CheckpointModel {
   public func dataset(
     _ path: String, options: LoadingOptions?, log: (String) -> Void
   ) throws(Failure) -> Dataset {
-    let options = try options ?? (path == recorded.data ? recorded.loadingOptions() : LoadingOptions())
-    return try translate(loadDataset(path, options: options, log: log), log: log)
+    let asTrained = path == recorded.data ? try recorded.loadingOptions() : LoadingOptions()
+    return try translate(loadDataset(path, options: options ?? asTrained, log: log), log: log)
   }
 
   /// Collective. Rank 0's data in this model's item ids, on every rank.

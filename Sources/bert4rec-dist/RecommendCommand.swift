@@ -30,8 +30,8 @@ struct RecommendCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input. More than two \
-      columns need a header, or --format or --columns.",
+      "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input; more than two "
+        + "columns need a header, or --format or --columns.",
       valueName: "file"))
   var histories: String?
 

@@ -80,12 +80,11 @@ import Testing
   /// Lists and JSON say what they are; plain numbers do not.
   @Test func listsAndObjects() throws {
     #expect(try read("anna\ti3 i6 i9\nben\ti1 i2\n") == [History("anna", ["i3", "i6", "i9"]), History("ben", ["i1", "i2"])])
-    #expect(try read("7 3 6\n8 1 2 3\n9\n") == [History("7", ["3", "6"]), History("8", ["1", "2", "3"]), History("9", [])])
     #expect(
       try read("{\"user\": \"u\", \"items\": [\"a\", \"b\"]}\n{\"user\": \"v\", \"items\": []}\n") == [
         History("u", ["a", "b"]), History("v", []),
       ])
-    for text in ["7 3 6 9\n", "u,a,5,1500000000\n", "u,a,1500000000\n", "u\ta\t5\n"] {
+    for text in ["7 3 6 9\n", "7 3 6\n8 1 2 3\n9 5 6 7 8\n", "u,a,5,1500000000\n", "u,a,1500000000\n", "u\ta\t5\n"] {
       let failure = failure { try read(text) }
       #expect(failure.exitCode == .badData && failure.message.contains("--data-format lists"), "\(failure.message)")
     }
@@ -93,6 +92,7 @@ import Testing
       try Histories.read(try Scratch().write(text), options: options) { _ in }.items(of: 0)
     }
     #expect(try say("7 3 6 9\n", LoadingOptions(format: .lists)).map { Array($0) } == ["3", "6", "9"].map { Array($0.utf8) })
+    #expect(try say("7\n8 1\n", LoadingOptions(format: .lists)).isEmpty)
     let columns = LoadingOptions(columns: try ColumnChoice("user=1,item=2,time=4", origin: "--columns"))
     #expect(try say("u b 5 1500000001\nu a 5 1500000000\n", columns).map { Array($0) } == ["a", "b"].map { Array($0.utf8) })
   }
