@@ -42,6 +42,9 @@ public struct TrainerState: Sendable, Equatable {
   /// Version of the constants that shape the arithmetic; a run goes on under its own only.
   public var numericsVersion: Int
   public var programVersion: String
+  /// What besides these decides the last bits, such as the processor where OpenBLAS multiplies: a run may be resumed under another, but
+  /// not to the same bits. Empty in checkpoints of programs that did not record it.
+  public var arithmetic: [String: String]
   /// The resolved run configuration.
   public var configuration: [String: String]
   /// SHA-256 (hex) of the flat parameter buffer, which is the data section of model.safetensors. Set by the writer.
@@ -51,7 +54,7 @@ public struct TrainerState: Sendable, Equatable {
 
   public init(
     step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, dataName: String, dataFingerprint: String, numericsVersion: Int,
-    programVersion: String, configuration: [String: String]
+    programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String]
   ) {
     self.step = step
     self.seed = seed
@@ -61,6 +64,7 @@ public struct TrainerState: Sendable, Equatable {
     self.dataFingerprint = dataFingerprint
     self.numericsVersion = numericsVersion
     self.programVersion = programVersion
+    self.arithmetic = arithmetic
     self.configuration = configuration
   }
 }
@@ -95,9 +99,8 @@ extension TrainerState {
       JSON.Member("numerics_version", .integer(numericsVersion)),
       JSON.Member("program_version", .string(programVersion)),
       JSON.Member("parameter_hash", .string(parameterHash)),
-      JSON.Member(
-        "configuration",
-        .object(configuration.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) })),
+      JSON.Member("arithmetic", Self.object(arithmetic)),
+      JSON.Member("configuration", Self.object(configuration)),
       JSON.Member(
         "files",
         .object(
@@ -110,6 +113,10 @@ extension TrainerState {
     // The object's own end makes room for the checksum.
     let body = Array((JSON.object(members).pretty.dropLast(2) + ",\n").utf8)
     return body + Self.checksumLine(of: body)
+  }
+
+  private static func object(_ values: [String: String]) -> JSON {
+    .object(values.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) })
   }
 
   private static func checksumLine(of body: [UInt8]) -> [UInt8] {
@@ -168,10 +175,13 @@ extension TrainerState {
     numericsVersion = try field("numerics_version", json["numerics_version"]?.int)
     programVersion = try field("program_version", json["program_version"]?.string)
     parameterHash = try field("parameter_hash", json["parameter_hash"]?.string)
-    configuration = [:]
-    for member in try field("configuration", json["configuration"]?.members) {
-      configuration[member.key] = try field("configuration.\(member.key)", member.value.string)
+    func texts(_ key: String, _ members: [JSON.Member]?) throws(Failure) -> [String: String] {
+      var texts: [String: String] = [:]
+      for member in try field(key, members) { texts[member.key] = try field("\(key).\(member.key)", member.value.string) }
+      return texts
     }
+    arithmetic = try json["arithmetic"].map { value throws(Failure) in try texts("arithmetic", value.members) } ?? [:]
+    configuration = try texts("configuration", json["configuration"]?.members)
     for member in try field("files", json["files"]?.members) {
       files[member.key] = FileRecord(
         sha256: try field("files.\(member.key).sha256", member.value["sha256"]?.string),

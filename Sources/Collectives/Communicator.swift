@@ -10,6 +10,8 @@ public protocol Communicator: AnyObject {
   var rank: Int { get }
   var size: Int { get }
   var hostName: String { get }
+  /// What carries the messages, such as "Open MPI v4.1.4"; nil where there is nothing to carry.
+  var library: String? { get }
 
   /// The last failure that was thrown on every rank alike, so that `finish(after:)` can tell it from one that only this
   /// rank knows.
@@ -46,6 +48,10 @@ public protocol Communicator: AnyObject {
 
   /// Ends the whole run at once, with this exit code, because of something that only this rank knows.
   func abort(_ exitCode: ExitCode) -> Never
+}
+
+extension Communicator {
+  public var library: String? { nil }
 }
 
 /// Where a buffer's blocks lie, one block a rank; in elements, as MPI's 32-bit counts.

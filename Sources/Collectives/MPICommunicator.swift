@@ -13,6 +13,7 @@ public final class MPICommunicator: Communicator {
   public let rank: Int
   public let size: Int
   public let hostName = currentHostName()
+  public let library: String?
   public var sharedFailure: Failure?
 
   /// A copy of MPI_COMM_WORLD, so that a program with MPI calls of its own cannot mix its messages with ours.
@@ -55,6 +56,12 @@ public final class MPICommunicator: Communicator {
     try mpi("MPI_Comm_size", MPI_Comm_size(copy, &size))
     self.rank = Int(rank)
     self.size = Int(size)
+    var text = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1)
+    var length: Int32 = 0
+    try mpi("MPI_Get_library_version", MPI_Get_library_version(&text, &length))
+    // "Open MPI v4.1.4, package: ..."
+    let words = text.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }.prefix { $0 != UInt8(ascii: ",") && $0 >= 0x20 }
+    library = String(decoding: words, as: UTF8.self)
   }
 
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {

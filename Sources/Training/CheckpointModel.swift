@@ -12,6 +12,8 @@ public final class CheckpointModel {
   public let itemCounts: [Int64]
   /// What it was trained with, where this processor can run that: so that its scores have the same digits.
   public let backend: BackendChoice
+  /// Whether it was trained on the items that an evaluation of the validation split asks for (`validation: false`).
+  public let hasSeenValidationItems: Bool
   /// The folder that was used, and the data set's name and fingerprint.
   public let path: String
   public let dataName: String
@@ -33,6 +35,7 @@ public final class CheckpointModel {
         model.vocabularySize, model.hiddenSize, model.layerCount, model.headCount, model.intermediateSize,
         model.maximumSequenceLength, Activation.allCases.firstIndex(of: model.activation) ?? 0, opened.state.step,
         opened.state.configuration["backend"] == BackendChoice.openblas.rawValue ? 1 : 0,
+        opened.state.configuration["validation"] == "false" ? 1 : 0,
       ]
       rates = [model.hiddenDropout, model.attentionDropout]
       for key in ["data", "data_format", "data_columns", "data_time_format"] {
@@ -48,6 +51,7 @@ public final class CheckpointModel {
       intermediateSize: shape[4], maximumSequenceLength: shape[5], hiddenDropout: rates[0],
       attentionDropout: rates[1], activation: Activation.allCases[shape[6]])
     backend = shape[8] == 1 ? .openblas : .auto
+    hasSeenValidationItems = shape[9] == 1
     var plan = MemoryPlan(use: .scoring, model: configuration, backend: backend)
     (plan.rank, plan.ranks) = (communicator.rank, communicator.size)
     _ = try MemoryCheck.run(plan, communicator)
@@ -66,16 +70,90 @@ public final class CheckpointModel {
   /// The data set in this model's item ids. Items that the model does not know are left out and counted; on rank 0.
   public func translate(_ dataset: Dataset, log: (String) -> Void) throws(Failure) -> Dataset {
     if dataset.fingerprint == dataFingerprint { return dataset }
-    let index = ItemIndex(itemIDs)
-    let translation = (0..<dataset.itemIDs.count).map { index.item(dataset.itemIDs[$0]) ?? 0 }
-    var (offsets, values, unknown) = ([Int64(0)], [Int32](), 0)
+    let translation = try translation(dataset, log: log)
+    var (offsets, values) = ([Int64(0)], [Int32]())
     for user in 0..<dataset.sequences.userCount {
-      for item in dataset.sequences[user] {
-        let known = translation[Int(item) - 1]
-        if known == 0 { unknown += 1 } else { values.append(known) }
+      for item in dataset.sequences[user] where translation[Int(item) - 1] > 0 { values.append(translation[Int(item) - 1]) }
+      offsets.append(Int64(values.count))
+    }
+    return replacing(dataset, Sequences(offsets: offsets, values: values))
+  }
+
+  /// On rank 0. The data at a path. Without options, the files that the model was trained on are read as they were then.
+  public func load(_ path: String, options: LoadingOptions?, log: (String) -> Void) throws(Failure) -> Dataset {
+    let asTrained = path == recorded.data ? try recorded.loadingOptions() : LoadingOptions()
+    return try loadDataset(path, options: options ?? asTrained, log: log)
+  }
+
+  /// Collective. Rank 0's data in this model's item ids on every rank, for an evaluation of one split, and, on rank 0, what a reader
+  /// of its report should know.
+  ///
+  /// A user whose held-out item the model does not know is not ranked: an item before it is no replacement.
+  public func sharedDataset(
+    _ path: String, options: LoadingOptions? = nil, for split: EvaluationSplit, communicator: any Communicator,
+    log: (String) -> Void
+  ) throws(Failure) -> (dataset: Dataset, notes: [String]) {
+    var own: Dataset?
+    var notes: [String] = []
+    try communicator.onRankZero { () throws(Failure) in
+      let dataset = try load(path, options: options, log: log)
+      try dataset.requireUsable()
+      own = dataset
+      if dataset.fingerprint != dataFingerprint {
+        (own, notes) = try translate(dataset, for: split, log: log)
+      } else if split == .validation && hasSeenValidationItems {
+        notes = [
+          "the model was trained on these very items (validation: false): the numbers do not tell how it does on items that it has not seen"
+        ]
+      }
+    }
+    return (try Dataset.shared(own, communicator), notes)
+  }
+
+  private func translate(
+    _ dataset: Dataset, for split: EvaluationSplit, log: (String) -> Void
+  ) throws(Failure) -> (Dataset, [String]) {
+    let translation = try translation(dataset, log: log)
+    var (offsets, values) = ([Int64(0)], [Int32]())
+    var (candidates, unknown, short) = (0, 0, 0)
+    for user in 0..<dataset.sequences.userCount {
+      let items = dataset.sequences[user].map { translation[Int($0) - 1] }
+      if items.count >= LeaveOneOut.minimumLength {
+        candidates += 1
+        let heldOut = items[items.count - (split == .test ? 1 : 2)]
+        var known = items.filter { $0 > 0 }
+        // The validation item has the last one behind it, which is not looked at.
+        if split == .validation && items[items.count - 1] == 0 { known.append(heldOut) }
+        if heldOut == 0 {
+          unknown += 1
+        } else if known.count < LeaveOneOut.minimumLength {
+          short += 1
+        } else {
+          values += known
+        }
       }
       offsets.append(Int64(values.count))
     }
+    if unknown + short == candidates {
+      throw Failure(
+        .badData,
+        "none of the \(candidates) users of \(dataset.name) can be ranked: \(path), which was trained on \(dataName), does not know the "
+          + "held-out items, or none before them. Give data with the items that it was trained on.")
+    }
+    var notes = [
+      "\(dataset.name) is not the data that the model was trained on (\(dataName)): whether it was trained on held-out items is not known"
+    ]
+    let cases = [
+      (unknown, "a held-out item that the model does not know"), (short, "fewer than 3 items that the model knows"),
+    ]
+    for (count, text) in cases where count > 0 { notes.append("\(count) of \(candidates) users have \(text): they are not ranked") }
+    return (replacing(dataset, Sequences(offsets: offsets, values: values)), notes)
+  }
+
+  /// This model's id of each item of a data set, 0 for those that it does not know, which are said.
+  private func translation(_ dataset: Dataset, log: (String) -> Void) throws(Failure) -> [Int32] {
+    let index = ItemIndex(itemIDs)
+    let translation = (0..<dataset.itemIDs.count).map { index.item(dataset.itemIDs[$0]) ?? 0 }
     let unknownItems = translation.count { $0 == 0 }
     if unknownItems == translation.count {
       throw Failure(
@@ -83,33 +161,15 @@ public final class CheckpointModel {
         "none of the \(translation.count) items of \(dataset.name) is known to \(path), which was trained on \(dataName): "
           + "give the data that it was trained on, with the same item ids.")
     }
+    let unknown = zip(translation, dataset.itemCounts).reduce(0) { $1.0 == 0 ? $0 + $1.1 : $0 }
     log(
       "\(dataset.name) is not what \(path) was trained on (\(dataName)); \(unknownItems) items in \(unknown) interactions "
         + "are unknown to the model and left out")
-    return Dataset(
-      name: dataset.name, itemIDs: itemIDs, itemCounts: itemCounts, userIDs: dataset.userIDs,
-      sequences: Sequences(offsets: offsets, values: values))
-  }
-}
-
-extension CheckpointModel {
-  /// On rank 0. Data in this model's item ids. Without options, the file that the model was trained on is read as it was then.
-  public func dataset(
-    _ path: String, options: LoadingOptions?, log: (String) -> Void
-  ) throws(Failure) -> Dataset {
-    let asTrained = path == recorded.data ? try recorded.loadingOptions() : LoadingOptions()
-    return try translate(loadDataset(path, options: options ?? asTrained, log: log), log: log)
+    return translation
   }
 
-  /// Collective. Rank 0's data in this model's item ids, on every rank.
-  public func sharedDataset(
-    _ path: String, options: LoadingOptions? = nil, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> Dataset {
-    var own: Dataset?
-    try communicator.onRankZero { () throws(Failure) in
-      own = try dataset(path, options: options, log: log)
-      try own?.requireUsable()
-    }
-    return try Dataset.shared(own, communicator)
+  private func replacing(_ dataset: Dataset, _ sequences: Sequences) -> Dataset {
+    Dataset(
+      name: dataset.name, itemIDs: itemIDs, itemCounts: itemCounts, userIDs: dataset.userIDs, sequences: sequences)
   }
 }

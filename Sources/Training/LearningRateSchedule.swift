@@ -11,9 +11,41 @@ public struct LearningRateSchedule: Sendable, Equatable {
     self.totalSteps = totalSteps
   }
 
+  init(_ configuration: RunConfiguration) {
+    self.init(
+      peak: configuration.learningRate, warmupSteps: configuration.warmupSteps, totalSteps: configuration.trainingSteps)
+  }
+
   /// The rate of the update that follows `step` earlier ones.
   public func rate(step: Int) -> Double {
     if step < warmupSteps { return peak * Double(step) / Double(warmupSteps) }
     return peak * max(0, 1 - Double(step) / Double(totalSteps))
+  }
+
+  /// Found: models of 32 to 256 hidden units train up to here. One of 256 learnt nothing but popularity at 0.0096 (MovieLens-100K), one of
+  /// 32 at 0.031 (the demo).
+  public static let safeEffectiveRate = 0.008
+
+  /// The largest effective rate, and the update (from 1) that has it. Without bias correction the first updates of Adam, where
+  /// gradients agree, are (1 - 0.9^t) / sqrt(1 - 0.999^t) times the rate: 6.5 times at the update t = 11, 3.2 times at 100, 1.3 times at 1,000.
+  public var effectivePeak: (rate: Double, step: Int) {
+    var largest = (rate: 0.0, step: 1)
+    func see(_ rate: Double, _ step: Int) { if rate > largest.rate { largest = (rate, step) } }
+    var (first, second) = (1.0, 1.0)
+    // Further on the factor is 1 to nine digits.
+    let corrected = 20_000
+    for step in 0..<min(totalSteps, corrected) {
+      first *= 0.9
+      second *= 0.999
+      see(rate(step: step) * (1 - first) / (1 - second).squareRoot(), step + 1)
+    }
+    if totalSteps > corrected {
+      // The rate is highest at the end of the warm-up, or where it falls from the beginning.
+      for step in [warmupSteps - 1, warmupSteps] {
+        let step = min(max(step, corrected), totalSteps - 1)
+        see(rate(step: step), step + 1)
+      }
+    }
+    return largest
   }
 }

@@ -1,26 +1,31 @@
-import BERT4RecModel
 import SystemSupport
 
 /// Looks at the numbers of a run for what usually means that something is wrong with it, and says so, each thing once. Every rank
 /// sees the same numbers; rank 0 prints.
 package struct LossWatch {
-  /// Steps above the loss of guessing, after the warm-up, before that is said.
-  package static let patience = 200
+  /// Steps after the warm-up in which the loss is to fall below what popularity gives.
+  package static let patience = 1_000
   /// Nats that the smoothed loss may rise above its lowest.
   package static let rise = 0.5
+  /// Steps that the smoothed loss needs to be one.
+  private static let window = 100
 
-  private let guessing: Double
+  /// The loss of a model that knows how often each item occurs, and nothing else: the entropy of the counts.
+  private let popularity: Double
   private let warmupSteps: Int
   private let warn: (String) -> Void
-  private var stepsAbove = 0
-  private var smoothed: Double?
+  private var seen = 0
+  private var smoothed = 0.0
   private var lowest = (loss: Double.infinity, step: 0)
   private var said: Set<Concern> = []
 
-  private enum Concern { case guessing, vanishing, rising }
+  private enum Concern { case popularity, vanishing, rising }
 
-  package init(vocabularySize: Int, warmupSteps: Int, warn: @escaping (String) -> Void) {
-    guessing = PortableMath.log(Double(vocabularySize))
+  package init(itemCounts: [Int64], warmupSteps: Int, warn: @escaping (String) -> Void) {
+    let total = Double(itemCounts.reduce(0, +))
+    popularity = itemCounts.reduce(0) { sum, count in
+      count > 0 ? sum - Double(count) / total * PortableMath.log(Double(count) / total) : sum
+    }
     self.warmupSteps = warmupSteps
     self.warn = warn
   }
@@ -32,21 +37,21 @@ package struct LossWatch {
         .vanishing,
         "the gradient norm is 0 at step \(step): nothing can be learnt from here. Check learning_rate, initializer_range and the data.")
     }
-    stepsAbove = step > warmupSteps && result.loss > guessing ? stepsAbove + 1 : 0
-    if stepsAbove >= Self.patience {
-      say(
-        .guessing,
-        "the loss has been above \(rounded(guessing, 2)), which is ln(vocabulary) and what guessing gives, for \(stepsAbove) steps up "
-          + "to step \(step). A lower learning_rate (it is \(result.learningRate) now) or more num_warmup_steps may help.")
-    }
-    let mean = smoothed.map { 0.95 * $0 + 0.05 * result.loss } ?? result.loss
-    smoothed = mean
-    if mean < lowest.loss { lowest = (mean, step) }
-    if mean > lowest.loss + Self.rise {
+    smoothed = seen == 0 ? result.loss : 0.95 * smoothed + 0.05 * result.loss
+    seen += 1
+    if smoothed < lowest.loss { lowest = (smoothed, step) }
+    if smoothed > lowest.loss + Self.rise {
       say(
         .rising,
-        "the loss has risen from \(rounded(lowest.loss, 3)) at step \(lowest.step) to \(rounded(mean, 3)) at step \(step) (smoothed): "
+        "the loss has risen from \(rounded(lowest.loss, 3)) at step \(lowest.step) to \(rounded(smoothed, 3)) at step \(step) (smoothed): "
           + "learning_rate \(result.learningRate) is probably too high.")
+    }
+    if seen >= Self.window && step >= warmupSteps + Self.patience && smoothed > 0.99 * popularity {
+      say(
+        .popularity,
+        "at step \(step) the model knows nothing but how often items occur, which alone gives a loss of \(rounded(popularity, 3)): its "
+          + "own is \(rounded(smoothed, 3)) (smoothed). If that stays so, start anew with a lower learning_rate (it is "
+          + "\(rounded(result.learningRate, 6)) now) or more num_warmup_steps.")
     }
   }
 

@@ -16,6 +16,7 @@ final class RunDisk {
   private let dataset: Dataset
   private let configuration: RunConfiguration
   private let state: ModelState
+  private let arithmetic: [String: String]
   private var lock: RunLock?
   private var metrics: MetricsLog?
   private(set) var best: TrainerState.Best?
@@ -28,11 +29,13 @@ final class RunDisk {
   private let log: (String) -> Void
 
   init(
-    _ path: String, dataset: Dataset, configuration: RunConfiguration, state: ModelState, log: @escaping (String) -> Void
+    _ path: String, dataset: Dataset, configuration: RunConfiguration, arithmetic: [String: String], state: ModelState,
+    log: @escaping (String) -> Void
   ) {
     run = RunFolder(path)
     self.dataset = dataset
     self.configuration = configuration
+    self.arithmetic = arithmetic
     self.state = state
     self.log = log
   }
@@ -122,6 +125,9 @@ final class RunDisk {
     if !refused.isEmpty {
       throw Failure(
         .usage, "\(path) belongs to another configuration: \(refused.joined(separator: "; ")). \(startAnew)")
+    }
+    if let difference = ArithmeticRecord.difference(from: recorded.arithmetic, to: arithmetic) {
+      log("warning: \(path) was computed elsewhere, so the run will not have the bits of one that stayed there: \(difference)")
     }
   }
 
@@ -213,7 +219,7 @@ final class RunDisk {
       state: TrainerState(
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
         dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
-        programVersion: ProgramVersion.current, configuration: configuration.values),
+        programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
       secondMoment: UnsafeBufferPointer(state.secondMoment))
     savedStep = state.step

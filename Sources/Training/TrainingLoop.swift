@@ -22,7 +22,7 @@ struct TrainingLoop {
 
   /// Collective.
   init(
-    configuration: RunConfiguration, stopAfter: Int?, state: ModelState, step: TrainingStep,
+    configuration: RunConfiguration, stopAfter: Int?, itemCounts: [Int64], state: ModelState, step: TrainingStep,
     evaluation: TrainingEvaluation, disk: RunDisk, communicator: any Communicator, progress: Progress,
     log: @escaping (String) -> Void
   ) throws(Failure) {
@@ -36,8 +36,7 @@ struct TrainingLoop {
     self.progress = progress
     self.log = log
     records = try StepRecords(communicator)
-    lossWatch = LossWatch(
-      vocabularySize: state.configuration.vocabularySize, warmupSteps: configuration.warmupSteps, warn: log)
+    lossWatch = LossWatch(itemCounts: itemCounts, warmupSteps: configuration.warmupSteps, warn: log)
   }
 
   mutating func run() throws(Failure) -> TrainingRun.Outcome {

@@ -63,7 +63,9 @@ public final class TrainingRun {
     let memory = try MemoryCheck.run(setup.memoryPlan(communicator), communicator)
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     let path = try communicator.broadcastText(options.runFolder ?? "runs/\(dataset.name)")
-    let disk = RunDisk(path, dataset: dataset, configuration: configuration, state: state, log: log)
+    let disk = RunDisk(
+      path, dataset: dataset, configuration: configuration, arithmetic: try ArithmeticRecord.make(configuration, communicator),
+      state: state, log: log)
     let text = try communicator.fromRankZero { () throws(Failure) in
       Array(try disk.open(options.resume).rawValue.utf8)
     }
@@ -86,8 +88,9 @@ public final class TrainingRun {
         threads: setup.threads, progress: progress)
       describe(dataset, instances, configuration, state, step)
       log(memory)
+      if start == .fresh { warnOfLargeUpdates(configuration) }
       var loop = try TrainingLoop(
-        configuration: configuration, stopAfter: options.stopAfter, state: state, step: step, evaluation: evaluation,
+        configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step, evaluation: evaluation,
         disk: disk, communicator: communicator, progress: progress, log: log)
       if try loop.run() == .stopped { return .stopped }
     }
@@ -126,6 +129,15 @@ public final class TrainingRun {
       "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "
         + "\(ProgramVersion.arithmetic(configuration.backend)); gradients: "
         + step.reductionDescription)
+  }
+
+  private func warnOfLargeUpdates(_ configuration: RunConfiguration) {
+    let peak = LearningRateSchedule(configuration).effectivePeak
+    guard peak.rate > LearningRateSchedule.safeEffectiveRate else { return }
+    log(
+      "warning: early updates are larger than the learning rate, as Adam has no bias correction here: of \(rounded(peak.rate, 4)) at step "
+        + "\(peak.step). Above \(LearningRateSchedule.safeEffectiveRate) models are known to learn nothing but popularity: "
+        + "a lower learning_rate (it is \(configuration.learningRate)) or more num_warmup_steps (\(configuration.warmupSteps)) avoids that.")
   }
 
   // MARK: - End

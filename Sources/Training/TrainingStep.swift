@@ -55,9 +55,7 @@ package final class TrainingStep {
     self.state = state
     self.communicator = communicator
     self.progress = progress
-    schedule = LearningRateSchedule(
-      peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
-      totalSteps: configuration.trainingSteps)
+    schedule = LearningRateSchedule(configuration)
     let length = state.layout.count + configuration.gradientShards
     let share = RankShare(
       rank: communicator.rank, of: communicator.size, gradientShards: configuration.gradientShards, threads: threads)

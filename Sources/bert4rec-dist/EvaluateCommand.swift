@@ -47,8 +47,8 @@ struct EvaluateCommand: ParsableCommand {
     Main.withCommunicator { (communicator) throws(Failure) in
       let log: (String) -> Void = { if communicator.rank == 0 { printError($0) } }
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
-      let dataset = try model.sharedDataset(
-        InputPaths.joined(data), options: reading.options(format: format), communicator: communicator, log: log)
+      let (dataset, notes) = try model.sharedDataset(
+        InputPaths.joined(data), options: reading.options(format: format), for: split, communicator: communicator, log: log)
       let evaluator = Evaluator(
         dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)
       let clock = ContinuousClock()
@@ -56,7 +56,8 @@ struct EvaluateCommand: ParsableCommand {
       let report = try evaluator.evaluate(
         ModelScorer(model.state, backend: model.backend), split: split, protocols: protocols.isEmpty ? EvaluationProtocol.allCases : protocols,
         step: model.state.step)
-      if let report {
+      if var report {
+        report.notes = notes + report.notes
         let seconds = (clock.now - start) / .seconds(1)
         log("checkpoint \(model.path): \(report.users) users ranked in \((seconds * 100).rounded() / 100) s")
         if json {

@@ -110,7 +110,8 @@ private struct UserHistories {
     data: String?, histories path: String?, options: LoadingOptions?, model: CheckpointModel
   ) throws(Failure) {
     if let data {
-      let dataset = try model.dataset(data, options: options, log: { printError($0) })
+      let dataset = try model.translate(
+        model.load(data, options: options, log: { printError($0) }), log: { printError($0) })
       ids = dataset.userIDs
       for user in 0..<dataset.sequences.userCount { histories.append(Array(dataset.sequences[user])) }
     } else if let path {

@@ -123,6 +123,16 @@ import Testing
     try expectOlder(naming: "trainer.json has format_version 2", "newer")
   }
 
+  /// What earlier programs did not record is not missed.
+  @Test func anEarlierTrainer() throws {
+    let text = String(decoding: try FileSystem.read(newest + "/trainer.json"), as: UTF8.self)
+    let start = try #require(text.firstRange(of: "  \"arithmetic\": {")).lowerBound
+    let end = try #require(text.firstRange(of: "  \"configuration\": {")).lowerBound
+    try FileSystem.writeDurably(newest + "/trainer.json", withRightChecksum(String(text[..<start] + text[end...])))
+    let state = try #require(try run.newestGood { Issue.record("\($0)") }?.state)
+    #expect(state.step == 20 && state.arithmetic.isEmpty && state.configuration == Example.state(step: 20).configuration)
+  }
+
   /// trainer.json's last member is the checksum of all text before its line.
   private func withRightChecksum(_ text: String) throws -> [UInt8] {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false)

@@ -44,7 +44,8 @@ struct Example {
   static func state(step: Int, best: TrainerState.Best? = nil) -> TrainerState {
     TrainerState(
       step: step, seed: .max, best: best, dataName: "toy \"data\"", dataFingerprint: "f00d", numericsVersion: 3,
-      programVersion: "0.1.0", configuration: ["batch_size": "256", "learning_rate": "1e-3", "data": "a\\b\n\u{1}é"])
+      programVersion: "0.1.0", arithmetic: ["backend": "openblas", "processor": "a \"b\""],
+      configuration: ["batch_size": "256", "learning_rate": "1e-3", "data": "a\\b\n\u{1}é"])
   }
 
   static func writer(_ run: RunFolder, keep: Int = 5) -> CheckpointWriter {

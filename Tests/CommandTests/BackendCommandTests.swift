@@ -41,6 +41,37 @@ extension CommandTests {
       }
     }
 
+    /// A checkpoint records what decides the bits; a run that is resumed where that differs says so first, and only there.
+    @Test func anotherArithmeticIsSaidOnResuming() throws {
+      func resume(
+        _ settings: [String], first: (environment: [String: String], ranks: Int), then: (environment: [String: String], ranks: Int)
+      ) throws -> String {
+        try Program.withTemporaryFolder { folder in
+          let train = ["train", "--run", "run", "--threads", "1"] + Self.steps + settings
+          let stopped = try Program.mpirun(
+            ranks: first.ranks, train + ["--stop-after", "10"], environment: first.environment, in: folder)
+          try #require(stopped.status == 75, "\(stopped.errors)")
+          #expect(!stopped.errors.contains("was computed elsewhere"))
+          let rest = try Program.mpirun(ranks: then.ranks, train, environment: then.environment, in: folder)
+          try #require(rest.status == 0, "\(rest.errors)")
+          return rest.errors
+        }
+      }
+      let (here, old) = ([String: String](), ["OPENBLAS_CORETYPE": "Nehalem"])
+      let warning = "warning: run/checkpoints/step-00000010 was computed elsewhere, so the run will not have the bits of one that stayed there: "
+      let openblas = settings(["backend": "openblas"])
+      let moved = try resume(openblas, first: (old, 2), then: (here, 2))
+      #expect(moved.components(separatedBy: warning + "openblas was OpenBLAS ").count == 2 && moved.contains(", Nehalem and is OpenBLAS "), "\(moved)")
+      let (said, resumed) = (try #require(moved.range(of: warning)), try #require(moved.range(of: "going on from")))
+      #expect(said.lowerBound < resumed.lowerBound)
+      // Any number of ranks adds alike.
+      #expect(try !resume(openblas, first: (here, 1), then: (here, 2)).contains("was computed elsewhere"))
+      let fast = try resume(settings(["reduction": "fast"]), first: (here, 2), then: (here, 4))
+      #expect(fast.components(separatedBy: warning + "ranks was 2 and is 4\n").count == 2, "\(fast)")
+      guard BackendChoice.runsNative else { return }
+      #expect(try !resume(settings(["backend": "native"]), first: (old, 1), then: (here, 3)).contains("was computed elsewhere"))
+    }
+
     /// Hosts that multiply differently are named where that decides about bits, and only there. OpenBLAS may be told to use the
     /// kernels of an older processor, which the native backend does not care about.
     @Test func hostsThatMultiplyDifferentlyAreNamed() throws {

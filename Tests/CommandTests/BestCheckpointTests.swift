@@ -59,6 +59,22 @@ extension CommandTests {
       }
     }
 
+    /// The damage comes after the start, and is found at the end.
+    @Test(arguments: [nil, 2]) func oneThatIsDamagedMeanwhile(ranks: Int?) throws {
+      try Program.withTemporaryFolder { folder in
+        let values = ["learning_rate": 0, "eval_every": 400, "save_checkpoints_steps": 400, "num_train_steps": 2000]
+        let train = ["train", "--run", "run", "--threads", "1"] + settings(DiskTrouble.values.merging(values) { $1 })
+        let program = try Program.start(train, ranks: ranks, in: folder)
+        try program.wait(for: "step-00000400\n", in: folder + "/run/checkpoints/best")
+        try Damage.flippedByte.apply(to: folder + "/run/checkpoints/step-00000400/model.safetensors")
+        let end = try program.wait()
+        #expect(end.status == 0, "\(end.errors)")
+        #expect(end.count(ofErrors: "checkpoint step-00000400 cannot be used and is left as it is") == 1, "\(end.errors)")
+        #expect(end.output.contains("test split, step 800, "), "\(end.output)")
+        #expect(try RunFiles(folder + "/run").text("checkpoints/best") == "step-00000800\n")
+      }
+    }
+
     @Test func aDamagedPointerIsNamedAndSetRight() throws {
       try Program.withTemporaryFolder { folder in
         let files = RunFiles(folder + "/run")

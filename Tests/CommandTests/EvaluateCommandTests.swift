@@ -35,6 +35,7 @@ extension CommandTests {
       let popularity = try #require(test["popularity/ndcg@10[full]"] as? Double)
       // Found: 0.80 to 0.84 on eight seeds and six arithmetics.
       #expect(model > 0.7 && popularity < 0.1, "\(model), popularity \(popularity)")
+      #expect(!demo.result.errors.contains("warning"), "\(demo.result.errors)")
     }
 
     /// That it learns is no luck of one seed.
@@ -45,6 +46,7 @@ extension CommandTests {
         let test = try RunFiles(folder + "/runs/demo").evaluation("test")
         let model = try #require(test["ndcg@10[full]"] as? Double)
         #expect(model > 0.7, "\(model)")
+        #expect(!result.errors.contains("warning"), "\(result.errors)")
       }
     }
 
@@ -83,6 +85,23 @@ extension CommandTests {
       let line = try #require(
         try demo.run.lines.first { $0["split"] as? String == "validation" && $0["step"] as? Int == step })
       expectEqual(report, line)
+    }
+
+    /// Without held-out validation items the model has been trained on them, which the report says.
+    @Test(arguments: [false, true]) func itemsThatTheModelWasTrainedOn(holdsOut: Bool) throws {
+      try Program.withTemporaryFolder { folder in
+        let train = ["train", "--run", "run"] + settings(["num_train_steps": 4, "validation": holdsOut])
+        try #require(try Program.run(train, in: folder).status == 0)
+        for split in ["validation", "test"] {
+          let command = ["evaluate", "--checkpoint", "run", "--data", "builtin:demo", "--split", split]
+          let words = "the model was trained on these very items (validation: false)"
+          let isSaid = split == "validation" && !holdsOut
+          let report = try json(Program.run(command + ["--json"], in: folder))
+          #expect((report["notes"] as? [String])?.contains { $0.hasPrefix(words) } ?? false == isSaid)
+          let table = try Program.mpirun(ranks: 2, command, in: folder)
+          #expect(table.output.components(separatedBy: "note: " + words).count == (isSaid ? 2 : 1), "\(table.output)")
+        }
+      }
     }
 
     @Test func oneProtocolAlone() throws {
@@ -128,6 +147,50 @@ extension CommandTests {
         #expect(result.errors.contains("1 items in 1 interactions are unknown to the model and left out"))
         let known = try json(evaluate("--protocol", "full", "--json"))
         #expect(try json(result)["mrr[full]"] as? Double == known["mrr[full]"] as? Double)
+      }
+    }
+
+    /// A held-out item that the model does not know cannot be ranked, and an older one is not taken for it.
+    @Test func usersWhoseHeldOutItemIsUnknown() throws {
+      let demo = try TrainedDemo.shared.get()
+      let lines = try String(contentsOfFile: demo.data, encoding: .utf8).split(separator: "\n")
+      let rest = lines.filter { !$0.hasPrefix("user0 ") && !$0.hasPrefix("user1 ") }
+      let (user0, user1) = (lines.filter { $0.hasPrefix("user0 ") }, lines.filter { $0.hasPrefix("user1 ") })
+      func evaluate(_ lines: [Substring], _ split: String, protocol name: String = "full") throws -> [String: Any] {
+        try Program.withTemporaryFolder { folder in
+          try (lines.joined(separator: "\n") + "\n").write(toFile: folder + "/newer.txt", atomically: true, encoding: .utf8)
+          let result = try Program.run(
+            ["evaluate", "--checkpoint", demo.run.path, "--data", "newer.txt", "--split", split, "--protocol", name, "--json"], in: folder)
+          try #require(result.status == 0, "\(result.errors)")
+          return try json(result)
+        }
+      }
+      // As if the two were not there.
+      let expected = try evaluate(rest, "test")
+      let newer = try evaluate(user0 + ["user0 new1"] + user1 + ["user1 new1"] + rest, "test")
+      #expect(newer["users"] as? Int == 398 && newer["mrr[full]"] as? Double == expected["mrr[full]"] as? Double)
+      let notes = try #require(newer["notes"] as? [String])
+      #expect(notes.contains("2 of 400 users have a held-out item that the model does not know: they are not ranked"), "\(notes)")
+      #expect(notes.contains { $0.hasPrefix("newer is not the data that the model was trained on (demo)") })
+      let validation = try evaluate(user0.dropLast() + ["user0 new1", user0[user0.count - 1]] + rest, "validation")
+      #expect(validation["users"] as? Int == 398)
+      // The last item that the model knows is the validation item, asked for with all before it.
+      for name in ["full", "pop100"] {
+        let last = try evaluate(user0 + user1, "test", protocol: name)
+        let nextToLast = try evaluate(user0 + ["user0 new1"] + user1 + ["user1 new2"], "validation", protocol: name)
+        #expect(nextToLast["mrr[\(name)]"] as? Double == last["mrr[\(name)]"] as? Double && last["users"] as? Int == 2)
+      }
+    }
+
+    @Test func whereNobodyCanBeRanked() throws {
+      let demo = try TrainedDemo.shared.get()
+      try Program.withTemporaryFolder { folder in
+        let text = "u ring0-item1\nu ring0-item2\nu x\nv ring0-item3\nv y\nv ring0-item4\n"
+        try text.write(toFile: folder + "/other.txt", atomically: true, encoding: .utf8)
+        let result = try Program.mpirun(
+          ranks: 2, ["evaluate", "--checkpoint", demo.run.path, "--data", "other.txt"], in: folder)
+        #expect(result.status == 65 && result.output.isEmpty)
+        #expect(result.count(ofErrors: "error: none of the 2 users of other can be ranked: ") == 1, "\(result.errors)")
       }
     }
 

@@ -86,7 +86,7 @@ extension CommandTests {
         let result = try Program.run(
           ["train"] + settings(["learning_rate": 1, "num_train_steps": 300, "hidden_dropout_prob": 0]), in: folder)
         #expect(result.count(ofErrors: "warning: the loss has risen from") == 1, "\(result.errors)")
-        #expect(result.count(ofErrors: "warning: the loss has been above") == 1)
+        #expect(result.count(ofErrors: "warning: early updates are larger than the learning rate") == 1)
       }
     }
   }

@@ -142,7 +142,7 @@ extension CommandTests {
       let demo = try TrainedDemo.shared.get()
       let communicator = SoloCommunicator()
       let model = try CheckpointModel(demo.run.path, communicator: communicator, log: { Issue.record("\($0)") })
-      let dataset = try model.sharedDataset(demo.data, communicator: communicator, log: { _ in })
+      let dataset = try model.sharedDataset(demo.data, for: .test, communicator: communicator, log: { _ in }).dataset
       let ranks = Ranks()
       _ = try Evaluator(dataset: dataset, maximumLength: 32, communicator: communicator)
         .evaluate(try ModelScorer(model.state), split: .test, protocols: [.full], step: 0, hooks: [ranks])

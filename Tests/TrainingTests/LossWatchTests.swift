@@ -9,36 +9,50 @@ import Training
 
 /// What is said, once, about numbers that look wrong.
 @Suite struct LossWatchTests {
-  private func warnings(_ losses: [Double], norm: Double = 1, warmupSteps: Int = 0) -> [String] {
+  /// Half of all interactions are with the first of 1,001 items.
+  private static let itemCounts: [Int64] = [1000] + [Int64](repeating: 1, count: 1000)
+  private let popularity = log(2.0) + 0.5 * log(1000.0)
+
+  private func warnings(_ losses: [Double], norm: Double = 1, warmupSteps: Int = 0, firstStep: Int = 1) -> [String] {
     var said: [String] = []
-    var watch = LossWatch(vocabularySize: 1000, warmupSteps: warmupSteps) { said.append($0) }
+    var watch = LossWatch(itemCounts: Self.itemCounts, warmupSteps: warmupSteps) { said.append($0) }
     for (index, loss) in losses.enumerated() {
       watch.see(
         StepResult(
           loss: loss, gradientNorm: norm, learningRate: 0.01, tokenCount: 1, maskedCount: 1, epoch: 0, workSeconds: 0),
-        step: index + 1)
+        step: firstStep + index)
     }
     return said
   }
 
-  private let guessing = log(1000.0)
+  /// `count` losses around a mean.
+  private func losses(_ mean: Double, _ count: Int) -> [Double] { (0..<count).map { mean + ($0.isMultiple(of: 2) ? 0.1 : -0.1) } }
 
   @Test func aRunThatLearnsIsLeftAlone() {
     var losses: [Double] = []
-    for step in 0..<3000 { losses.append(7 - 0.001 * Double(step) + (step.isMultiple(of: 2) ? 0.3 : -0.3)) }
+    for step in 0..<3000 { losses.append(4.1 - 0.001 * Double(step) + (step.isMultiple(of: 2) ? 0.3 : -0.3)) }
     #expect(warnings(losses).isEmpty)
   }
 
-  @Test func aboveGuessingForLong() {
-    let losses = [Double](repeating: guessing + 0.01, count: 1000)
-    #expect(warnings(Array(losses[..<199])).isEmpty)
-    let said = warnings(losses)
-    #expect(said.count == 1 && said[0].hasPrefix("warning: the loss has been above 6.91, which is ln(vocabulary)"))
-    // The warm-up does not count, and one good step starts the count again.
-    #expect(warnings(Array(losses[..<299]), warmupSteps: 100).isEmpty)
-    var interrupted = [Double](losses[..<399])
-    interrupted[199] = guessing - 0.01
-    #expect(warnings(interrupted).isEmpty)
+  /// Far below ln(1001), which is 6.9.
+  @Test func nothingButPopularity() {
+    let said = warnings(losses(popularity, 3000))
+    #expect(said.count == 1)
+    #expect(said.first?.hasPrefix("warning: at step 1000 the model knows nothing but how often items occur") == true, "\(said)")
+    #expect(said.first?.contains("a loss of 4.147: its own is 4.1") == true, "\(said)")
+    #expect(warnings(losses(popularity, 999)).isEmpty)
+    #expect(warnings(losses(popularity, 1099), warmupSteps: 100).isEmpty)
+    #expect(warnings(losses(popularity, 1100), warmupSteps: 100).count == 1)
+    // Two percent below, something has been learnt.
+    #expect(warnings(losses(0.98 * popularity, 3000)).isEmpty)
+  }
+
+  /// A model that forgets what it had learnt, and a run that is resumed there: a few losses are no judgement.
+  @Test func fallingBackToPopularity() {
+    let said = warnings(losses(0.95 * popularity, 2000) + losses(popularity, 200))
+    #expect(said.count == 1 && said.first?.contains("nothing but how often items occur") == true, "\(said)")
+    #expect(warnings(losses(popularity, 99), firstStep: 5000).isEmpty)
+    #expect(warnings(losses(popularity, 100), firstStep: 5000).count == 1)
   }
 
   @Test func aNormOfZero() {
@@ -47,10 +61,10 @@ import Training
   }
 
   @Test func aLossThatRises() {
-    var losses = [Double](repeating: 5, count: 200)
-    for step in 100..<200 { losses[step] = 6 }
+    var losses = [Double](repeating: 3, count: 200)
+    for step in 100..<200 { losses[step] = 4 }
     let said = warnings(losses)
-    #expect(said.count == 1 && said[0].contains("the loss has risen from 5.0 at step") && said[0].contains("too high"))
+    #expect(said.count == 1 && said[0].contains("the loss has risen from 3.0 at step") && said[0].contains("too high"))
     // A single bad batch is no trend.
     #expect(warnings([5, 5, 5, 9, 5, 5, 5]).isEmpty)
   }

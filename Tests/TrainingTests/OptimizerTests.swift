@@ -2,7 +2,37 @@ import BERT4RecModel
 import Testing
 import Training
 
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
 @Suite struct LearningRateScheduleTests {
+  /// By the definition, step by step, with the C library's functions.
+  @Test(arguments: [(0, 50), (3, 2000), (20, 3000), (100, 1500), (100, 60), (5_000, 6_000), (30_000, 40_000), (50_000, 25_000)])
+  func theEffectivePeak(warmupSteps: Int, totalSteps: Int) {
+    let schedule = LearningRateSchedule(peak: 5e-3, warmupSteps: warmupSteps, totalSteps: totalSteps)
+    let rates = (1...totalSteps).map { step -> Double in
+      let (first, second) = (1 - pow(0.9, Double(step)), 1 - pow(0.999, Double(step)))
+      return schedule.rate(step: step - 1) * first / second.squareRoot()
+    }
+    let expected = rates.max() ?? 0
+    #expect(abs(schedule.effectivePeak.rate - expected) < 1e-8 * expected)
+    #expect(abs(rates[schedule.effectivePeak.step - 1] - expected) < 1e-8 * expected)
+  }
+
+  @Test func effectivePeaksOfKnownRuns() {
+    func peak(_ rate: Double, _ warmupSteps: Int) -> Double {
+      LearningRateSchedule(peak: rate, warmupSteps: warmupSteps, totalSteps: 3000).effectivePeak.rate
+    }
+    let safe = LearningRateSchedule.safeEffectiveRate
+    #expect(peak(2e-3, 100) < safe && peak(1e-3, 100) < safe && peak(1e-4, 100) < safe)
+    #expect(peak(3e-3, 100) > safe && abs(peak(5e-3, 20) - 0.031) < 0.0005)
+    // The longest schedule there may be takes no time.
+    #expect(LearningRateSchedule(peak: 1, warmupSteps: 1_000_000_000, totalSteps: 1_000_000_000).effectivePeak.step == 1_000_000_000)
+  }
+
   @Test func risesThenFallsAsTheFormulaSays() {
     let schedule = LearningRateSchedule(peak: 1e-4, warmupSteps: 100, totalSteps: 400_000)
     #expect(schedule.rate(step: 0) == 0)
