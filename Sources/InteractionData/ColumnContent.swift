@@ -134,8 +134,9 @@ struct ColumnContent {
 enum MissingValue {
   @inline(__always)
   static func isOne(_ value: UnsafeRawBufferPointer) -> Bool {
-    if value.count > 4 { return false }
-    guard value.count > 0 else { return true }
+    if value.count == 0 { return true }
+    // Most ids begin with a digit or are longer.
+    if value.count > 4 || value[0] &- UInt8(ascii: "0") < 10 { return false }
     switch value[0] {
     case UInt8(ascii: "N"), UInt8(ascii: "n"), UInt8(ascii: "\\"), UInt8(ascii: "<"), UInt8(ascii: "#"):
       return isWord(value)

@@ -82,17 +82,20 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
 
   private static func countRepeats(_ sequences: Sequences, itemCount: Int) -> (interactions: Int, heldOut: Int) {
     // The last user, counted from 1, who had an item.
-    var owner = [Int32](repeating: 0, count: itemCount + 1)
+    var owners = [Int32](repeating: 0, count: itemCount + 1)
     var (interactions, heldOut) = (0, 0)
-    for user in 0..<sequences.userCount {
-      let (items, number) = (sequences[user], Int32(truncatingIfNeeded: user + 1))
-      var isRepeat = false
-      for item in items {
-        isRepeat = owner[Int(item)] == number
-        owner[Int(item)] = number
-        if isRepeat { interactions += 1 }
+    owners.withUnsafeMutableBufferPointer { owners in
+      for user in 0..<sequences.userCount {
+        let (items, number) = (sequences[user], Int32(truncatingIfNeeded: user + 1))
+        var (repeats, isRepeat) = (0, 0)
+        for item in items {
+          isRepeat = owners[Int(item)] == number ? 1 : 0
+          owners[Int(item)] = number
+          repeats &+= isRepeat
+        }
+        interactions += repeats
+        if items.count >= LeaveOneOut.minimumLength { heldOut += isRepeat }
       }
-      if isRepeat && items.count >= LeaveOneOut.minimumLength { heldOut += 1 }
     }
     return (interactions, heldOut)
   }

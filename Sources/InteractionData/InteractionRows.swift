@@ -185,7 +185,8 @@ extension InteractionRows {
     _ offsets: UnsafeMutableBufferPointer<Int64>, _ items: UnsafeMutableBufferPointer<Int32>,
     _ times: UnsafeMutableBufferPointer<Int64>
   ) {
-    var rows: [(time: Int64, place: Int, item: Int32)] = []
+    // An item's place among the user's rows, then the item: the place decides ties, whatever kind of sort there is.
+    var rows: [(time: Int64, item: UInt64)] = []
     for user in 0..<(offsets.count - 1) {
       let range = Int(offsets[user])..<Int(offsets[user + 1])
       var isSorted = true
@@ -195,12 +196,13 @@ extension InteractionRows {
       }
       if !isSorted {
         rows.removeAll(keepingCapacity: true)
-        for place in range { rows.append((times[place], place, items[place])) }
-        // The place decides ties, whatever kind of sort the library has.
-        rows.sort { $0.time != $1.time ? $0.time < $1.time : $0.place < $1.place }
+        for place in range {
+          rows.append((times[place], UInt64(place - range.lowerBound) << 32 | UInt64(UInt32(bitPattern: items[place]))))
+        }
+        rows.sort { $0.time != $1.time ? $0.time < $1.time : $0.item < $1.item }
         for (place, row) in zip(range, rows) {
           times[place] = row.time
-          items[place] = row.item
+          items[place] = Int32(truncatingIfNeeded: row.item)
         }
       }
     }

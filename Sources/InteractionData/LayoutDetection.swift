@@ -177,11 +177,10 @@ struct LayoutDetection {
     var header = cut.first.map { String(decoding: $0, as: UTF8.self) }
     let isKnown = NamedRoles.areKnown(header, options.columns)
     if header.count + 1 == cut.columnCount, isKnown {
-      if cut.records.allSatisfy({ $0[cut.columnCount - 1].isEmpty }) {
-        header.append("")
-      } else if ColumnContent(cut.records.map { $0[0] }).areDistinct {
-        header.insert("", at: 0)
-      }
+      // Where both may be, neither is.
+      let endsEmpty = cut.records.allSatisfy { $0[cut.columnCount - 1].isEmpty }
+      let hasRowNames = ColumnContent(cut.records.map { $0[0] }).areDistinct
+      if endsEmpty != hasRowNames { header.insert("", at: endsEmpty ? header.count : 0) }
     }
     guard header.count == cut.columnCount else {
       if !isKnown { return nil }

@@ -47,6 +47,7 @@ struct NetflixLayout: Sendable {
     defer { withExtendedLifetime(input) {} }
     if sink.filters.events != nil { throw Failure(.badData, "\(input.name): --events needs a column for the event, and there is none") }
     var scanner = RecordScanner(input.body, separator: .comma, quoting: Quoting.none, storedFields: columnCount)
+    let timeReader = TimeValue.Reader(layout.time)
     var item = UnsafeRawBufferPointer(start: nil, count: 0)
     while scanner.next() {
       let place = RowSink.Place(file: input.name, line: scanner.line, text: scanner.text)
@@ -58,7 +59,7 @@ struct NetflixLayout: Sendable {
         sink.note(.columnCount, place, detail: " (\(scanner.fieldCount), expected \(columnCount))")
         continue
       }
-      guard sink.hasIDs(scanner[0], item, place), let time = sink.time(scanner[2], layout.time, place) else { continue }
+      guard sink.hasIDs(scanner[0], item, place), let time = sink.time(scanner[2], timeReader, place) else { continue }
       if sink.filters.filterRows, !sink.passes(time: time, rating: scanner[1], event: nil, place) { continue }
       try sink.append(scanner[0], item, time, place)
     }

@@ -32,7 +32,19 @@ struct ObjectReader: ~Copyable {
   private let base: UnsafePointer<UInt8>
   private let nodes: [Node]
   private let eventNodes: [Node]
-  private var found: [Found]
+  private let found: UnsafeMutableBufferPointer<Found>  // (columns)
+  /// Columns that each event has of its own.
+  private let eventColumns: [Int]
+  private let timeReader: TimeValue.Reader
+  private let hasEvents: Bool
+  private let user: Int
+  private let item: Int
+  /// -1 without times.
+  private let time: Int
+  private let clock: ColumnRoles.Clock?
+  private let rating: Int?
+  private let event: Int?
+  private let list: ListSyntax?
   private var scratch = GrowableStorage<UInt8>(capacity: 1 << 10)
   private var events: Range<Int>?
   private var hasKeyTwice = false
@@ -58,8 +70,17 @@ struct ObjectReader: ~Copyable {
     }
     if let events = layout.events { Self.insert(events[...], nil, &nodes) }
     (self.nodes, self.eventNodes) = (nodes, eventNodes)
-    found = Array(repeating: .none, count: layout.paths.count)
+    found = .allocate(capacity: layout.paths.count)
+    found.initialize(repeating: .none)
+    eventColumns = layout.roles.used.filter { layout.paths[$0].arrayDepth > 0 }
+    timeReader = TimeValue.Reader(layout.roles.time?.format ?? .numbers)
+    hasEvents = layout.events != nil
+    (user, item, time) = (layout.roles.user, layout.roles.item, layout.roles.time?.column ?? -1)
+    (clock, list) = (layout.roles.time?.clock, layout.roles.list)
+    (rating, event) = (layout.roles.rating, layout.roles.event)
   }
+
+  deinit { found.deallocate() }
 
   private static func insert(_ keys: ArraySlice<String>, _ column: Int?, _ nodes: inout [Node]) {
     guard let first = keys.first else { return }
@@ -98,7 +119,7 @@ struct ObjectReader: ~Copyable {
       var cursor = JSONCursor(base, object, layout.dialect)
       if !collect(&cursor, nodes) {
         sink.note(hasKeyTwice ? .keyTwice : .notAnObject, place)
-      } else if layout.events == nil {
+      } else if !hasEvents {
         try hand(over: place, to: &sink)
       } else {
         try readEvents(place, &sink)
@@ -115,19 +136,20 @@ struct ObjectReader: ~Copyable {
     guard let events else { return sink.note(.emptyID, place) }
     var cursor = JSONCursor(base, (events.lowerBound + 1)..<events.upperBound, layout.dialect)
     let closing: Unicode.Scalar = base[events.lowerBound] == UInt8(ascii: "(") ? ")" : "]"
-    let outer = found
     let kept = scratch.count
     var isFirst = true
     while cursor.hasNext(closing, isFirst: isFirst) == true {
       isFirst = false
-      found = outer
+      for column in eventColumns { found[column] = .none }
       scratch.resize(kept)
-      guard case .object(let object)? = cursor.value() else { return sink.note(.notAnObject, place) }
-      var event = JSONCursor(base, object, layout.dialect)
-      if collect(&event, eventNodes) {
+      cursor.skipSpace()
+      let start = cursor.place
+      if collect(&cursor, eventNodes) {
         try hand(over: place, to: &sink)
       } else {
         sink.note(hasKeyTwice ? .keyTwice : .notAnObject, place)
+        cursor.place = start
+        if cursor.value() == nil { return }
       }
     }
   }
@@ -201,35 +223,34 @@ struct ObjectReader: ~Copyable {
   // MARK: One interaction
 
   private mutating func hand(over place: RowSink.Place, to sink: inout RowSink) throws(Failure) {
-    let roles = layout.roles
-    let (user, item) = (text(roles.user), text(roles.item))
-    if case .list = found[roles.user] { return sink.note(.missingUser, place) }
-    if !sink.hasIDs(user, item, place) { return }
-    var time: Int64 = 0
-    if let column = roles.time {
-      guard let value = sink.time(text(column.column), column.format, place) else { return }
-      time = value
-      if let clock = column.clock {
+    let (userID, itemID) = (text(user), text(item))
+    if case .list = found[user] { return sink.note(.missingUser, place) }
+    if !sink.hasIDs(userID, itemID, place) { return }
+    var moment: Int64 = 0
+    if time >= 0 {
+      guard let value = sink.time(text(time), timeReader, place) else { return }
+      moment = value
+      if let clock {
         guard let sum = sink.time(value, adding: text(clock.column), clock, place) else { return }
-        time = sum
+        moment = sum
       }
     }
     if sink.filters.filterRows {
       let isKept = sink.passes(
-        time: roles.time == nil ? nil : time, rating: roles.rating.map { text($0) }, event: roles.event.map { text($0) }, place)
+        time: time < 0 ? nil : moment, rating: rating.map { text($0) }, event: event.map { text($0) }, place)
       if !isKept { return }
     }
-    if case .list(let range) = found[roles.item] {
-      guard roles.list != nil else { return sink.note(.missingItem, place, detail: " (a list)") }
-      return try append(range, user: roles.user, time, place, &sink)
+    if case .list(let range) = found[item] {
+      guard list != nil else { return sink.note(.missingItem, place, detail: " (a list)") }
+      return try append(range, moment, place, &sink)
     }
-    guard let list = roles.list else { return try sink.append(user, item, time, place) }
-    try RowReader.append(list, item, user: user, time, place, &sink)
+    guard let list else { return try sink.append(userID, itemID, moment, place) }
+    try RowReader.append(list, itemID, user: userID, moment, place, &sink)
   }
 
   /// The items of an array.
   private mutating func append(
-    _ range: Range<Int>, user: Int, _ time: Int64, _ place: RowSink.Place, _ sink: inout RowSink
+    _ range: Range<Int>, _ time: Int64, _ place: RowSink.Place, _ sink: inout RowSink
   ) throws(Failure) {
     var cursor = JSONCursor(base, (range.lowerBound + 1)..<range.upperBound, layout.dialect)
     let closing: Unicode.Scalar = base[range.lowerBound] == UInt8(ascii: "(") ? ")" : "]"

@@ -17,6 +17,10 @@ enum RowReader {
     let start = input.bytes.count - input.body.count
     var discarded = 0
     var joined = JoinedHistories()
+    let timeReader = TimeValue.Reader(roles.time?.format ?? .numbers)
+    let (timeColumn, clock) = (roles.time?.column ?? -1, roles.time?.clock)
+    let isPlain = roles.history == nil && roles.list == nil
+    let introducesUsers = sink.allowsUserOnly && layout.isOfPairs
     let filterRows = sink.filters.filterRows
 
     if layout.hasHeader { _ = scanner.next() }
@@ -34,17 +38,17 @@ enum RowReader {
         continue
       }
       let (userID, itemID) = (scanner[roles.user], scanner[roles.item])
-      if sink.allowsUserOnly, layout.isOfPairs, itemID.isEmpty, !MissingValue.isOne(userID) {
+      if introducesUsers, itemID.isEmpty, !MissingValue.isOne(userID) {
         try sink.introduce(userID, place(scanner, input.name))
         continue
       }
       if !sink.hasIDs(userID, itemID, place(scanner, input.name)) { continue }
       // Times before ids: a bad row must not leave its ids behind.
       var time: Int64 = 0
-      if let column = roles.time {
-        guard let value = sink.time(scanner[column.column], column.format, place(scanner, input.name)) else { continue }
+      if timeColumn >= 0 {
+        guard let value = sink.time(scanner[timeColumn], timeReader, place(scanner, input.name)) else { continue }
         time = value
-        if let clock = column.clock {
+        if let clock {
           guard let sum = sink.time(value, adding: scanner[clock.column], clock, place(scanner, input.name)) else { continue }
           time = sum
         }
@@ -52,16 +56,16 @@ enum RowReader {
       if filterRows {
         let (rating, event) = (roles.rating.map { scanner[$0] }, roles.event.map { scanner[$0] })
         let isKept = sink.passes(
-          time: roles.time == nil ? nil : time, rating: rating, event: event, place(scanner, input.name))
+          time: timeColumn < 0 ? nil : time, rating: rating, event: event, place(scanner, input.name))
         if !isKept { continue }
       }
-      if let history = roles.history {
+      if isPlain {
+        try sink.append(userID, itemID, time, place(scanner, input.name))
+      } else if let history = roles.history {
         try joined.add(
           user: userID, list: scanner[history], item: history == roles.item ? nil : itemID, place(scanner, input.name), &sink)
       } else if let list = roles.list {
         try append(list, itemID, user: userID, time, place(scanner, input.name), &sink)
-      } else {
-        try sink.append(userID, itemID, time, place(scanner, input.name))
       }
     }
     joined.finish(&sink)

@@ -78,10 +78,10 @@ struct RowSink: ~Copyable {
   /// The time of a row in nanoseconds; nil, and a note, where it cannot be read.
   @inline(__always)
   mutating func time(
-    _ text: UnsafeRawBufferPointer, _ format: TimeFormat, _ place: @autoclosure () -> Place
+    _ text: UnsafeRawBufferPointer, _ reader: TimeValue.Reader, _ place: @autoclosure () -> Place
   ) -> Int64? {
     let problem: RowProblem
-    switch TimeValue.parse(text, format) {
+    switch reader.parse(text) {
     case .nanoseconds(let value): return value
     case .unparsable: problem = .unparsableTime
     case .notFinite: problem = .nonFiniteTime

@@ -18,6 +18,27 @@ enum TimeValue: Equatable {
     }
   }
 
+  /// Reads a column's times; epochs, which most are, without a look at the format.
+  struct Reader {
+    private let format: TimeFormat
+    /// Nanoseconds; 0 for what is no number.
+    private let unit: Int64
+
+    init(_ format: TimeFormat) {
+      self.format = format
+      switch format {
+      case .epoch(let unit): self.unit = unit.inNanoseconds
+      case .numbers: unit = 1_000_000_000
+      default: unit = 0
+      }
+    }
+
+    @inline(__always)
+    func parse(_ text: UnsafeRawBufferPointer) -> TimeValue {
+      unit != 0 ? TimeValue.epoch(text, unit) : TimeValue.parse(text, format)
+    }
+  }
+
   /// Whole numbers and fractions of at most nine digits are exact; exponents go through `Double`.
   static func epoch(_ text: UnsafeRawBufferPointer, _ unit: Int64) -> TimeValue {
     let text = trimmed(text)
