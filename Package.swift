@@ -34,18 +34,29 @@ let package = Package(
       name: "Evaluation",
       dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
+    // The recipes, compiled into the program so that it needs no files beside it.
+    .target(
+      name: "Recipes", path: "configs",
+      resources: ["beauty-64", "ml-1m-256", "ml-1m-64", "ml-20m-64", "steam-64"].map { .embedInCode("\($0).yaml") }),
     .target(
       name: "Training",
       dependencies: [
-        "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints",
+        "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Recipes",
         "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
+      ]),
+    // Search for settings: training runs, one after the other.
+    .target(
+      name: "Tuning",
+      dependencies: [
+        "InteractionData", "MaskedInstances", "Collectives", "Checkpoints", "Training", "SystemSupport",
+        .product(name: "Yams", package: "Yams"),
       ]),
     // One `import BERT4RecDist` for users of the library.
     .target(
       name: "BERT4RecDist",
       dependencies: [
         "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Training",
-        "SystemSupport",
+        "Tuning", "SystemSupport",
       ]),
     .executableTarget(
       name: "bert4rec-dist",
@@ -61,7 +72,8 @@ let package = Package(
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "collectives-probe"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "Recipes"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(
       name: "fuzz-probe",

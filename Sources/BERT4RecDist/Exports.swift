@@ -7,3 +7,4 @@
 @_exported import MaskedInstances
 @_exported import SystemSupport
 @_exported import Training
+@_exported import Tuning

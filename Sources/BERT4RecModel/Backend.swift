@@ -183,11 +183,15 @@ package struct ExponentialTile {
   package let base: UnsafeMutablePointer<Float>
   package let rows: Int
   package let width: Int
+  /// Whether it is one of so many that none of them will still be in a cache when it is read.
+  package let streams: Bool
 
-  package init(_ base: UnsafeMutablePointer<Float>, rows: Int, width: Int) {
+  /// `base` begins at a multiple of 64 bytes.
+  package init(_ base: UnsafeMutablePointer<Float>, rows: Int, width: Int, streams: Bool) {
     self.base = base
     self.rows = rows
     self.width = width
+    self.streams = streams
   }
 
   package var matrix: Matrix { Matrix(base, rows, width, stride: Self.stride) }

@@ -13,6 +13,8 @@ package final class MaskedItemLoss {
   /// Both shape the order of additions, so they are part of `numericsVersion`.
   package static let rowChunk = 256
   package static let tileWidth = 480
+  /// Exponentials of a chunk beyond which they are written past the caches: 8 MiB of them. Shapes no bits.
+  package static let cachedExponentials = 2 << 20
 
   private let context: LayerContext
   private let exponentials: UnsafeMutablePointer<Float>  // a tile after the other, each `ExponentialTile.capacity`
@@ -60,7 +62,11 @@ package final class MaskedItemLoss {
   private func tile(_ index: Int, rows: Int) -> (exponentials: ExponentialTile, vocabulary: Range<Int>) {
     let first = index * Self.tileWidth
     let last = min(first + Self.tileWidth, context.configuration.vocabularySize)
-    return (ExponentialTile(exponentials + index * ExponentialTile.capacity, rows: rows, width: last - first), first..<last)
+    return (
+      ExponentialTile(
+        exponentials + index * ExponentialTile.capacity, rows: rows, width: last - first,
+        streams: rows * context.configuration.vocabularySize > Self.cachedExponentials), first..<last
+    )
   }
 
   /// What the online softmax carries, with the place of a tile's maxima.

@@ -76,7 +76,8 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
   ) {
     let scratch = tileScratch.memory(kernels.pointee.vocabulary_tile_scratch(tile.table.rows, tile.table.columns))
     kernels.pointee.vocabulary_tile(
-      t.kernel, tile.table.kernel, tile.bias, labels, tile.vocabulary.lowerBound, exponentials.base, state.kernel,
+      t.kernel, tile.table.kernel, tile.bias, labels, tile.vocabulary.lowerBound, exponentials.base,
+      exponentials.streams ? 1 : 0, state.kernel,
       labelLogits, tGradient?.base, tile.vocabulary.lowerBound > 0 ? 1 : 0, scratch)
   }
 

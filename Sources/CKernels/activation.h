@@ -50,11 +50,11 @@ INLINE f16 activate(f16 x, kernel_activation activation, f16 *derivative) {
 }
 
 INLINE void rows_of_one_activation(
-    float *values, const float *bias, kernel_activation activation, float *derivative, size_t rows, size_t columns) {
+    float *values, const float *bias, kernel_activation activation, float *derivative, size_t rows, size_t columns, const int whole) {
   for (size_t row = 0; row < rows; row++) {
     float *v = values + row * columns, *d = derivative ? derivative + row * columns : 0;
     for (size_t i = 0; i < columns; i += 16) {
-      size_t count = columns - i;
+      size_t count = whole ? 16 : columns - i;
       f16 slope, y = activate(load_up_to(v + i, count) + load_up_to(bias + i, count), activation, &slope);
       store_up_to(v + i, y, count);
       if (d) store_up_to(d + i, slope, count);
@@ -66,23 +66,28 @@ static void FUNCTION(bias_activation)(
     float *values, const float *bias, kernel_activation activation, float *derivative, size_t rows, size_t columns) {
   // Each case with a constant, so that the choice is made once, not in the loop.
   switch (activation) {
-  case KERNEL_GELU: rows_of_one_activation(values, bias, KERNEL_GELU, derivative, rows, columns); break;
-  case KERNEL_RELU: rows_of_one_activation(values, bias, KERNEL_RELU, derivative, rows, columns); break;
-  case KERNEL_TANH: rows_of_one_activation(values, bias, KERNEL_TANH, derivative, rows, columns); break;
-  case KERNEL_LINEAR: rows_of_one_activation(values, bias, KERNEL_LINEAR, derivative, rows, columns); break;
+  case KERNEL_GELU: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_GELU, derivative, rows, columns, whole)); break;
+  case KERNEL_RELU: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_RELU, derivative, rows, columns, whole)); break;
+  case KERNEL_TANH: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_TANH, derivative, rows, columns, whole)); break;
+  case KERNEL_LINEAR: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_LINEAR, derivative, rows, columns, whole)); break;
   }
 }
 
-static void FUNCTION(activation_backward)(
-    float *gradient, const float *derivative, float *bias_gradient, size_t rows, size_t columns) {
+INLINE void activation_backward_rows(
+    float *gradient, const float *derivative, float *bias_gradient, size_t rows, size_t columns, const int whole) {
   for (size_t row = 0; row < rows; row++) {
     float *g = gradient + row * columns;
     const float *d = derivative + row * columns;
     for (size_t i = 0; i < columns; i += 16) {
-      size_t count = columns - i;
+      size_t count = whole ? 16 : columns - i;
       f16 x = load_up_to(g + i, count) * load_up_to(d + i, count);
       store_up_to(g + i, x, count);
       store_up_to(bias_gradient + i, load_up_to(bias_gradient + i, count) + x, count);
     }
   }
+}
+
+static void FUNCTION(activation_backward)(
+    float *gradient, const float *derivative, float *bias_gradient, size_t rows, size_t columns) {
+  WHOLE_OR_NOT(columns, activation_backward_rows(gradient, derivative, bias_gradient, rows, columns, whole));
 }

@@ -24,7 +24,7 @@ static double now(void) {
   return total[0];
 
 #if defined(__x86_64__)
-__attribute__((target("arch=x86-64-v4"), noinline)) static float run_512(void) { CHAINS(CHAINS_512) }
+__attribute__((target("arch=x86-64-v4"), min_vector_width(512), noinline)) static float run_512(void) { CHAINS(CHAINS_512) }
 __attribute__((target("arch=x86-64-v3"), noinline)) static float run_256(void) { CHAINS(CHAINS_256) }
 #elif defined(__aarch64__)
 __attribute__((noinline)) static float run_256(void) { CHAINS(CHAINS_256) }

@@ -7,36 +7,50 @@ enum { PANEL = KERNEL_PANEL_COLUMNS };
 
 INLINE size_t padded_to_panel(size_t count) { return (count + PANEL - 1) / PANEL * PANEL; }
 
-// One row of a tile's logits becomes exp(logit - maximum) under the larger of the maximum so far and its own; what stands behind
-// `width`, up to `padded`, becomes 0. With `panels`, each panel's first number for this row, the exponentials go there as well.
-INLINE void exponential_row(
-    float *z, size_t width, size_t padded, kernel_online_softmax state, size_t row, float *panels, size_t panel_size) {
-  for (size_t i = width; i < padded; i++) z[i] = -__builtin_inff();
-  f16 highest = load(z);
-  for (size_t i = 16; i < padded; i += 16) highest = maximum(load(z + i), highest);
-  float old = state.row_maximum[row], top = max_lanes(highest);
-  float shift = top > old ? top : old;
-  f16 sums = 0;
-  if (panels) {
-    for (size_t i = 0; i < padded; i += PANEL, panels += panel_size)
-      for (int j = 0; j < PANEL; j += 16) {
-        f16 e = exp16(load(z + i + j) - shift);
-        store(z + i + j, e);
-        store(panels + j, e);
+// Rows of a tile's logits become exp(logit - maximum) under the larger of the maximum so far and their own; what stands behind
+// `width`, up to `padded`, becomes 0. With `panels`, each panel's first number for the first row, the exponentials go there as well.
+// Three sweeps over rows that are independent of each other; at most SOFTMAX_ROWS.
+INLINE void exponential_rows(
+    float *z, size_t stride, size_t rows, size_t width, size_t padded, kernel_online_softmax state, size_t first, float *panels,
+    size_t panel_size, const int streams) {
+  float tops[SOFTMAX_ROWS], totals[SOFTMAX_ROWS];
+  for (size_t row = 0; row < rows; row++) {
+    float *logits = z + row * stride;
+    for (size_t i = width; i < padded; i++) logits[i] = -__builtin_inff();
+    f16 highest = load(logits);
+    for (size_t i = 16; i < padded; i += 16) highest = maximum(load(logits + i), highest);
+    float old = state.row_maximum[first + row], top = max_lanes(highest);
+    tops[row] = top > old ? top : old;
+  }
+  for (size_t row = 0; row < rows; row++) {
+    float *logits = z + row * stride, *panel = panels + row * PANEL;
+    f16 sums = 0;
+    if (panels) {
+      for (size_t i = 0; i < padded; i += PANEL, panel += panel_size)
+        for (int j = 0; j < PANEL; j += 16) {
+          f16 e = exp16(load(logits + i + j) - tops[row]);
+          store(logits + i + j, e);
+          if (streams) stream(panel + j, e);
+          else store(panel + j, e);
+          sums += e;
+        }
+    } else {
+      for (size_t i = 0; i < padded; i += 16) {
+        f16 e = exp16(load(logits + i) - tops[row]);
+        store(logits + i, e);
         sums += e;
       }
-  } else {
-    for (size_t i = 0; i < padded; i += 16) {
-      f16 e = exp16(load(z + i) - shift);
-      store(z + i, e);
-      sums += e;
     }
+    totals[row] = sum_lanes(sums);
   }
-  float factor = shift == old ? 1.0f : exp16((f16)(old - shift))[0];
-  state.rescale[row] = factor;
-  state.row_sum[row] = fma1(state.row_sum[row], factor, sum_lanes(sums));
-  state.row_maximum[row] = shift;
-  state.tile_maximum[row] = shift;
+  for (size_t row = 0; row < rows; row++) {
+    float old = state.row_maximum[first + row], top = tops[row];
+    float factor = top == old ? 1.0f : exp16((f16)(old - top))[0];
+    state.rescale[first + row] = factor;
+    state.row_sum[first + row] = fma1(state.row_sum[first + row], factor, totals[row]);
+    state.row_maximum[first + row] = top;
+    state.tile_maximum[first + row] = top;
+  }
 }
 
 static void FUNCTION(tile_exponentials)(
@@ -46,8 +60,10 @@ static void FUNCTION(tile_exponentials)(
     if (bias)
       for (size_t i = 0; i < width; i += 16)
         store_up_to(z + i, load_up_to(z + i, width - i) + load_up_to(bias + i, width - i), width - i);
-    exponential_row(z, width, (width + 15) / 16 * 16, state, row, 0, 0);
   }
+  for (size_t row = 0; row < rows; row += SOFTMAX_ROWS)
+    exponential_rows(
+        logits + row * stride, stride, at_most(rows - row, SOFTMAX_ROWS), width, (width + 15) / 16 * 16, state, row, 0, 0, 0);
 }
 
 static void FUNCTION(softmax_factors)(const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows) {
@@ -66,7 +82,7 @@ static size_t FUNCTION(vocabulary_tile_scratch)(size_t width, size_t size) {
 
 // c = bias + A B or c += A B for a tile's rows, over all blocks of the inner index.
 INLINE void strip_product(
-    left_operand a, const float *b, size_t panel, size_t inner_count, result c, size_t columns, size_t rows) {
+    left_operand a, right_operand b, size_t inner_count, result c, size_t columns, size_t rows) {
   for (size_t first = 0; first < inner_count; first += INNER) {
     size_t inner = at_most(inner_count - first, INNER);
     for (size_t j = 0; j < columns; j += COLUMNS) {
@@ -76,30 +92,35 @@ INLINE void strip_product(
       if (part.bias) part.bias += j;
       left_operand x = a;
       x.values += first;
-      any_tile(x, (right_operand){b + j * panel + first * 16, panel}, inner, part, columns - j, rows);
+      right_operand y = {b.values + j / 16 * b.panel + first * b.step, b.panel, b.step};
+      any_tile(x, y, inner, part, columns - j, rows);
     }
   }
 }
 
 static void FUNCTION(vocabulary_tile)(
     kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label,
-    float *exponentials, kernel_online_softmax state, float *label_logits, float *row_gradients, int adds,
+    float *exponentials, int streams, kernel_online_softmax state, float *label_logits, float *row_gradients, int adds,
     float *scratch) {
   size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
   float *columns = scratch, *words = columns + padded * size, *z = words + padded * ((size + 15) / 16 * 16);
   pack_right(table, 1, 0, size, 0, width, columns);
-  if (row_gradients) pack_right(table, 0, 0, width, 0, size, words);
+  // Rows of whole panels are read where they are.
+  int packs = size % 16 != 0;
+  if (row_gradients && packs) pack_right(table, 0, 0, width, 0, size, words);
+  right_operand by_word = packs ? packed_panels(words, width) : (right_operand){table.values, 16, table.stride};
   for (size_t i = 0; i < rows.rows; i += ROWS) {
     size_t count = at_most(rows.rows - i, ROWS);
     strip_product(
-        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, columns, size, size, (result){z, padded, 1, 0, bias},
+        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, packed_panels(columns, size), size, (result){z, padded, 1, 0, bias},
         width, count);
     for (size_t row = 0; row < count; row++) {
       size_t label = (size_t)labels[i + row] - first_label;
       if (label < width) label_logits[i + row] = z[row * padded + label];
-      exponential_row(
-          z + row * padded, width, padded, state, i + row, exponentials + (i + row) * PANEL, rows.rows * PANEL);
     }
+    float *panels = exponentials + i * PANEL;
+    if (streams) exponential_rows(z, padded, count, width, padded, state, i, panels, rows.rows * PANEL, 1);
+    else exponential_rows(z, padded, count, width, padded, state, i, panels, rows.rows * PANEL, 0);
     if (!row_gradients) continue;
     float *g = row_gradients + i * size;
     if (adds)
@@ -111,7 +132,7 @@ static void FUNCTION(vocabulary_tile)(
           store_up_to(p, load_up_to(p, size - j) * factor, size - j);
         }
       }
-    strip_product((left_operand){z, padded, 1}, words, width, width, (result){g, size, 1, adds, 0}, size, count);
+    strip_product((left_operand){z, padded, 1}, by_word, width, (result){g, size, 1, adds, 0}, size, count);
   }
 }
 
@@ -133,7 +154,7 @@ static void FUNCTION(vocabulary_tile_backward)(
       for (size_t vocabulary = 0; vocabulary < width; vocabulary += PANEL) {
         const float *panel = exponentials + vocabulary * rows.rows + first * PANEL;
         size_t count = at_most(width - vocabulary, PANEL);
-        if (j == 0) add_rows(panel, factors + first, bias_gradient + vocabulary, inner, count, PANEL);
+        if (j == 0) add_rows(panel, factors + first, bias_gradient + vocabulary, inner, count, PANEL, 1);
         // While this panel is multiplied, the next one is on its way, a part of it per tile.
         const float *next = exponentials + (vocabulary + PANEL) * rows.rows + first * PANEL;
         size_t part = vocabulary + PANEL < width ? inner * PANEL / (columns / COLUMNS + 1) / (PANEL / ROWS) + 16 : 0;
@@ -141,7 +162,7 @@ static void FUNCTION(vocabulary_tile_backward)(
           for (size_t i = 0; i < count; i += ROWS, next += part) {
             prefetch(next, part);
             any_tile(
-                (left_operand){panel + i, 1, PANEL}, (right_operand){scratch + column * inner, inner}, inner,
+                (left_operand){panel + i, 1, PANEL}, packed_panels(scratch + column * inner, inner), inner,
                 (result){table_gradient.values + (vocabulary + i) * table_gradient.stride + j + column,
                          table_gradient.stride, 1, adds || first > 0, 0},
                 columns - column, count - i);

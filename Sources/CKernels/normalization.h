@@ -13,10 +13,10 @@ INLINE f16 residual_sum(
   return x;
 }
 
-static void FUNCTION(residual_norm)(
+INLINE void residual_norm_rows(
     const float *input, const float *input_bias, const float *residual, const float *weight, const float *bias,
     float epsilon, kernel_dropout input_dropout, kernel_dropout output_dropout, float *output, float *normalized,
-    float *inverse_deviation, size_t rows, size_t columns) {
+    float *inverse_deviation, size_t rows, size_t columns, const int whole) {
   for (size_t row = 0; row < rows; row++) {
     const float *in = input + row * columns;
     const float *res = residual ? residual + row * columns : 0;
@@ -25,7 +25,7 @@ static void FUNCTION(residual_norm)(
     uint64_t out_key = output_dropout.threshold ? output_dropout.row_keys[row] : 0;
     f16 sums = 0;
     for (size_t i = 0; i < columns; i += 16) {
-      size_t count = columns - i;
+      size_t count = whole ? 16 : columns - i;
       f16 x = residual_sum(in, input_bias, res, input_dropout, key, i, count);
       store_up_to(norm + i, x, count);
       sums += x;
@@ -33,7 +33,7 @@ static void FUNCTION(residual_norm)(
     float mean = sum_lanes(sums) / (float)columns;
     f16 squares = 0;
     for (size_t i = 0; i < columns; i += 16) {
-      size_t count = columns - i;
+      size_t count = whole ? 16 : columns - i;
       f16 d = load_up_to(norm + i, count) - mean;
       if (count < 16)
         for (size_t j = count; j < 16; j++) d[j] = 0;
@@ -42,7 +42,7 @@ static void FUNCTION(residual_norm)(
     float inverse = 1.0f / __builtin_elementwise_sqrt(sum_lanes(squares) / (float)columns + epsilon);
     inverse_deviation[row] = inverse;
     for (size_t i = 0; i < columns; i += 16) {
-      size_t count = columns - i;
+      size_t count = whole ? 16 : columns - i;
       f16 x = (load_up_to(norm + i, count) - mean) * inverse;
       store_up_to(norm + i, x, count);
       f16 y = fma16(x, load_up_to(weight + i, count), load_up_to(bias + i, count));
@@ -53,10 +53,17 @@ static void FUNCTION(residual_norm)(
   }
 }
 
-static void FUNCTION(residual_norm_backward)(
+static void FUNCTION(residual_norm)(
+    const float *input, const float *input_bias, const float *residual, const float *weight, const float *bias,
+    float epsilon, kernel_dropout input_dropout, kernel_dropout output_dropout, float *output, float *normalized,
+    float *inverse_deviation, size_t rows, size_t columns) {
+  WHOLE_OR_NOT(columns, residual_norm_rows(input, input_bias, residual, weight, bias, epsilon, input_dropout, output_dropout, output, normalized, inverse_deviation, rows, columns, whole));
+}
+
+INLINE void residual_norm_backward_rows(
     const float *output_gradient, const float *normalized, const float *inverse_deviation, const float *weight,
     kernel_dropout input_dropout, kernel_dropout output_dropout, float *residual_gradient, float *input_gradient,
-    float *weight_gradient, float *bias_gradient, float *input_bias_gradient, size_t rows, size_t columns) {
+    float *weight_gradient, float *bias_gradient, float *input_bias_gradient, size_t rows, size_t columns, const int whole) {
   for (size_t row = 0; row < rows; row++) {
     const float *dy_row = output_gradient + row * columns, *norm = normalized + row * columns;
     float *dres = residual_gradient + row * columns;
@@ -66,7 +73,7 @@ static void FUNCTION(residual_norm_backward)(
     // With g = dy * weight: dx = (g - mean(g) - normalized * mean(g * normalized)) / deviation.
     f16 sum_g = 0, sum_gx = 0;
     for (size_t i = 0; i < columns; i += 16) {
-      size_t count = columns - i;
+      size_t count = whole ? 16 : columns - i;
       f16 dy = load_up_to(dy_row + i, count), x = load_up_to(norm + i, count);
       if (output_dropout.threshold)
         dy = select_lanes(kept(out_key, i / 16, output_dropout.threshold), dy * output_dropout.scale);
@@ -80,7 +87,7 @@ static void FUNCTION(residual_norm_backward)(
     float mean_g = sum_lanes(sum_g) / (float)columns, mean_gx = sum_lanes(sum_gx) / (float)columns;
     float inverse = inverse_deviation[row];
     for (size_t i = 0; i < columns; i += 16) {
-      size_t count = columns - i;
+      size_t count = whole ? 16 : columns - i;
       f16 dx = fma16(load_up_to(norm + i, count), (f16)-mean_gx, load_up_to(dres + i, count) - mean_g) * inverse;
       store_up_to(dres + i, dx, count);
       if (!din) continue;
@@ -91,4 +98,11 @@ static void FUNCTION(residual_norm_backward)(
         store_up_to(input_bias_gradient + i, load_up_to(input_bias_gradient + i, count) + dx, count);
     }
   }
+}
+
+static void FUNCTION(residual_norm_backward)(
+    const float *output_gradient, const float *normalized, const float *inverse_deviation, const float *weight,
+    kernel_dropout input_dropout, kernel_dropout output_dropout, float *residual_gradient, float *input_gradient,
+    float *weight_gradient, float *bias_gradient, float *input_bias_gradient, size_t rows, size_t columns) {
+  WHOLE_OR_NOT(columns, residual_norm_backward_rows(output_gradient, normalized, inverse_deviation, weight, input_dropout, output_dropout, residual_gradient, input_gradient, weight_gradient, bias_gradient, input_bias_gradient, rows, columns, whole));
 }

@@ -31,7 +31,11 @@ static void FUNCTION(product)(
     size_t strip = transposes_a ? PACKED_ROWS : (ROW_BYTES / sizeof(float) / inner / ROWS + 1) * ROWS;
     for (size_t j = 0; j < c.columns; j += widest) {
       size_t columns = at_most(c.columns - j, widest);
-      pack_right(b, transposes_b, first, inner, j, columns, right);
+      // Rows of whole panels that meet few tiles are read where they are.
+      int packs = transposes_b || !transposes_a || columns % 16 != 0;
+      if (packs) pack_right(b, transposes_b, first, inner, j, columns, right);
+      right_operand panels = packs ? packed_panels(right, inner)
+                                   : (right_operand){b.values + first * b.stride + j, 16, b.stride};
       for (size_t i = 0; i < c.rows; i += strip) {
         size_t rows = at_most(c.rows - i, strip);
         if (transposes_a) pack_left(a.values + first * a.stride + i, a.stride, inner, rows, left);
@@ -43,7 +47,8 @@ static void FUNCTION(product)(
             result y = {
                 c.values + (i + row) * c.stride + j + column, c.stride, scale, accumulates || first > 0,
                 bias ? bias + j + column : 0};
-            any_tile(x, (right_operand){right + column * inner, inner}, inner, y, columns - column, rows - row);
+            right_operand z = {panels.values + column / 16 * panels.panel, panels.panel, panels.step};
+            any_tile(x, z, inner, y, columns - column, rows - row);
           }
       }
     }

@@ -8,16 +8,26 @@
 
 enum { ROWS = CLONE_TILE_ROWS, PANELS = CLONE_TILE_PANELS, COLUMNS = 16 * PANELS, INNER = 256 };
 
-// Panels of sixteen columns of B for `inner` steps, one step after the other, from rows of B (inner, columns): four panels at once, so
-// that memory is read along its rows.
+// Rows that a softmax takes through its three sweeps together: so many are independent of each other, and stay in the first cache.
+enum { SOFTMAX_ROWS = 16 };
+_Static_assert(ROWS <= SOFTMAX_ROWS, "a tile's rows go through a softmax together");
+
+// `panels` panels of sixteen columns of B, one inner step after the other, from rows of B (inner, columns).
+INLINE void pack_panels(const float *b, size_t stride, size_t inner, float *packed, const int panels) {
+  float *panel = packed;
+  for (size_t k = 0; k < inner; k++, b += stride, panel += 16)
+#pragma clang loop unroll(full)
+    for (int j = 0; j < panels; j++) store(panel + j * 16 * inner, load(b + 16 * j));
+}
+
+// All panels of B: several at once, so that memory is read along its rows.
 INLINE void pack_rows(const float *b, size_t stride, size_t inner, size_t columns, float *packed) {
   size_t j = 0;
-  for (; j + 64 <= columns; j += 64)
-    for (size_t k = 0; k < inner; k++)
-      for (int panel = 0; panel < 4; panel++)
-        store(packed + (j + 16 * panel) * inner + k * 16, load(b + k * stride + j + 16 * panel));
-  for (; j < columns; j += 16)
-    for (size_t k = 0; k < inner; k++) store(packed + j * inner + k * 16, load_up_to(b + k * stride + j, columns - j));
+  for (; j + 64 <= columns; j += 64) pack_panels(b + j, stride, inner, packed + j * inner, 4);
+  for (; j + 32 <= columns; j += 32) pack_panels(b + j, stride, inner, packed + j * inner, 2);
+  for (; j + 16 <= columns; j += 16) pack_panels(b + j, stride, inner, packed + j * inner, 1);
+  if (j < columns)
+    for (size_t k = 0; k < inner; k++) store(packed + j * inner + k * 16, load_part(b + k * stride + j, columns - j));
 }
 
 // Four steps of a 16 x 16 transposition: each exchanges blocks of half the size between pairs of vectors.
@@ -114,9 +124,12 @@ typedef struct {
 } left_operand;
 
 typedef struct {
-  const float *values;  // panels of 16 columns, each (panel inner steps, 16)
-  size_t panel;
+  const float *values;  // panels of 16 columns
+  size_t panel, step;   // from panel to panel, and from one inner step to the next
 } right_operand;
+
+// Panels that pack_rows or pack_transposed has made of `inner` steps.
+INLINE right_operand packed_panels(const float *values, size_t inner) { return (right_operand){values, inner * 16, 16}; }
 
 typedef struct {
   float *values;
@@ -132,10 +145,16 @@ INLINE void tile(
   f16 sums[ROWS * PANELS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * panels; i++) sums[i] = 0;
+  // What is added to comes near while the product is made.
+  if (c.accumulates)
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+#pragma clang loop unroll(full)
+      for (int j = 0; j < panels; j++) __builtin_prefetch(c.values + i * c.stride + j * 16, 1, 3);
   for (size_t k = 0; k < inner; k++) {
     f16 v[PANELS];
 #pragma clang loop unroll(full)
-    for (int j = 0; j < panels; j++) v[j] = load(b.values + (j * b.panel + k) * 16);
+    for (int j = 0; j < panels; j++) v[j] = load(b.values + j * b.panel + k * b.step);
 #pragma clang loop unroll(full)
     for (int i = 0; i < rows; i++) {
       f16 x = a.values[i * a.stride + k * a.step];

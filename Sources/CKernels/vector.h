@@ -39,6 +39,9 @@ INLINE f16 load(const float *p) {
 }
 INLINE void store(float *p, f16 v) { memcpy(p, &v, sizeof v); }
 
+// A store past the caches, to a multiple of 64 bytes.
+INLINE void stream(float *p, f16 v) { __builtin_nontemporal_store(v, (f16 *)p); }
+
 // The last lanes of a row whose length is no multiple of 16.
 INLINE f16 load_part(const float *p, size_t count) {
   f16 v = 0;
@@ -54,6 +57,18 @@ INLINE void store_up_to(float *p, f16 v, size_t count) {
   if (count >= 16) store(p, v);
   else store_part(p, v, count);
 }
+
+// `call` with `whole` as a constant: rows of whole vectors, the usual ones, need no look at their ends.
+#define WHOLE_OR_NOT(columns, call) \
+  do {                              \
+    if ((columns) % 16 == 0) {      \
+      enum { whole = 1 };           \
+      call;                         \
+    } else {                        \
+      enum { whole = 0 };           \
+      call;                         \
+    }                               \
+  } while (0)
 
 // Asks for `count` floats ahead of their use, into the second cache.
 INLINE void prefetch(const float *p, size_t count) {

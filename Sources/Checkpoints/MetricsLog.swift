@@ -84,7 +84,7 @@ public final class MetricsLog {
   }
 
   /// A metric's values in the lines of one split's evaluations; none where the file cannot be read.
-  static func values(of metric: String, split: String, in path: String) -> [(step: Int, value: Double)] {
+  package static func values(of metric: String, split: String, in path: String) -> [(step: Int, value: Double)] {
     guard FileSystem.kind(path) == .file, let bytes = try? FileSystem.read(path) else { return [] }
     return bytes.split(separator: UInt8(ascii: "\n")).compactMap { line in
       guard let json = try? JSON.parse(Array(line)), json["split"]?.string == split, let step = json["step"]?.int, step >= 0,

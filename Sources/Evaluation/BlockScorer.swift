@@ -19,7 +19,7 @@ struct BlockScorer {
     candidates: [(EvaluationProtocol, NegativeSamples?)]
   ) {
     self.scorer = scorer
-    self.split = LeaveOneOut(sequences, holdsOutValidation: true)
+    self.split = LeaveOneOut(sequences, holdout: .testAndValidation)
     heldOut = split
     self.tokens = tokens
     self.maximumLength = maximumLength

@@ -38,7 +38,7 @@ public final class Evaluator {
     tokens = TokenIDs(itemCount: dataset.itemCount)
     self.maximumLength = maximumLength
     self.communicator = communicator
-    split = LeaveOneOut(dataset.sequences, holdsOutValidation: true)
+    split = LeaveOneOut(dataset.sequences, holdout: .testAndValidation)
   }
 
   /// Collective: every rank calls it with the same arguments, its own replica of the scorer, and gets the report on

@@ -40,7 +40,7 @@ public struct NegativeSampler {
 
   /// `itemCounts`: occurrences of item `i` in all interactions at `i - 1`.
   public init(sequences: Sequences, itemCounts: [Int64], split: EvaluationSplit) {
-    self.split = LeaveOneOut(sequences, holdsOutValidation: true)
+    self.split = LeaveOneOut(sequences, holdout: .testAndValidation)
     self.heldOut = split
     self.itemCounts = itemCounts
     rated = ItemMarks(count: itemCounts.count + 1)

@@ -38,7 +38,7 @@ struct PopularityBaseline {
   ) -> RankingHook {
     let hook = RankingHook(prefix: "popularity/")
     hook.begin(context)
-    let split = LeaveOneOut(context.dataset.sequences, holdsOutValidation: true)
+    let split = LeaveOneOut(context.dataset.sequences, holdout: .testAndValidation)
     let samples = context.protocols.map { ($0, negatives($0)) }
     for user in 0..<split.sequences.userCount {
       guard let (history, label) = split.heldOut(of: user, split: context.split) else { continue }

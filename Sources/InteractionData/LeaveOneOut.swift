@@ -3,18 +3,36 @@ public enum EvaluationSplit: String, Sendable, CaseIterable {
   case validation, test
 }
 
+/// What training keeps away from each user's sequence.
+public enum Holdout: String, Sendable, CaseIterable {
+  /// The last item, as the paper's code does: for the final model, whose settings were chosen before.
+  case test
+  /// The last two items, so that a model can be chosen by the item before the last one.
+  case testAndValidation = "test+validation"
+  /// Nothing: for production, with settings chosen before. No item is left to test such a model on.
+  case none
+
+  /// Items at the end of a sequence that training does not see.
+  public var itemCount: Int {
+    switch self {
+    case .test: 1
+    case .testAndValidation: 2
+    case .none: 0
+    }
+  }
+}
+
 /// The leave-one-out split of Sun et al. (section 4.1): a user's last item is the test item, the one before it the validation
 /// item. Users with fewer than 3 interactions only train.
 public struct LeaveOneOut: Sendable {
   public static let minimumLength = 3
 
   public let sequences: Sequences
-  /// True keeps the validation item out of training; false trains on it, as the paper's code does.
-  public let holdsOutValidation: Bool
+  public let holdout: Holdout
 
-  public init(_ sequences: Sequences, holdsOutValidation: Bool) {
+  public init(_ sequences: Sequences, holdout: Holdout) {
     self.sequences = sequences
-    self.holdsOutValidation = holdsOutValidation
+    self.holdout = holdout
   }
 
   public func hasEvaluationItems(user: Int) -> Bool { sequences.length(of: user) >= Self.minimumLength }
@@ -23,7 +41,7 @@ public struct LeaveOneOut: Sendable {
   public func trainingItems(of user: Int) -> UnsafeBufferPointer<Int32> {
     let all = sequences[user]
     guard all.count >= Self.minimumLength else { return all }
-    return UnsafeBufferPointer(rebasing: all[..<(all.count - (holdsOutValidation ? 2 : 1))])
+    return UnsafeBufferPointer(rebasing: all[..<(all.count - holdout.itemCount)])
   }
 
   /// What a model is given and asked for: everything before the held-out item, and that item. Nil for users that only train.

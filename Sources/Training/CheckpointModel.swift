@@ -12,8 +12,8 @@ public final class CheckpointModel {
   public let itemCounts: [Int64]
   /// What it was trained with, where this processor can run that: so that its scores have the same digits.
   public let backend: BackendChoice
-  /// Whether it was trained on the items that an evaluation of the validation split asks for (`validation: false`).
-  public let hasSeenValidationItems: Bool
+  /// What its training did not see of each user's sequence.
+  public let holdout: Holdout
   /// The folder that was used, and the data set's name and fingerprint.
   public let path: String
   public let dataName: String
@@ -35,7 +35,7 @@ public final class CheckpointModel {
         model.vocabularySize, model.hiddenSize, model.layerCount, model.headCount, model.intermediateSize,
         model.maximumSequenceLength, Activation.allCases.firstIndex(of: model.activation) ?? 0, opened.state.step,
         opened.state.configuration["backend"] == BackendChoice.openblas.rawValue ? 1 : 0,
-        opened.state.configuration["validation"] == "false" ? 1 : 0,
+        Holdout.allCases.firstIndex(of: Self.holdout(opened.state)) ?? 0,
       ]
       rates = [model.hiddenDropout, model.attentionDropout]
       for key in ["data", "data_format", "data_columns", "data_time_format"] {
@@ -51,7 +51,7 @@ public final class CheckpointModel {
       intermediateSize: shape[4], maximumSequenceLength: shape[5], hiddenDropout: rates[0],
       attentionDropout: rates[1], activation: Activation.allCases[shape[6]])
     backend = shape[8] == 1 ? .openblas : .auto
-    hasSeenValidationItems = shape[9] == 1
+    holdout = Holdout.allCases[shape[9]]
     var plan = MemoryPlan(use: .scoring, model: configuration, backend: backend)
     (plan.rank, plan.ranks) = (communicator.rank, communicator.size)
     _ = try MemoryCheck.run(plan, communicator)
@@ -65,6 +65,10 @@ public final class CheckpointModel {
     self.path = texts[0]
     dataName = texts[1]
     dataFingerprint = texts[2]
+  }
+
+  private static func holdout(_ state: TrainerState) -> Holdout {
+    FormerKey.present(state.configuration)["holdout"].flatMap(Holdout.init) ?? .testAndValidation
   }
 
   /// The data set in this model's item ids. Items that the model does not know are left out and counted; on rank 0.
@@ -101,9 +105,10 @@ public final class CheckpointModel {
       own = dataset
       if dataset.fingerprint != dataFingerprint {
         (own, notes) = try translate(dataset, for: split, log: log)
-      } else if split == .validation && hasSeenValidationItems {
+      } else if holdout.itemCount < (split == .test ? 1 : 2) {
         notes = [
-          "the model was trained on these very items (validation: false): the numbers do not tell how it does on items that it has not seen"
+          "the model was trained on these very items (holdout: \(holdout.rawValue)): the numbers do not tell how it does on items that it "
+            + "has not seen"
         ]
       }
     }

@@ -1,4 +1,5 @@
 import BERT4RecModel
+import InteractionData
 import SystemSupport
 
 /// One key of a configuration: how it is read, written, checked and explained.
@@ -48,8 +49,10 @@ public struct ConfigurationKey: Sendable {
     real(
       "prop_sliding_window", \.slidingWindow, -1...1, "step between windows of a long sequence, as a part of L; -1: L"),
     choice("masking", \.masking, "dynamic: fresh masks each epoch; static: the same ones, as the original"),
-    boolean(
-      "validation", \.holdsOutValidation, "keep each user's next-to-last item out of training and validate on it"),
+    choice(
+      "holdout", \.holdout,
+      "items of each user that training does not see; test: the last one; test+validation: the one before it too, and the "
+        + "model is validated on it; none: train on all, for production"),
 
     integer("hidden_size", \.hiddenSize, 1...65_536, "width of the model (H)"),
     integer("num_hidden_layers", \.layerCount, 1...1_000, "encoder layers"),
@@ -63,8 +66,12 @@ public struct ConfigurationKey: Sendable {
       "standard deviation of the truncated normal that weights start from"),
 
     real("learning_rate", \.learningRate, 0...10, "highest learning rate"),
+    choice(
+      "schedule", \.schedule,
+      "learning rate after the warm-up; linear: falls to 0 at num_train_steps, as the original's; cosine: the same along half "
+        + "a cosine; constant: stays"),
     integer(
-      "num_train_steps", \.trainingSteps, 1...1_000_000_000, "optimiser steps; the learning rate falls to 0 over them",
+      "num_train_steps", \.trainingSteps, 1...1_000_000_000, "optimiser steps",
       mayChange: true),
     optionalReal(
       "num_train_epochs", \.trainingEpochs, 1e-6...1e9,
@@ -161,19 +168,6 @@ public struct ConfigurationKey: Sendable {
         return "auto or \(kind) from \(range.lowerBound) to \(range.upperBound)"
       }
       $0[keyPath: path] = value
-      return nil
-    }
-  }
-
-  private static func boolean(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Bool> & Sendable, _ help: String
-  ) -> ConfigurationKey {
-    ConfigurationKey(name: name, help: help, mayChangeOnResume: false, read: { "\($0[keyPath: path])" }) {
-      switch $1.lowercased() {
-      case "true", "yes", "on": $0[keyPath: path] = true
-      case "false", "no", "off": $0[keyPath: path] = false
-      default: return "true or false"
-      }
       return nil
     }
   }

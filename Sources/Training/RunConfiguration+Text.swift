@@ -4,6 +4,12 @@ import Yams
 extension RunConfiguration {
   /// Sets a key from text. `origin` (such as "recipe.yaml:3" or "--set") begins the message of an error.
   public mutating func set(_ name: String, _ value: String, origin: String) throws(Failure) {
+    if let present = FormerKey.present(name, value) {
+      if let expected = present.expected {
+        throw Failure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
+      }
+      return try set(present.name, present.value, origin: origin)
+    }
     guard let key = ConfigurationKey.named(name) else {
       throw Failure(
         // No key is as long as that, and comparing whole files would take minutes.
@@ -122,8 +128,9 @@ extension RunConfiguration {
   }
 
   /// How this configuration differs from the one that a checkpoint was made with, key by key.
-  func differences(from recorded: [String: String]) -> [(key: ConfigurationKey, recorded: String, now: String)] {
-    ConfigurationKey.all.compactMap { key in
+  package func differences(from recorded: [String: String]) -> [(key: ConfigurationKey, recorded: String, now: String)] {
+    let recorded = FormerKey.present(recorded)
+    return ConfigurationKey.all.compactMap { key in
       guard key.name != "data", let old = recorded[key.name] else { return nil }
       let new = key.read(self)
       return old == new ? nil : (key, old, new)

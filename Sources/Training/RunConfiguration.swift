@@ -37,7 +37,7 @@ public struct RunConfiguration: Sendable, Equatable {
   public var duplicationFactor = 10
   public var slidingWindow = 0.5
   public var masking = MaskingMode.dynamic
-  public var holdsOutValidation = true
+  public var holdout = Holdout.testAndValidation
 
   // Model.
   public var hiddenSize = 64
@@ -51,6 +51,7 @@ public struct RunConfiguration: Sendable, Equatable {
 
   // Optimiser.
   public var learningRate = 1e-3
+  public var schedule = LearningRateSchedule.Shape.linear
   public var trainingSteps = 20_000
   /// nil: `trainingSteps` counts.
   public var trainingEpochs: Double?

@@ -66,7 +66,7 @@ final class RunDisk {
     savedStep = state.step
     let isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
     _ = try settleBest(isOwn ? checkpoint.state.best : nil)
-    if state.step >= configuration.trainingSteps && hasTestEvaluation() { return .finished }
+    if state.step >= configuration.trainingSteps && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
     log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")

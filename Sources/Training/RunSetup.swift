@@ -5,7 +5,7 @@ import MaskedInstances
 import SystemSupport
 
 /// What a run is about, the same on every rank: rank 0 reads configuration and data, the others get both by broadcast.
-struct RunSetup {
+package struct RunSetup {
   let configuration: RunConfiguration
   let dataset: Dataset
   let instances: MaskedInstances
@@ -30,7 +30,7 @@ struct RunSetup {
     dataset = try Self.dataset(configuration, communicator, log)
     instances = MaskedInstances(
       windows: Windows(
-        LeaveOneOut(dataset.sequences, holdsOutValidation: configuration.holdsOutValidation),
+        LeaveOneOut(dataset.sequences, holdout: configuration.holdout),
         maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
       tokens: TokenIDs(itemCount: dataset.itemCount), configuration: configuration.maskingConfiguration,
       seed: configuration.seed)
@@ -48,14 +48,14 @@ struct RunSetup {
 
   /// What a training run of it takes.
   func memoryPlan(_ communicator: any Communicator) -> MemoryPlan {
-    let splits = configuration.holdsOutValidation ? 2 : 1
+    let splits = configuration.holdout == .testAndValidation ? 2 : 1
     return MemoryPlan(
       .training(evaluatedUsers: dataset.sequences.userCount, splits: splits), self, communicator)
   }
 
   /// Collective. Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
   /// leave open is taken from its folder, which is said.
-  static func configuration(
+  package static func configuration(
     _ options: TrainingOptions, mayResume: Bool, communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> RunConfiguration {
     try communicator.requireSame(

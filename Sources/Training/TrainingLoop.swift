@@ -62,7 +62,7 @@ struct TrainingLoop {
       if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { report(result) }
       var validation: EvaluationReport?
       let validates =
-        configuration.holdsOutValidation && (isLast || state.step % configuration.resolvedEvaluationInterval == 0)
+        configuration.holdout == .testAndValidation && (isLast || state.step % configuration.resolvedEvaluationInterval == 0)
       if validates { validation = try validate() }
       let saves = isLast || stops || decision.saves || state.step % configuration.checkpointInterval == 0
       if validates || saves || state.step % configuration.verificationInterval == 0 { try compareReplicas() }

@@ -1,5 +1,6 @@
 import Checkpoints
 import InteractionData
+import Recipes
 import SystemSupport
 
 /// Where a run begins.
@@ -22,6 +23,8 @@ public enum ResumeMode: Sendable, Equatable {
 
 /// What a user asked for, before anything was checked: the command line of `train`.
 public struct TrainingOptions: Sendable {
+  /// The name of one of the program's own configurations.
+  public var recipe: String?
   public var configurationFile: String?
   public var data: String?
   /// nil: `runs/NAME` in the current folder, NAME from the data set.
@@ -32,15 +35,20 @@ public struct TrainingOptions: Sendable {
   public var stopAfter: Int?
   /// `key=value`, in order.
   public var settings: [String] = []
+  /// Whether a run that has done all steps ends with an evaluation on the test items.
+  package var evaluatesTestItems = true
 
   public init() {}
 
-  /// Command line > file > defaults, which are the demo's where neither data nor a file that may name them is given.
+  /// The names that `recipe` may have.
+  public static var recipes: String { Recipes.all.map(\.name).joined(separator: ", ") }
+
+  /// Command line > file > recipe > defaults, which are the demo's where neither data nor a recipe or a file that may name them is given.
   package func configuration() throws(Failure) -> RunConfiguration {
     try configuration(file: configurationFileText(), resuming: nil)
   }
 
-  /// Command line > file > what the run that is resumed keeps > defaults. `log` is told what is taken from that run.
+  /// Command line > file > recipe > what the run that is resumed keeps > defaults. `log` is told what is taken from that run.
   func configurationOfRun(log: (String) -> Void) throws(Failure) -> RunConfiguration {
     let file = try configurationFileText()
     guard let recorded = try recordedSettings(file: file) else { return try configuration(file: file, resuming: nil) }
@@ -78,7 +86,7 @@ public struct TrainingOptions: Sendable {
     var configuration = RunConfiguration()
     try recorded?.apply(to: &configuration)
     try apply(file, to: &configuration)
-    if configuration.data == nil && configurationFile == nil {
+    if configuration.data == nil && configurationFile == nil && recipe == nil {
       configuration = .demonstration
       try recorded?.apply(to: &configuration)
       try apply(file, to: &configuration)
@@ -90,8 +98,16 @@ public struct TrainingOptions: Sendable {
     return configuration
   }
 
-  /// What stands in the configuration file and on the command line.
+  /// What stands in the recipe, in the configuration file and on the command line.
   private func apply(_ file: String?, to configuration: inout RunConfiguration) throws(Failure) {
+    if let recipe {
+      guard let yaml = Recipes.all.first(where: { $0.name == recipe })?.yaml else {
+        throw Failure(
+          .usage,
+          "there is no recipe \"\(recipe)\"; known are \(Self.recipes). Give a file of your own to --config.")
+      }
+      try configuration.read(yaml: String(decoding: yaml, as: UTF8.self), file: "recipe \(recipe)")
+    }
     if let file, let configurationFile { try configuration.read(yaml: file, file: configurationFile) }
     var keys: Set<String> = []
     for setting in settings {

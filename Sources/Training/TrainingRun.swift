@@ -94,7 +94,12 @@ public final class TrainingRun {
         disk: disk, communicator: communicator, progress: progress, log: log)
       if try loop.run() == .stopped { return .stopped }
     }
-    try finalEvaluation(evaluation, state, disk, configuration)
+    if configuration.holdout == .none {
+      output("holdout is none: the model has seen every item, so there is nothing to test it on")
+      output("checkpoints: \(disk.run.checkpointsPath)")
+    } else if options.evaluatesTestItems {
+      try finalEvaluation(evaluation, state, disk, configuration)
+    }
     progress.enter(.end)
     return .finished
   }

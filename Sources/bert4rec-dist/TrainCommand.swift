@@ -9,7 +9,7 @@ struct TrainCommand: ParsableCommand {
     commandName: "train",
     abstract: "Train a model; alone or under mpirun. Goes on from the run folder's newest checkpoint.",
     discussion: """
-      With neither --data nor --config it trains on a built-in demo data set with settings of its own.
+      With none of --data, --recipe and --config it trains on a built-in demo data set with settings of its own.
 
       The run folder gets config.yaml, metrics.jsonl and checkpoints/, which load with Hugging Face's BertForMaskedLM. \
       Only rank 0's host needs the data, the configuration and the run folder. The result is the same, bit for bit, on any \
@@ -28,7 +28,10 @@ struct TrainCommand: ParsableCommand {
     }.joined(separator: "\n")
   }
 
-  @Option(help: ArgumentHelp("Configuration in YAML; configs/ has recipes.", valueName: "file"))
+  @Option(help: ArgumentHelp("One of the program's recipes: \(TrainingOptions.recipes).", valueName: "name"))
+  var recipe: String?
+
+  @Option(help: ArgumentHelp("Configuration in YAML; its values win over a recipe's.", valueName: "file"))
   var config: String?
 
   @Option(
@@ -65,6 +68,7 @@ struct TrainCommand: ParsableCommand {
 
   func run() throws {
     var options = TrainingOptions()
+    options.recipe = recipe
     options.configurationFile = config
     options.data = data.isEmpty ? nil : InputPaths.joined(data)
     options.runFolder = runFolder

@@ -177,6 +177,38 @@ import Testing
     }
   }
 
+  /// Exponentials that go past the caches: a chunk of rows at once, and in halves, which do not. A row's numbers depend on no other row.
+  @Test(arguments: TestBackend.all) func maskedItemLossOfALargeCatalogue(_ backend: TestBackend) {
+    let rows = MaskedItemLoss.rowChunk
+    let vocabulary = MaskedItemLoss.cachedExponentials / rows + 33
+    let configuration = ModelConfiguration(
+      vocabularySize: vocabulary, hiddenSize: 6, headCount: 2, maximumSequenceLength: 8)
+    let context = LayerContext(
+      configuration: configuration, backend: backend.make(), workspace: Workspace(), rowCapacity: rows)
+    let loss = MaskedItemLoss(context)
+    let values = Buffer(Example.parameters(context.layout))
+    let labels = (0..<rows).map { Int32(($0 * 397) % vocabulary) }
+    var numbers = TestNumbers(12)
+    let input = Buffer(numbers.array(rows * 6, scale: 2))
+    let parts = [[0..<rows], [0..<(rows / 2), (rows / 2)..<rows]]
+    let results = parts.map { ranges in
+      let (gradients, tGradient) = (Buffer(zeros: context.layout.count), Buffer(zeros: rows * 6))
+      let pass = Pass(parameters: values.base, gradients: gradients.base, dropout: nil)
+      let sum = ranges.reduce(0.0) { sum, range in
+        sum + labels.withUnsafeBufferPointer {
+          loss(
+            input.matrix(rows, 6).rows(range), labels: $0.baseAddress! + range.lowerBound,
+            tGradient: tGradient.matrix(rows, 6).rows(range), pass)
+        }
+      }
+      return (loss: sum, rows: tGradient.values, table: gradients.values)
+    }
+    #expect(abs(results[0].loss - results[1].loss) < 1e-9 * results[0].loss)
+    #expect(results[0].rows.map(\.bitPattern) == results[1].rows.map(\.bitPattern))
+    let difference = zip(results[0].table, results[1].table).map { abs($0 - $1) }.max() ?? 1
+    #expect(difference < 1e-6)
+  }
+
   /// A logit of 300 must not overflow, and the label's probability there is 1.
   @Test func largeLogitsDoNotOverflow() {
     let configuration = ModelConfiguration(vocabularySize: 600, hiddenSize: 4, headCount: 1, maximumSequenceLength: 8)

@@ -94,7 +94,7 @@ extension CommandTests {
         try #require(try Program.run(train, in: folder).status == 0)
         for split in ["validation", "test"] {
           let command = ["evaluate", "--checkpoint", "run", "--data", "builtin:demo", "--split", split]
-          let words = "the model was trained on these very items (validation: false)"
+          let words = "the model was trained on these very items (holdout: test)"
           let isSaid = split == "validation" && !holdsOut
           let report = try json(Program.run(command + ["--json"], in: folder))
           #expect((report["notes"] as? [String])?.contains { $0.hasPrefix(words) } ?? false == isSaid)

@@ -153,7 +153,7 @@ enum TableTargets {
     try require(zip(counts, counts.dropFirst()).allSatisfy { $0 >= $1 }, "the counts descend")
     for holdsOut in [false, true] {
       let windows = Windows(
-        LeaveOneOut(dataset.sequences, holdsOutValidation: holdsOut), maximumLength: 3, slidingStep: 2)
+        LeaveOneOut(dataset.sequences, holdout: holdsOut ? .testAndValidation : .test), maximumLength: 3, slidingStep: 2)
       for window in 0..<windows.count { try require((1...3).contains(windows[window].count), "windows have their length") }
     }
   }

@@ -7,7 +7,7 @@ import Testing
     // One more item than training sees: the test item.
     let sequences = Sequences([(1...Int32(length + 1)).map { $0 }])
     let windows = Windows(
-      LeaveOneOut(sequences, holdsOutValidation: false), maximumLength: maximum, slidingStep: step)
+      LeaveOneOut(sequences, holdout: .test), maximumLength: maximum, slidingStep: step)
     return (0..<windows.count).map { Array(windows[$0]) }
   }
 
@@ -26,7 +26,7 @@ import Testing
   @Test func trainingSeesNothingThatIsHeldOut() {
     let sequences = Sequences([[1, 2], [3, 4, 5], [6, 7, 8, 9]])
     func all(_ holdsOut: Bool) -> [[Int32]] {
-      let windows = Windows(LeaveOneOut(sequences, holdsOutValidation: holdsOut), maximumLength: 9, slidingStep: 1)
+      let windows = Windows(LeaveOneOut(sequences, holdout: holdsOut ? .testAndValidation : .test), maximumLength: 9, slidingStep: 1)
       return (0..<windows.count).map { Array(windows[$0]) }
     }
     #expect(all(false) == [[1, 2], [3, 4], [6, 7, 8]])
@@ -40,7 +40,7 @@ import Testing
   ) -> MaskedInstances {
     // Two interactions or fewer: no item is held out.
     let sequences = Sequences(lengths.map { length in (0..<Int32(length + 1)).map { 1 + $0 % 50 } })
-    let windows = Windows(LeaveOneOut(sequences, holdsOutValidation: false), maximumLength: 40, slidingStep: 20)
+    let windows = Windows(LeaveOneOut(sequences, holdout: .test), maximumLength: 40, slidingStep: 20)
     return MaskedInstances(
       windows: windows, tokens: TokenIDs(itemCount: 50), configuration: configuration, seed: seed)
   }

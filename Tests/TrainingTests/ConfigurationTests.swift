@@ -1,5 +1,6 @@
 import BERT4RecModel
 import Foundation
+import Recipes
 import SystemSupport
 import Testing
 import Training
@@ -9,7 +10,7 @@ import Training
   static let others: [String: String] = [
     "data": "odd \"name\"\\ of\t#1: é\n\u{7}.txt", "max_seq_length": "37", "masked_lm_prob": "0.15",
     "max_predictions_per_seq": "7",
-    "mask_prob": "0.8", "dupe_factor": "3", "prop_sliding_window": "-1.0", "masking": "static", "validation": "false",
+    "mask_prob": "0.8", "dupe_factor": "3", "prop_sliding_window": "-1.0", "masking": "static", "holdout": "none", "schedule": "cosine",
     "hidden_size": "48", "num_hidden_layers": "3", "num_attention_heads": "4", "intermediate_size": "100",
     "hidden_act": "relu", "hidden_dropout_prob": "0.3", "attention_probs_dropout_prob": "0.0",
     "initializer_range": "0.05", "learning_rate": "0.00037", "num_train_steps": "77", "num_train_epochs": "2.5",
@@ -154,11 +155,13 @@ import Training
     #expect(configuration == RunConfiguration())
   }
 
-  @Test func yamlWritesBooleansInManyWays() throws {
+  /// Earlier programs' configurations have `validation`.
+  @Test func theFormerNameOfHoldout() throws {
     for (text, value) in [("yes", true), ("No", false), ("on", true), ("FALSE", false), ("\"true\"", true)] {
       var configuration = RunConfiguration()
       try configuration.read(yaml: "validation: \(text)", file: "test")
-      #expect(configuration.holdsOutValidation == value)
+      #expect(configuration.holdout == (value ? .testAndValidation : .test))
+      #expect(configuration.differences(from: ["validation": "\(value)"]).isEmpty)
     }
   }
 
@@ -248,7 +251,28 @@ import Training
     #expect(recipe.slidingWindow == published.slidingWindow && recipe.duplicationFactor == 10)
     #expect(recipe.trainingSteps == published.steps && recipe.warmupSteps == 100)
     #expect(recipe.learningRate == 1e-4 && recipe.batchSize == 256 && recipe.activation == .gelu)
-    #expect(recipe.initializerRange == 0.02 && !recipe.holdsOutValidation)
+    #expect(recipe.initializerRange == 0.02 && recipe.holdout == .test)
+  }
+
+  @Test func theProgramCarriesTheFiles() throws {
+    let folder = Self.root.appendingPathComponent("configs")
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
+    #expect(Recipes.all.map { $0.name + ".yaml" } == files.sorted())
+    for (name, yaml) in Recipes.all {
+      #expect(yaml == [UInt8](try Data(contentsOf: folder.appendingPathComponent("\(name).yaml"))), "\(name)")
+    }
+  }
+
+  @Test func aRecipeIsTakenByItsName() throws {
+    var options = TrainingOptions()
+    options.recipe = "beauty-64"
+    options.data = "beauty.txt"
+    options.settings = ["num_train_steps=7"]
+    let configuration = try options.configuration()
+    #expect(configuration.maximumSequenceLength == 50 && configuration.trainingSteps == 7)
+    options.recipe = "beauty"
+    let failure = #expect(throws: Failure.self) { try options.configuration() }
+    #expect(failure?.exitCode == .usage && failure?.message.contains("beauty-64, ml-1m-256") == true)
   }
 
   @Test func allRecipesAreTested() throws {

@@ -13,7 +13,7 @@ import Training
   private func instances(users: Int, copies: Int = 2) -> MaskedInstances {
     let sequences = Sequences((0..<users).map { user in (0..<Int32(3 + user * 17 % 38)).map { 1 + $0 % 26 } })
     return MaskedInstances(
-      windows: Windows(LeaveOneOut(sequences, holdsOutValidation: true), maximumLength: 40, slidingStep: 20),
+      windows: Windows(LeaveOneOut(sequences, holdout: .testAndValidation), maximumLength: 40, slidingStep: 20),
       tokens: TokenIDs(itemCount: 26),
       configuration: MaskingConfiguration(maskedProbability: 0.3, maximumPredictions: 9, duplicationFactor: copies),
       seed: 5)
@@ -133,7 +133,7 @@ import Training
     let configuration = try RecipeTests.recipe(recipe)
     let instances = MaskedInstances(
       windows: Windows(
-        LeaveOneOut(dataset.sequences, holdsOutValidation: configuration.holdsOutValidation),
+        LeaveOneOut(dataset.sequences, holdout: configuration.holdout),
         maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
       tokens: TokenIDs(itemCount: dataset.itemCount), configuration: configuration.maskingConfiguration, seed: 1)
     let cost = InstanceCost(configuration.modelConfiguration(vocabularySize: instances.tokens.vocabularySize))

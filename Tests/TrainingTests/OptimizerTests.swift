@@ -50,6 +50,20 @@ import Training
     #expect((0...4).map(schedule.rate) == [3, 2.25, 1.5, 0.75, 0])
   }
 
+  @Test func aCosineFallsFromThePeakAtTheEndOfTheWarmUp() {
+    let schedule = LearningRateSchedule(.cosine, peak: 2, warmupSteps: 10, totalSteps: 30)
+    #expect(schedule.rate(step: 5) == 1 && schedule.rate(step: 10) == 2)
+    #expect(abs(schedule.rate(step: 15) - (1 + 0.5.squareRoot())) < 1e-15)
+    #expect(abs(schedule.rate(step: 20) - 1) < 1e-15)
+    #expect(abs(schedule.rate(step: 30)) < 1e-15 && abs(schedule.rate(step: 99)) < 1e-15)
+    #expect(LearningRateSchedule(.cosine, peak: 1, warmupSteps: 8, totalSteps: 8).rate(step: 8) == 1)
+  }
+
+  @Test func aConstantRateStays() {
+    let schedule = LearningRateSchedule(.constant, peak: 3, warmupSteps: 4, totalSteps: 10)
+    #expect([0, 2, 4, 9, 1000].map(schedule.rate) == [0, 1.5, 3, 3, 3])
+  }
+
   @Test func aWarmUpLongerThanTheRunOnlyRises() {
     let schedule = LearningRateSchedule(peak: 1, warmupSteps: 8, totalSteps: 5)
     #expect((0..<5).map(schedule.rate) == [0, 0.125, 0.25, 0.375, 0.5])

@@ -160,10 +160,11 @@ typedef struct {
   // exp(rows (R, H) table^T + bias - row_maximum), which stand in panels of KERNEL_PANEL_COLUMNS columns, each (R, that), the last
   // one filled up; label_logits (R) receives the logits of those rows whose label lies in the tile, which begins at `first_label`;
   // row_gradients (R, H), if not null, = what it is (if `adds`) * rescale + exponentials table.
+  // With `streams`, the exponentials, which must begin at a multiple of 64 bytes, are written past the caches.
   void (*vocabulary_tile)(
       kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label,
-      float *exponentials, kernel_online_softmax state, float *label_logits, float *_Nullable row_gradients, int adds,
-      float *scratch);
+      float *exponentials, int streams, kernel_online_softmax state, float *label_logits, float *_Nullable row_gradients,
+      int adds, float *scratch);
 
   // table_gradient (W, H) = or += exponentials^T (factors rows (R, H)), bias_gradient (W) = or += exponentials^T factors (R); the
   // exponentials stand in panels. Needs the scratch of `product`.
