@@ -96,8 +96,16 @@ struct PrepareCommand: ParsableCommand {
         throw Failure(.usage, "--write-pairs \(writePairs) is an input; give another file")
       }
     }
-    let loaded = try DatasetLoader.load(
-      inputs, options: options, report: { print(TerminalText.escaped($0, keepsLineEnds: false)) }, log: { printError($0) })
+    // How the files are read stands before what came of it; where nothing came of it, it is no result.
+    var report: [String] = []
+    let loaded: LoadedDataset
+    do throws(Failure) {
+      loaded = try DatasetLoader.load(inputs, options: options, report: { report.append($0) }, log: { printError($0) })
+    } catch {
+      for line in report { printError(line) }
+      throw error
+    }
+    for line in report { print(TerminalText.escaped(line, keepsLineEnds: false)) }
     print("data set                  \(loaded.dataset.name)")
     print(loaded.statistics.description)
     print("fingerprint               \(loaded.dataset.fingerprint)")
