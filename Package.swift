@@ -32,7 +32,7 @@ let package = Package(
     .target(name: "Collectives", dependencies: ["CMPI", "CKernels", "SystemSupport"]),
     .target(
       name: "Evaluation",
-      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "SystemSupport"]),
+      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "CKernels", "Collectives", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
@@ -70,7 +70,7 @@ let package = Package(
     .executableTarget(
       name: "collectives-probe", dependencies: ["Collectives", "SystemSupport"], path: "Tests/CollectivesProbe"),
     .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "collectives-probe"]),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Collectives", "Evaluation"], resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "Recipes"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),

@@ -5,29 +5,35 @@ extension BidirectionalEncoder {
   /// What an encoder is for.
   package enum Purpose: Sendable {
     case training
-    /// Forward passes to logits alone.
+    /// Forward passes alone.
     case scoring
   }
 
-  /// An encoder whose memory is taken at once, or refused.
+  /// An encoder whose memory is taken at once, or refused. `longestInstance`: see `init`.
   package static func withMemory(
-    for purpose: Purpose, _ configuration: ModelConfiguration, backend: BackendChoice
+    for purpose: Purpose, _ configuration: ModelConfiguration, backend: BackendChoice, longestInstance: Int? = nil
   ) throws(Failure) -> BidirectionalEncoder {
-    let workspace = try Workspace(byteCount: workspaceBytes(for: purpose, configuration))
+    let bytes = workspaceBytes(for: purpose, configuration, longestInstance: longestInstance)
     return BidirectionalEncoder(
-      configuration, backend: backend.makeBackend(), workspace: workspace, computesLoss: purpose == .training)
+      configuration, backend: backend.makeBackend(), workspace: try Workspace(byteCount: bytes), purpose: purpose,
+      longestInstance: longestInstance)
   }
 
   /// What such an encoder asks its workspace for: the very initialiser is run, with a workspace that only counts.
-  package static func workspaceBytes(for purpose: Purpose, _ configuration: ModelConfiguration) -> Int {
+  package static func workspaceBytes(
+    for purpose: Purpose, _ configuration: ModelConfiguration, longestInstance: Int? = nil
+  ) -> Int {
     Workspace.count { workspace in
       _ = BidirectionalEncoder(
-        configuration, backend: ReferenceBackend(), workspace: workspace, computesLoss: purpose == .training)
+        configuration, backend: ReferenceBackend(), workspace: workspace, purpose: purpose,
+        longestInstance: longestInstance)
     }
   }
 
   /// What its backend takes besides, as it goes along.
-  package static func scratchBytes(_ configuration: ModelConfiguration, backend: BackendChoice) -> Int {
-    backend.resolved == .native ? NativeBackend.scratchBytes(configuration) : 0
+  package static func scratchBytes(
+    _ configuration: ModelConfiguration, backend: BackendChoice, longestInstance: Int? = nil
+  ) -> Int {
+    backend.resolved == .native ? NativeBackend.scratchBytes(configuration, longestInstance: longestInstance) : 0
   }
 }

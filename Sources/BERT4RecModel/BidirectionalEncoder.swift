@@ -20,25 +20,30 @@ public final class BidirectionalEncoder {
   private let layers: [EncoderLayer]
   private let head: PredictionHead
   private let loss: MaskedItemLoss?
+  /// Most tokens of an instance that it has memory for.
+  package let longestInstance: Int
   private let gradientA: UnsafeMutablePointer<Float>  // (T, H)
   private let gradientB: UnsafeMutablePointer<Float>  // (T, H)
 
   /// - Parameters:
   ///   - blockRows: tokens that go through at once; tests take fewer, to have several blocks.
   ///   - workspace: an empty one, which becomes this encoder's own.
-  ///   - computesLoss: without, it can only score, and saves memory that grows with the vocabulary.
+  ///   - purpose: for scoring it has no memory for a loss, which grows with the vocabulary, nor for a backward pass.
+  ///   - longestInstance: most tokens of an instance; nil where nothing but the model's own limit is known.
   package init(
     _ configuration: ModelConfiguration, backend: any Backend, blockRows: Int = BidirectionalEncoder.blockRows,
-    workspace: Workspace = Workspace(), computesLoss: Bool = true
+    workspace: Workspace = Workspace(), purpose: Purpose = .training, longestInstance: Int? = nil
   ) {
     precondition(configuration.layerCount > 0 && configuration.hiddenSize % configuration.headCount == 0)
     self.configuration = configuration
     self.backend = backend
     self.workspace = workspace
     self.blockRows = blockRows
+    let longest = min(longestInstance ?? .max, configuration.maximumSequenceLength)
+    self.longestInstance = longest
     let context = LayerContext(
-      configuration: configuration, backend: backend, workspace: workspace,
-      rowCapacity: max(blockRows, configuration.maximumSequenceLength), clock: clock)
+      configuration: configuration, backend: backend, workspace: workspace, rowCapacity: max(blockRows, longest),
+      longestInstance: longest, trains: purpose == .training, clock: clock)
     layout = context.layout
     embeddings = Embeddings(context)
     let scratch = EncoderLayer.Scratch(context)
@@ -47,9 +52,9 @@ public final class BidirectionalEncoder {
       EncoderLayer(context, layer: $0, rows: $0 == last ? .masked : .all, scratch: scratch)
     }
     head = PredictionHead(context)
-    loss = computesLoss ? MaskedItemLoss(context) : nil
-    gradientA = context.hiddenRows()
-    gradientB = context.hiddenRows()
+    loss = context.trains ? MaskedItemLoss(context) : nil
+    gradientA = context.backwardRows()
+    gradientB = context.backwardRows()
   }
 
   public convenience init(_ configuration: ModelConfiguration, backend: BackendChoice = .auto) {
@@ -90,19 +95,35 @@ public final class BidirectionalEncoder {
     return sum
   }
 
-  /// Writes the logits (M, V) of the batch's masked rows, without dropout. Scoring and evaluation are this.
+  /// Writes the logits (M, V) of the batch's masked rows, without dropout.
   public func logits(
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>
   ) {
     let pass = Pass(parameters: parameters, gradients: nil, dropout: nil)
     let (hidden, vocabulary) = (configuration.hiddenSize, configuration.vocabularySize)
+    forEachProjectedBlock(batch, pass) { t, row in
+      let result = Matrix(logits + row * vocabulary, t.rows, vocabulary)
+      backend.project(
+        t, pass.weight(layout.wordEmbeddings, vocabulary, hidden), bias: parameters + layout.predictionBias, into: result)
+    }
+  }
+
+  /// Writes t (M, H), what the tied projection reads, of the batch's masked rows, without dropout: logits are t Eᵀ + b.
+  package func projectionRows(
+    _ batch: PackedBatch, parameters: UnsafePointer<Float>, into rows: UnsafeMutablePointer<Float>
+  ) {
+    let hidden = configuration.hiddenSize
+    forEachProjectedBlock(batch, Pass(parameters: parameters, gradients: nil, dropout: nil)) { t, row in
+      (rows + row * hidden).update(from: t.base, count: t.rows * hidden)
+    }
+  }
+
+  /// Calls `body` with t (M, H) of each block that has masked rows, and the number of such rows before it.
+  private func forEachProjectedBlock(_ batch: PackedBatch, _ pass: Pass, _ body: (_ t: Matrix, _ row: Int) -> Void) {
     var row = 0
     batch.forEachBlock(rows: blockRows) { block in
       if block.maskedCount == 0 { return }
-      let t = forward(block, pass)
-      let result = Matrix(logits + row * vocabulary, block.maskedCount, vocabulary)
-      backend.project(
-        t, pass.weight(layout.wordEmbeddings, vocabulary, hidden), bias: parameters + layout.predictionBias, into: result)
+      body(forward(block, pass), row)
       row += block.maskedCount
     }
   }

@@ -35,10 +35,10 @@ package final class EncoderLayer {
 
     package init(_ context: LayerContext) {
       projected = context.hiddenRows()
-      inputGradient = context.hiddenRows()
-      contextGradient = context.hiddenRows()
-      activatedGradient = context.workspace.floats(context.rowCapacity * context.configuration.intermediateSize)
-      rowsGradient = context.hiddenRows()
+      inputGradient = context.backwardRows()
+      contextGradient = context.backwardRows()
+      activatedGradient = context.backwardFloats(context.rowCapacity * context.configuration.intermediateSize)
+      rowsGradient = context.backwardRows()
       attention = SelfAttention.Scratch(context)
     }
   }
@@ -58,7 +58,7 @@ package final class EncoderLayer {
     attentionOutput = context.hiddenRows()
     attentionNorm = context.norm()
     activated = context.workspace.floats(context.rowCapacity * configuration.intermediateSize)
-    derivative = context.workspace.floats(context.rowCapacity * configuration.intermediateSize)
+    derivative = context.derivative(columns: configuration.intermediateSize)
     output = context.hiddenRows()
     outputNorm = context.norm()
   }

@@ -19,12 +19,16 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
 
   deinit { productScratch.deallocate() }
 
+  /// Bytes of what every product needs, whatever its sizes.
+  package static var productScratchBytes: Int { kernel_set_best().pointee.product_scratch * MemoryLayout<Float>.stride }
+
   /// What one comes to have at most, in bytes.
-  package static func scratchBytes(_ configuration: ModelConfiguration) -> Int {
+  package static func scratchBytes(_ configuration: ModelConfiguration, longestInstance: Int? = nil) -> Int {
     let kernels = kernel_set_best().pointee
+    let longest = min(longestInstance ?? .max, configuration.maximumSequenceLength)
     let tileRows = min(MaskedItemLoss.tileWidth, configuration.vocabularySize)
     let counts = [
-      kernels.product_scratch, kernels.attention_scratch(configuration.maximumSequenceLength, configuration.headSize),
+      kernels.product_scratch, kernels.attention_scratch(longest, configuration.headSize),
       kernels.vocabulary_tile_scratch(tileRows, configuration.hiddenSize),
     ]
     return counts.reduce(0, +) * MemoryLayout<Float>.stride

@@ -10,7 +10,7 @@ package final class PredictionHead {
   package init(_ context: LayerContext) {
     self.context = context
     activated = context.hiddenRows()
-    derivative = context.hiddenRows()
+    derivative = context.derivative(columns: context.configuration.hiddenSize)
     output = context.hiddenRows()
     saved = context.norm()
   }

@@ -13,7 +13,7 @@ package final class SelfAttention {
   private let rate: DropoutRate
   private let projected: UnsafeMutablePointer<Float>  // (T, 3H): q, k, v; q unused with masked rows
   private let queries: UnsafeMutablePointer<Float>  // (R, H), with masked rows
-  private let probabilities: UnsafeMutablePointer<Float>  // per instance and head (r, padded n), signed
+  private let probabilities: UnsafeMutablePointer<Float>  // (r, padded n), signed; in training per instance and head
   private let output: UnsafeMutablePointer<Float>  // (R, H)
   private let keys: UnsafeMutablePointer<UInt64>  // (r)
   private let scratch: Scratch
@@ -26,11 +26,11 @@ package final class SelfAttention {
     let queryGradient: UnsafeMutablePointer<Float>  // (R, H)
 
     package init(_ context: LayerContext) {
-      let (longest, hidden) = (context.configuration.maximumSequenceLength, context.configuration.hiddenSize)
+      let (longest, hidden) = (context.longestInstance, context.configuration.hiddenSize)
       dropped = context.workspace.floats(longest * paddedColumns(longest))
-      scoreGradient = context.workspace.floats(longest * paddedColumns(longest))
-      projectedGradient = context.workspace.floats(context.rowCapacity * 3 * hidden)
-      queryGradient = context.hiddenRows()
+      scoreGradient = context.backwardFloats(longest * paddedColumns(longest))
+      projectedGradient = context.backwardFloats(context.rowCapacity * 3 * hidden)
+      queryGradient = context.backwardRows()
     }
   }
 
@@ -44,10 +44,12 @@ package final class SelfAttention {
     let configuration = context.configuration
     projected = context.workspace.floats(context.rowCapacity * 3 * configuration.hiddenSize)
     queries = rows == .all ? projected : context.hiddenRows()
+    // Rows of all instances of a block for the backward pass; without one, those of an instance and head at a time.
+    let longest = context.longestInstance
     probabilities = context.workspace.floats(
-      context.rowCapacity * paddedColumns(configuration.maximumSequenceLength) * configuration.headCount)
+      (context.trains ? context.rowCapacity * configuration.headCount : longest) * paddedColumns(longest))
     output = context.hiddenRows()
-    keys = context.workspace.keys(configuration.maximumSequenceLength)
+    keys = context.workspace.keys(longest)
   }
 
   /// Takes x (T, H) and its query rows (R, H); overwrites and returns the context (R, H).
@@ -174,7 +176,7 @@ package final class SelfAttention {
               value: tokens.columns((2 * hidden + columns.lowerBound)..<(2 * hidden + columns.upperBound))),
             probabilities: Matrix(place, queryRows.count, tokenRows.count, stride: stride), dropout: dropout,
             queryRows: queryRows, tokenRows: tokenRows, columns: columns, hidden: hidden))
-        place += queryRows.count * stride
+        if context.trains { place += queryRows.count * stride }
       }
     }
   }

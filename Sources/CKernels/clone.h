@@ -16,6 +16,7 @@
 #include "attention.h"
 #include "head.h"
 #include "optimizer.h"
+#include "ranking.h"
 // clang-format on
 
 const kernel_set FUNCTION(kernel_set) = {
@@ -47,4 +48,7 @@ const kernel_set FUNCTION(kernel_set) = {
     .subtract_labels = FUNCTION(subtract_labels),
     .adam_update = FUNCTION(adam_update),
     .sum_of_squares = FUNCTION(sum_of_squares),
+    .score_summary = FUNCTION(score_summary),
+    .exponential_sum = FUNCTION(exponential_sum),
+    .first_above = FUNCTION(first_above),
 };

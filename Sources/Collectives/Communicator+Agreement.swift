@@ -28,6 +28,17 @@ extension Communicator {
     return received
   }
 
+  /// Array k of rank 0's, of which there is one per rank, on rank k; those of other ranks do not count.
+  public func scatterArrays<Element: BitwiseCopyable>(_ arrays: [[Element]]) throws(Failure) -> [Element] {
+    if size == 1 { return arrays[0] }
+    let bytes = try scatter(rank == 0 ? arrays.map { array in array.withUnsafeBytes { Array($0) } } : [])
+    let count = bytes.count / MemoryLayout<Element>.stride
+    return [Element](unsafeUninitializedCapacity: count) { elements, initializedCount in
+      UnsafeMutableRawBufferPointer(elements).copyBytes(from: bytes.prefix(count * MemoryLayout<Element>.stride))
+      initializedCount = count
+    }
+  }
+
   /// Rank 0's text on every rank.
   public func broadcastText(_ text: String) throws(Failure) -> String {
     String(decoding: try broadcastArray(Array(text.utf8)), as: UTF8.self)

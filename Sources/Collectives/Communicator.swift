@@ -23,6 +23,9 @@ public protocol Communicator: AnyObject {
   /// Every rank's bytes, in rank order, on rank 0; an empty array elsewhere. Counts may differ between ranks.
   func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]]
 
+  /// Part k of rank 0's `parts`, of which there is one per rank, on rank k; those of other ranks do not count.
+  func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8]
+
   /// Every rank's record in rank order, on every rank: `records.count == size * record.count`. Allocates nothing.
   func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure)
 

@@ -99,6 +99,34 @@ public final class MPICommunicator: Communicator {
     return all
   }
 
+  public func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] {
+    let counts = parts.map { Int64($0.count) }
+    var count: Int64 = 0
+    precondition(rank != 0 || counts.count == size)
+    try mpi("MPI_Scatter", MPI_Scatter(counts, 1, cmpi_int64(), &count, 1, cmpi_int64(), 0, group))
+    // One receiver after the other, as in `gather`.
+    let tag: Int32 = 2
+    if rank != 0 {
+      var received = [UInt8](repeating: 0, count: Int(count))
+      try received.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+        try inPieces(buffer.count) { start, count throws(Failure) in
+          let target = buffer.baseAddress.map { $0 + start }
+          try mpi("MPI_Recv", MPI_Recv(target, count, cmpi_byte(), 0, tag, group, cmpi_status_ignore()))
+        }
+      }
+      return received
+    }
+    for receiver in 1..<max(size, 1) {
+      try parts[receiver].withUnsafeBufferPointer { buffer throws(Failure) in
+        try inPieces(buffer.count) { start, count throws(Failure) in
+          try mpi(
+            "MPI_Send", MPI_Send(buffer.baseAddress.map { $0 + start }, count, cmpi_byte(), Int32(receiver), tag, group))
+        }
+      }
+    }
+    return parts[0]
+  }
+
   public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
     precondition(records.count == size * record.count && record.count <= Int(Int32.max))
     let count = Int32(record.count)

@@ -19,6 +19,8 @@ public final class SoloCommunicator: Communicator {
 
   public func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] { [bytes] }
 
+  public func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] { parts[0] }
+
   public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
     precondition(records.count == record.count)
     records.copyMemory(from: record)

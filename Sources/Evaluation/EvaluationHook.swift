@@ -9,15 +9,18 @@ public struct EvaluationContext: Sendable {
   public var step: Int
   /// In the order in which they were asked for.
   public var protocols: [EvaluationProtocol]
-  /// Users with a held-out item: each is evaluated exactly once.
+  /// Users that are asked, each exactly once: all that have a held-out item, or a sample of these.
   public var userCount: Int
+  /// Users with a held-out item.
+  public var totalUserCount: Int
 }
 
-/// Users that are scored together: those of 64 consecutive indices that have a held-out item.
+/// Users that are scored together: those of 64 consecutive indices that have a held-out item, or 64 consecutive ones of a
+/// sample.
 public struct EvaluationBlock: Sendable, Equatable {
   public static let size = 64
 
-  /// Users `64 * index ..< 64 * (index + 1)`.
+  /// Users `64 * index ..< 64 * (index + 1)`, of the data set or of the sample.
   public var index: Int
   /// User indices, ascending; never empty.
   public var users: [Int]

@@ -13,6 +13,9 @@ public enum EvaluationProtocol: String, Sendable, CaseIterable {
   /// Candidates that a sampled protocol draws; nil for `full`.
   public var negativeCount: Int? { self == .full ? nil : 100 }
 
+  /// How many of them draw candidates.
+  package static func sampledCount(_ protocols: [EvaluationProtocol]) -> Int { protocols.count { $0.negativeCount != nil } }
+
   /// A metric's key in reports and metrics.jsonl, such as "ndcg@10[full]".
   public func key(_ metric: String) -> String { "\(metric)[\(rawValue)]" }
 }

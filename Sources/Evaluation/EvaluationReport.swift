@@ -4,8 +4,10 @@ import InteractionData
 public struct EvaluationReport: Sendable {
   public var split: EvaluationSplit
   public var step: Int
-  /// Users with a held-out item.
+  /// Users that were asked: all that have a held-out item, or a sample of these.
   public var users: Int
+  /// Users with a held-out item.
+  public var totalUsers: Int
   public var protocols: [EvaluationProtocol]
   /// In order, under the keys of metrics.jsonl: "hit@1[full]", "mrr[pop100]", "masked_lm_loss",
   /// "popularity/ndcg@10[full]", and those of other hooks.
@@ -15,12 +17,16 @@ public struct EvaluationReport: Sendable {
   /// What a reader should know, such as how many users had too few candidates.
   public var notes: [String]
 
+  /// Of how many users those who were asked are a sample; nil where all were.
+  public var sampledFrom: Int? { users < totalUsers ? totalUsers : nil }
+
   /// The metric under a key; nil when there is none.
   public func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
 
-  /// For a JSON encoder: step, split, users, every metric at top level, and the notes when there are any.
+  /// For a JSON encoder: step, split, users, users_of where they are a sample, every metric at top level, and the notes when there are any.
   public var dictionary: [String: any Sendable] {
     var result: [String: any Sendable] = ["step": step, "split": split.rawValue, "users": users]
+    if let sampledFrom { result["users_of"] = sampledFrom }
     for (key, value) in metrics where value.isFinite { result[key] = value }
     if !notes.isEmpty { result["notes"] = notes }
     return result
@@ -30,6 +36,7 @@ public struct EvaluationReport: Sendable {
   /// null.
   public var json: String {
     var fields = ["\"step\": \(step)", "\"split\": \"\(split.rawValue)\"", "\"users\": \(users)"]
+    if let sampledFrom { fields.append("\"users_of\": \(sampledFrom)") }
     fields += metrics.map { "\(Self.quoted($0.key)): \($0.value.isFinite ? "\($0.value)" : "null")" }
     if !notes.isEmpty { fields.append("\"notes\": [\(notes.map(Self.quoted).joined(separator: ", "))]") }
     return "{" + fields.joined(separator: ", ") + "}"
@@ -59,7 +66,8 @@ extension EvaluationReport {
       rows.append([evaluationProtocol.rawValue] + Metrics.names.map { cell(evaluationProtocol.key($0), decimals: 4) })
     }
     let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    var lines = ["\(split.rawValue) split, step \(step), \(users) users; each cell: model | most popular"]
+    let sampled = sampledFrom.map { " (a sample of \($0))" } ?? ""
+    var lines = ["\(split.rawValue) split, step \(step), \(users) users\(sampled); each cell: model | most popular"]
     lines += rows.map { row in
       let cells = row.enumerated().map { column, text in
         text + String(repeating: " ", count: widths[column] - text.count)

@@ -3,32 +3,32 @@ import InteractionData
 import MaskedInstances
 import SystemSupport
 
-/// Ranks every user's held-out item, with all ranks at work.
+/// Ranks every user's held-out item, with all ranks and all their threads at work.
 ///
 /// Users come in fixed blocks of 64 by index; rank r scores the blocks r, r + size, ...; rank 0 gathers the results
 /// in rounds, hands them to the hooks in user order, and sums. So neither a metric's bits nor the hooks' calls depend
-/// on the number of ranks, and memory does not grow with the number of users. Negatives are drawn once a split and
-/// kept, on rank 0, which broadcasts them.
+/// on the number of ranks and threads, and memory does not grow with the number of users, but for the negatives: they
+/// are drawn once per split, and each rank keeps those of its own blocks.
 public final class Evaluator {
   /// Blocks a rank scores before results are gathered.
-  static let blocksPerRound = 16
+  static let blocksPerRound = 32
 
   private let dataset: Dataset
   private let tokens: TokenIDs
   private let maximumLength: Int
   private let communicator: any Communicator
-  private let split: LeaveOneOut
-  private var samples: [SampleKey: NegativeSamples] = [:]
-  private var baselines: [BaselineKey: [(key: String, value: Double)]] = [:]
-
-  private struct SampleKey: Hashable {
-    var split: EvaluationSplit
-    var evaluationProtocol: EvaluationProtocol
-  }
+  private let draws: NegativeDraws
+  private var baselines: [BaselineKey: Baseline] = [:]
 
   private struct BaselineKey: Hashable {
     var split: EvaluationSplit
-    var protocols: [EvaluationProtocol]
+    var sample: UserSample?
+  }
+
+  /// Of the most popular items: the full ranking, and what lists of them look like.
+  private struct Baseline {
+    var full = MetricSums()
+    var lists: ListStatistics
   }
 
   /// Every rank has the data set. `maximumLength`: tokens of a query, `[MASK]` included.
@@ -38,25 +38,29 @@ public final class Evaluator {
     tokens = TokenIDs(itemCount: dataset.itemCount)
     self.maximumLength = maximumLength
     self.communicator = communicator
-    split = LeaveOneOut(dataset.sequences, holdout: .testAndValidation)
+    draws = NegativeDraws(dataset: dataset, communicator: communicator)
   }
 
   /// Collective: every rank calls it with the same arguments, its own replica of the scorer, and gets the report on
   /// rank 0, nil elsewhere. Hooks of other ranks than 0 are not called.
   ///
+  /// With a `sample`, only these of the users that have a held-out item are asked; the negatives are those of an
+  /// evaluation of a data set that holds nobody else's.
+  ///
   /// Throws, on every rank the same, `badData` when no user has a held-out item, `usage` when the model is of another
   /// catalogue, `internalFault` when scores are not finite, and whatever the scorer or a hook throws.
   public func evaluate(
     _ scorer: any SequenceScorer, split evaluated: EvaluationSplit,
-    protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, step: Int, hooks: [any EvaluationHook] = []
+    protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, sample: UserSample? = nil, step: Int,
+    hooks: [any EvaluationHook] = []
   ) throws(Failure) -> EvaluationReport? {
     do throws(Failure) { try checkVocabulary(of: scorer, tokens) } catch { throw communicator.shared(error) }
     var distinct: [EvaluationProtocol] = []
     for evaluationProtocol in protocols where !distinct.contains(evaluationProtocol) {
       distinct.append(evaluationProtocol)
     }
-    let userCount = (0..<dataset.sequences.userCount).count { split.hasEvaluationItems(user: $0) }
-    guard userCount > 0 else {
+    let users = EvaluatedUsers(dataset.sequences, split: evaluated, sample: sample)
+    guard users.count > 0 else {
       throw communicator.shared(
         Failure(
           .badData,
@@ -64,58 +68,52 @@ public final class Evaluator {
             + "give a data set with longer histories"))
     }
     let context = EvaluationContext(
-      dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: userCount)
-    var candidates: [(EvaluationProtocol, NegativeSamples?)] = []
+      dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: users.count,
+      totalUserCount: users.totalCount)
+    var candidates: [(EvaluationProtocol, NegativeDraws.Drawn?)] = []
     for evaluationProtocol in distinct {
-      candidates.append((evaluationProtocol, try negatives(evaluationProtocol, evaluated)))
+      candidates.append((evaluationProtocol, try draws.drawn(evaluationProtocol, evaluated, sample, for: users)))
     }
 
     let isRoot = communicator.rank == 0
     let ranking = RankingHook()
     let called: [any EvaluationHook] = isRoot ? [ranking, MaskedItemHook()] + hooks : []
     try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.begin(context) } }
-    try score(
+    let scorers = scorer.workers.map {
       BlockScorer(
-        scorer, sequences: dataset.sequences, split: evaluated, tokens: tokens, maximumLength: maximumLength,
-        candidates: candidates), distinct, called)
+        $0, users: users, tokens: tokens, maximumLength: maximumLength,
+        candidates: candidates.map { ($0, $1?.negatives) })
+    }
+    try score(try communicator.onEveryRank { () throws(Failure) in try BlockTeam(scorers) }, users, distinct, called)
     try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.end(context) } }
     guard isRoot else { return nil }
 
     return EvaluationReport(
-      split: evaluated, step: step, users: userCount, protocols: distinct,
-      metrics: called[..<2].flatMap(\.metrics) + baseline(context) + called[2...].flatMap(\.metrics),
-      lines: distinct.map(ranking.line), notes: notes(candidates, userCount))
+      split: evaluated, step: step, users: users.count, totalUsers: users.totalCount, protocols: distinct,
+      metrics: called[..<2].flatMap(\.metrics) + baseline(evaluated, sample, users, candidates)
+        + called[2...].flatMap(\.metrics),
+      lines: distinct.map(ranking.line), notes: notes(candidates, users.count))
   }
 
   /// Rounds of scoring here, gathering on rank 0, and agreeing on whether to go on.
   private func score(
-    _ blockScorer: BlockScorer, _ protocols: [EvaluationProtocol], _ hooks: [any EvaluationHook]
+    _ team: BlockTeam, _ users: EvaluatedUsers, _ protocols: [EvaluationProtocol], _ hooks: [any EvaluationHook]
   ) throws(Failure) {
-    var blockScorer = blockScorer
     let size = communicator.size
-    let blockCount = (dataset.sequences.userCount + EvaluationBlock.size - 1) / EvaluationBlock.size
-    for start in stride(from: 0, to: blockCount, by: Self.blocksPerRound * size) {
-      let end = min(start + Self.blocksPerRound * size, blockCount)
-      var message = ResultMessage()
-      for block in stride(from: start + communicator.rank, to: end, by: size) {
-        do {
-          try blockScorer.score(block: block, into: &message)
-        } catch {
-          message = ResultMessage(error, block: block)
-          break
-        }
-      }
-      let gathered = try communicator.gather(message.bytes)
+    for start in stride(from: 0, to: users.blockCount, by: Self.blocksPerRound * size) {
+      let end = min(start + Self.blocksPerRound * size, users.blockCount)
+      let own = Array(stride(from: start + communicator.rank, to: end, by: size))
+      let gathered = try communicator.gather(ResultMessage(blocks: own, team.score(own)).bytes)
       // Whatever goes wrong on one rank stops all of them here, instead of leaving the others to wait for it.
       try communicator.onRankZero { () throws(Failure) in
         var readers = gathered.map(ResultReader.init)
         if let first = readers.compactMap(\.failure).min(by: { $0.block < $1.block }) { throw first.failure }
         guard !readers.isEmpty else { return }
         for index in start..<end {
-          let users = BlockScorer.users(of: index, split)
-          if users.isEmpty { continue }
-          let block = EvaluationBlock(index: index, users: users)
-          let results = users.map { _ in readers[(index - start) % size].next(protocols) }
+          let asked = users.users(of: index)
+          if asked.isEmpty { continue }
+          let block = EvaluationBlock(index: index, users: asked)
+          let results = asked.map { _ in readers[(index - start) % size].next(protocols) }
           for hook in hooks { try hook.beforeRun(block) }
           for hook in hooks { try hook.afterRun(block, results) }
         }
@@ -123,55 +121,43 @@ public final class Evaluator {
     }
   }
 
-  /// Drawn on rank 0 the first time, while the others sleep.
-  private func negatives(
-    _ evaluationProtocol: EvaluationProtocol, _ evaluated: EvaluationSplit
-  ) throws(Failure) -> NegativeSamples? {
-    guard evaluationProtocol.negativeCount != nil else { return nil }
-    let key = SampleKey(split: evaluated, evaluationProtocol: evaluationProtocol)
-    if let known = samples[key] { return known }
-    var drawn = NegativeSamples(offsets: [], items: [])
-    if communicator.rank == 0 {
-      drawn =
-        NegativeSampler.draw(
-          evaluationProtocol, sequences: dataset.sequences, itemCounts: dataset.itemCounts, split: evaluated) ?? drawn
-    }
-    if communicator.size > 1 {
-      // The others sleep while rank 0 draws.
-      try communicator.waitForAll()
-      let counts = try communicator.broadcastArray([drawn.shortUserCount, drawn.filledUserCount, drawn.emptyUserCount])
-      drawn.offsets = try communicator.broadcastArray(drawn.offsets)
-      drawn.items = try communicator.broadcastArray(drawn.items)
-      (drawn.shortUserCount, drawn.filledUserCount, drawn.emptyUserCount) = (counts[0], counts[1], counts[2])
-    }
-    samples[key] = drawn
-    return drawn
-  }
-
   /// The most-popular baseline's metrics: they depend on the data alone, so they are found once.
-  private func baseline(_ context: EvaluationContext) -> [(key: String, value: Double)] {
-    let key = BaselineKey(split: context.split, protocols: context.protocols)
-    if let known = baselines[key] { return known }
-    var baseline = PopularityBaseline(itemCounts: dataset.itemCounts)
-    let metrics = baseline.evaluate(context) {
-      samples[SampleKey(split: context.split, evaluationProtocol: $0)]
-    }.metrics
-    baselines[key] = metrics
-    return metrics
+  private func baseline(
+    _ split: EvaluationSplit, _ sample: UserSample?, _ users: EvaluatedUsers,
+    _ candidates: [(EvaluationProtocol, NegativeDraws.Drawn?)]
+  ) -> [(key: String, value: Double)] {
+    let key = BaselineKey(split: split, sample: sample)
+    let found = baselines[key] ?? baseline(users)
+    baselines[key] = found
+    return candidates.flatMap { evaluationProtocol, drawn in
+      (drawn?.baseline ?? found.full).metrics(evaluationProtocol, prefix: "popularity/")
+    } + found.lists.metrics(prefix: "popularity/")
   }
 
-  private func notes(_ candidates: [(EvaluationProtocol, NegativeSamples?)], _ userCount: Int) -> [String] {
+  private func baseline(_ users: EvaluatedUsers) -> Baseline {
+    var baseline = PopularityBaseline(itemCounts: dataset.itemCounts)
+    var result = Baseline(lists: ListStatistics(itemCounts: dataset.itemCounts))
+    for user in (0..<users.blockCount).lazy.flatMap(users.users) {
+      let (history, label) = users.heldOut(of: user)
+      let (rank, topItems) = baseline.full(history: history, label: label)
+      result.full.add(rank: rank)
+      result.lists.add(topItems)
+    }
+    return result
+  }
+
+  private func notes(_ candidates: [(EvaluationProtocol, NegativeDraws.Drawn?)], _ userCount: Int) -> [String] {
     var notes: [String] = []
-    for (evaluationProtocol, samples) in candidates {
-      guard let samples, let wanted = evaluationProtocol.negativeCount else { continue }
+    for (evaluationProtocol, drawn) in candidates {
+      guard let exceptions = drawn?.exceptions, let wanted = evaluationProtocol.negativeCount else { continue }
       let name = "\(evaluationProtocol.rawValue): "
       let cases = [
-        (samples.shortUserCount, "fewer than \(wanted) unrated items, all of which are their candidates"),
+        (exceptions.shortUsers, "fewer than \(wanted) unrated items, all of which are their candidates"),
         (
-          samples.filledUserCount,
+          exceptions.filledUsers,
           "candidates filled in order of ids: \(NegativeSampler.maximumRounds) rounds did not draw \(wanted) of them"
         ),
-        (samples.emptyUserCount, "no unrated item at all, so their held-out item stands at rank 1 without competition"),
+        (exceptions.emptyUsers, "no unrated item at all, so their held-out item stands at rank 1 without competition"),
       ]
       for (count, text) in cases where count > 0 { notes.append(name + "\(count) of \(userCount) users have \(text)") }
     }

@@ -32,45 +32,20 @@ struct PopularityBaseline {
     self.equal = equal
   }
 
-  /// A hook that has seen all users, as after an evaluation.
-  mutating func evaluate(
-    _ context: EvaluationContext, negatives: (EvaluationProtocol) -> NegativeSamples?
-  ) -> RankingHook {
-    let hook = RankingHook(prefix: "popularity/")
-    hook.begin(context)
-    let split = LeaveOneOut(context.dataset.sequences, holdout: .testAndValidation)
-    let samples = context.protocols.map { ($0, negatives($0)) }
-    for user in 0..<split.sequences.userCount {
-      guard let (history, label) = split.heldOut(of: user, split: context.split) else { continue }
-      let outcomes = samples.map { evaluationProtocol, samples in
-        if let samples { return sampled(evaluationProtocol, label, samples[user]) }
-        return full(history, label)
-      }
-      seen.removeAll()
-      for item in history where item != label { seen.insert(Int(item)) }
-      hook.add(outcomes: outcomes, topItems: mostPopular.first(10, excluding: seen).map(\.item))
-    }
-    return hook
-  }
-
-  private mutating func full(_ history: UnsafeBufferPointer<Int32>, _ label: Int32) -> ProtocolOutcome {
+  /// The rank among all items that are not in the history, and the (up to) 10 most popular of these, best first.
+  mutating func full(history: UnsafeBufferPointer<Int32>, label: Int32) -> (rank: Double, topItems: [Int32]) {
     let count = counts[Int(label) - 1]
     var (greater, equal) = (Int(greater[Int(label) - 1]), Int(equal[Int(label) - 1]))
-    var candidates = counts.count
     seen.removeAll()
     for item in history where item != label && seen.insert(Int(item)) {
       let other = counts[Int(item) - 1]
       if other > count { greater -= 1 }
       if other == count { equal -= 1 }
-      candidates -= 1
     }
-    return ProtocolOutcome(
-      evaluationProtocol: .full, rank: Metrics.rank(greater: greater, equal: equal), candidateCount: candidates)
+    return (Metrics.rank(greater: greater, equal: equal), mostPopular.first(10, excluding: seen).map(\.item))
   }
 
-  private func sampled(
-    _ evaluationProtocol: EvaluationProtocol, _ label: Int32, _ negatives: ArraySlice<Int32>
-  ) -> ProtocolOutcome {
+  func sampled(label: Int32, negatives: ArraySlice<Int32>) -> Double {
     let count = counts[Int(label) - 1]
     var (greater, equal) = (0, 0)
     for item in negatives {
@@ -78,8 +53,6 @@ struct PopularityBaseline {
       if other > count { greater += 1 }
       if other == count { equal += 1 }
     }
-    return ProtocolOutcome(
-      evaluationProtocol: evaluationProtocol, rank: Metrics.rank(greater: greater, equal: equal),
-      candidateCount: negatives.count + 1)
+    return Metrics.rank(greater: greater, equal: equal)
   }
 }

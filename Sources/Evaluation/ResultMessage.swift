@@ -7,14 +7,22 @@ import SystemSupport
 struct ResultMessage {
   private(set) var bytes: [UInt8] = []
 
-  init() { append(0, 0) }
-
-  init(_ failure: Failure, block: Int) {
-    append(Int64(failure.exitCode.rawValue), Int64(block))
-    bytes += Array(failure.message.utf8)
+  /// The results of some blocks, ascending, or the failure of the first one that fails.
+  init(blocks: [Int], _ results: [Result<[UserResult], Failure>]) {
+    append(Int64(0), Int64(0))
+    for (block, result) in zip(blocks, results) {
+      switch result {
+      case .success(let users): for user in users { append(user) }
+      case .failure(let failure):
+        bytes = []
+        append(Int64(failure.exitCode.rawValue), Int64(block))
+        bytes += Array(failure.message.utf8)
+        return
+      }
+    }
   }
 
-  mutating func append(_ result: UserResult) {
+  private mutating func append(_ result: UserResult) {
     append(Int64(result.user), Int64(result.label))
     append(result.maskedItemLoss, result.isTopPrediction ? Int64(1) : 0)
     for outcome in result.outcomes { append(outcome.rank, Int64(outcome.candidateCount)) }

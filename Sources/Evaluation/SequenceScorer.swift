@@ -12,11 +12,9 @@ public protocol SequenceScorer: AnyObject {
 }
 
 extension SequenceScorer {
-  /// Instances scored at once, so that scores stay below 16 MiB whatever the catalogue. Depends on V alone, never on
-  /// ranks.
-  package var instancesAtOnce: Int { Self.instancesAtOnce(vocabularySize: vocabularySize) }
-
-  package static func instancesAtOnce(vocabularySize: Int) -> Int { max(1, min(64, (1 << 22) / vocabularySize)) }
+  /// Instances whose whole rows are scored at once, so that scores stay below 16 MiB whatever the catalogue. Depends on V alone,
+  /// never on ranks.
+  package var instancesAtOnce: Int { max(1, min(EvaluationBlock.size, (1 << 22) / vocabularySize)) }
 
   /// Scores with what was promised about them checked.
   package func checkedScores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {

@@ -10,48 +10,46 @@ public struct ScoredItem: Sendable, Equatable {
   }
 }
 
-/// The k best items of a catalogue by descending score, ties by ascending id: one pass with a bounded heap.
-public struct TopK {
+/// The k best of the candidates by descending score, ties by ascending id: one pass over the tiles with a bounded heap.
+package struct TopK {
   /// The worst of the kept ones stands first.
   private var heap: [(score: Float, item: Int32)] = []
+  private var limit = 1
 
-  public init() {}
+  package init() {}
 
-  /// Fewer than `k` when fewer are left. `scores` are those of all tokens (V); only items 1 ... `itemCount` are
-  /// considered, and of these none in `excluded`. Scores must be finite.
-  public mutating func select(
-    _ k: Int, scores: UnsafeBufferPointer<Float>, itemCount: Int, excluding excluded: ItemMarks
-  ) -> [ScoredItem] {
-    precondition(k > 0 && itemCount < scores.count)
+  /// Forgets everything; from here on keeps `k`.
+  package mutating func begin(_ k: Int) {
+    precondition(k > 0)
     heap.removeAll(keepingCapacity: true)
-    var item = 1
-    while heap.count < k, item <= itemCount {
-      if !excluded.contains(item) {
-        heap.append((scores[item], Int32(item)))
+    limit = k
+  }
+
+  /// The next scores, of tokens above all that came before. They must be finite.
+  package mutating func take(_ row: ScoreRow, excluding excluded: ExcludedTokens) {
+    var token = row.tokens.lowerBound
+    while heap.count < limit, token < row.tokens.upperBound {
+      if !excluded.contains(token) {
+        heap.append((row[token], Int32(token)))
         siftUp()
       }
-      item += 1
+      token += 1
     }
-    // From here an item must score above the worst that is kept: of equal scores the earlier item stays. Few do, so
-    // eight are looked at together.
-    let bytes = UnsafeRawBufferPointer(scores)
-    while item <= itemCount {
-      let end = min(item + 8, itemCount + 1)
-      if end - item == 8 {
-        let values = bytes.loadUnaligned(fromByteOffset: item * 4, as: SIMD8<Float>.self)
-        if !any(values .> heap[0].score) {
-          item = end
-          continue
-        }
+    guard heap.count == limit else { return }
+    // From here an item must score above the worst that is kept: of equal scores the earlier item stays. Few do.
+    while true {
+      token = row.first(from: token, above: heap[0].score)
+      if token == row.tokens.upperBound { return }
+      if !excluded.contains(token) {
+        heap[0] = (row[token], Int32(token))
+        siftDown()
       }
-      while item < end {
-        if scores[item] > heap[0].score, !excluded.contains(item) {
-          heap[0] = (scores[item], Int32(item))
-          siftDown()
-        }
-        item += 1
-      }
+      token += 1
     }
+  }
+
+  /// The best first; fewer than k where there were fewer. Ends the pass.
+  package mutating func finish() -> [ScoredItem] {
     heap.sort { Self.isWorse($1, $0) }
     return heap.map { ScoredItem(item: $0.item, score: Double($0.score)) }
   }

@@ -30,6 +30,12 @@ struct TimeChoice {
     }
     if readable.isEmpty {
       if let time = try best(columns.filter(looksLikeTime)) { return time }
+      let parts = dateParts
+      if !parts.isEmpty {
+        throw sample.failure(
+          "the date is spread over several columns: \(sample.shown(parts)); make one column of them, or say that the order of the "
+            + "file counts with --columns time=none (data_columns)")
+      }
       if let first = known.first, !sample.records.isEmpty { throw unreadable(first) }
       return nil
     }
@@ -47,6 +53,15 @@ struct TimeChoice {
       // "created" may be a number of anything.
       return spellings.contains(where: ColumnNames.time.contains) && (!content.isNumeric || content.looksLikeTime)
     }
+  }
+
+  /// Columns for a year, a month and a day, as HetRec's files have them.
+  private var dateParts: [Int] {
+    guard let names = sample.names else { return [] }
+    let parts = ["year", "month", "day"].compactMap { part in
+      columns.first { ColumnNames.normalised(names[$0]).hasSuffix(part) && sample.content(of: $0).isNumeric }
+    }
+    return parts.count == 3 ? parts : []
   }
 
   private func looksLikeTime(_ column: Int) -> Bool {

@@ -7,14 +7,14 @@ public struct KeyedPermutation: Sendable {
   private let keys: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
 
   /// `round` counts the epochs: each has an order of its own.
-  public init(count: Int, seed: UInt64, round: Int) {
+  public init(count: Int, seed: UInt64, _ purpose: RandomPurpose = .order, round: Int = 0) {
     precondition(count > 0)
     self.count = count
     var bits: UInt64 = 1
     while 1 << (2 * bits) < count { bits += 1 }
     halfBits = bits
     let epoch = UInt64(round)
-    func key(_ index: UInt32) -> UInt64 { KeyedRandom.bits64(seed: seed, .order, index, epoch, 0) }
+    func key(_ index: UInt32) -> UInt64 { KeyedRandom.bits64(seed: seed, purpose, index, epoch, 0) }
     keys = (key(0), key(1), key(2), key(3), key(4), key(5), key(6), key(7))
   }
 

@@ -6,6 +6,7 @@ public enum RandomPurpose: UInt32, Sendable {
   case initialization = 4
   case demonstrationData = 5
   case search = 6
+  case evaluatedUsers = 7
 }
 
 /// Random numbers as a pure function of (seed, purpose, counters): Philox4x32-10 of Salmon et al., "Parallel random numbers: as

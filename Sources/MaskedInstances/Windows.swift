@@ -7,6 +7,8 @@ public struct Windows: Sendable {
   private var users: [Int32] = []
   private var starts: [Int32] = []
   private var lengths: [Int32] = []
+  /// Items of the longest one; 0 without windows.
+  public private(set) var longest = 0
 
   /// - Parameter slidingStep: at least 1; the original's `int(prop_sliding_window * L)`, or L for -1.
   public init(_ split: LeaveOneOut, maximumLength: Int, slidingStep: Int) {
@@ -32,6 +34,7 @@ public struct Windows: Sendable {
     users.append(Int32(user))
     starts.append(Int32(start))
     lengths.append(Int32(length))
+    longest = max(longest, length)
   }
 
   public var count: Int { users.count }

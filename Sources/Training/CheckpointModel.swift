@@ -52,7 +52,7 @@ public final class CheckpointModel {
       attentionDropout: rates[1], activation: Activation.allCases[shape[6]])
     backend = shape[8] == 1 ? .openblas : .auto
     holdout = Holdout.allCases[shape[9]]
-    var plan = MemoryPlan(use: .scoring, model: configuration, backend: backend)
+    var plan = MemoryPlan(use: .loading, model: configuration, backend: backend)
     (plan.rank, plan.ranks) = (communicator.rank, communicator.size)
     _ = try MemoryCheck.run(plan, communicator)
     state = try communicator.onEveryRank { () throws(Failure) in try ModelState(configuration, withMoments: false) }

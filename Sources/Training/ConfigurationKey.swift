@@ -1,4 +1,5 @@
 import BERT4RecModel
+import Evaluation
 import InteractionData
 import SystemSupport
 
@@ -97,6 +98,12 @@ public struct ConfigurationKey: Sendable {
     optionalInteger(
       "eval_every", \.evaluationInterval, 1...1_000_000_000, "steps between validations; auto: save_checkpoints_steps",
       mayChange: true),
+    optionalInteger(
+      "validation_users", \.validationUsers, 1...1_000_000_000,
+      "users that validations ask: so many, drawn by the seed, the same ones each time; auto: all"),
+    protocols(
+      "validation_protocols", \.validationProtocols,
+      "protocols of validations, with commas between: full, pop100, uniform100; the test always has all"),
     string("monitor", \.monitor, "validation metric that chooses the best checkpoint"),
     integer("report_steps", \.reportInterval, 1...1_000_000_000, "steps between reports", mayChange: true),
     optionalInteger(
@@ -180,6 +187,24 @@ public struct ConfigurationKey: Sendable {
         return "one of " + T.allCases.map(\.rawValue).joined(separator: ", ")
       }
       $0[keyPath: path] = value
+      return nil
+    }
+  }
+
+  private static func protocols(
+    _ name: String, _ path: WritableKeyPath<RunConfiguration, [EvaluationProtocol]> & Sendable, _ help: String
+  ) -> ConfigurationKey {
+    ConfigurationKey(
+      name: name, help: help, mayChangeOnResume: false,
+      read: { $0[keyPath: path].map(\.rawValue).joined(separator: ",") }
+    ) {
+      // In their own order, so that one set of protocols has one text.
+      let wanted = $1.split(separator: ",").map { $0.filter { $0 != " " } }
+      let known = EvaluationProtocol.allCases.filter { wanted.contains($0.rawValue) }
+      if known.isEmpty || known.count != wanted.count {
+        return "some of \(EvaluationProtocol.allCases.map(\.rawValue).joined(separator: ", ")), each once, with commas between"
+      }
+      $0[keyPath: path] = known
       return nil
     }
   }

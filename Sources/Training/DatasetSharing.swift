@@ -34,6 +34,11 @@ extension Dataset {
   }
 }
 
+extension Sequences {
+  /// Tokens of the longest question that an evaluation asks: all before the last item, and `[MASK]`. At least 1.
+  public var longestQuery: Int { (0..<userCount).reduce(1) { max($0, length(of: $1)) } }
+}
+
 /// The data set at a path (or of several files, a line each), or the built-in one: what `--data` of every command takes.
 public func loadDataset(
   _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void

@@ -7,12 +7,14 @@ import SystemSupport
 /// takes the memory.
 package struct MemoryPlan: Sendable {
   package enum Use: Sendable, Equatable {
-    /// With evaluations of so many users on so many splits.
-    case training(evaluatedUsers: Int, splits: Int)
+    /// With evaluations that draw negatives for so many users of all ranks: users of each split, times its sampled protocols.
+    case training(drawnUsers: Int)
     /// Steps alone.
     case benchmark
-    /// A model without moments, and its scores.
-    case scoring
+    /// A model's parameters, before it is known what they are for.
+    case loading
+    /// Evaluation or recommendation with a model that is there already.
+    case scoring(drawnUsers: Int)
   }
 
   /// A part of the memory, as messages name it.
@@ -31,6 +33,9 @@ package struct MemoryPlan: Sendable {
   package var reduction = ReductionMode.exact
   package var rank = 0
   package var ranks = 1
+  /// Most tokens of a training instance and of a query; nil where nothing but the model's own limit is known.
+  package var longestInstance: Int?
+  package var longestQuery: Int?
 
   package init(use: Use, model: ModelConfiguration, backend: BackendChoice) {
     self.use = use
@@ -46,12 +51,22 @@ package struct MemoryPlan: Sendable {
     reduction = setup.configuration.reduction
     rank = communicator.rank
     ranks = communicator.size
+    longestInstance = setup.instances.windows.longest
+    longestQuery = setup.dataset.sequences.longestQuery
   }
 
   private var own: RankShare { RankShare(rank: rank, of: ranks, gradientShards: gradientShards, threads: threads) }
 
   /// Threads that will be started.
-  package var threadCount: Int { use == .scoring ? 1 : own.threads }
+  package var threadCount: Int {
+    switch use {
+    case .loading: 1
+    case .scoring: threads
+    // An evaluation's threads need not have shards.
+    case .training: max(own.threads, threads)
+    case .benchmark: own.threads
+    }
+  }
 
   /// Addresses that OpenBLAS maps for each thread that calls it: 128 MiB and a little, of which it uses a few. Without them it would
   /// ask again for ever.
@@ -61,12 +76,12 @@ package struct MemoryPlan: Sendable {
   }
 
   package var shares: [Share] {
-    let scoring = Double(ModelScorer.byteCount(model, backend: backend))
-    if use == .scoring {
-      return [
-        Share(name: "parameters", bytes: Double(ModelState.byteCount(model, withMoments: false))),
-        Share(name: "scoring", bytes: scoring),
-      ]
+    switch use {
+    case .loading:
+      return [Share(name: "parameters", bytes: Double(ModelState.byteCount(model, withMoments: false)))]
+    case .scoring(let drawnUsers):
+      return [Share(name: "scoring by \(threads) thread\(threads == 1 ? "" : "s")", bytes: evaluationBytes(drawnUsers))]
+    case .training, .benchmark: break
     }
     let length = ParameterLayout(model).count + gradientShards
     let own = own
@@ -74,7 +89,8 @@ package struct MemoryPlan: Sendable {
       $0 + Double(ShardAccumulator.byteCount(shards: own.shards(ofThread: $1), length: length))
     }
     let workspace =
-      BidirectionalEncoder.workspaceBytes(for: .training, model) + BidirectionalEncoder.scratchBytes(model, backend: backend)
+      BidirectionalEncoder.workspaceBytes(for: .training, model, longestInstance: longestInstance)
+      + BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance)
     var shares = [
       Share(name: "parameters and moments", bytes: Double(ModelState.byteCount(model, withMoments: true))),
       Share(name: "gradients", bytes: gradients),
@@ -87,12 +103,16 @@ package struct MemoryPlan: Sendable {
         rank: rank, size: ranks, shardCount: gradientShards, length: length, mode: reduction)
       shares.append(Share(name: "their sum over ranks", bytes: Double(bytes)))
     }
-    if case .training(let users, let splits) = use {
-      let protocols = EvaluationProtocol.allCases.count { $0.negativeCount != nil }
-      let drawn = Double(NegativeSampler.byteCount(userCount: users)) * Double(protocols * splits)
-      shares.append(Share(name: "evaluation", bytes: scoring + drawn))
+    if case .training(let drawnUsers) = use {
+      shares.append(Share(name: "evaluation", bytes: evaluationBytes(drawnUsers)))
     }
     return shares
+  }
+
+  /// What scores, and this rank's part of the negatives.
+  private func evaluationBytes(_ drawnUsers: Int) -> Double {
+    Double(ModelScorer.byteCount(model, backend: backend, longestQuery: longestQuery)) * Double(threads)
+      + Double(NegativeSampler.byteCount(userCount: drawnUsers)) / Double(ranks)
   }
 
   package var total: Double { shares.reduce(0) { $0 + $1.bytes } }
@@ -126,7 +146,7 @@ package struct MemoryPlan: Sendable {
 
   /// The most threads, fewer than these, with which the memory suffices; nil where none do.
   package func fewerThreads(fitting fits: (Double) -> Bool) -> Int? {
-    guard use != .scoring else { return nil }
+    guard use != .loading else { return nil }
     var plan = self
     for count in (1..<threadCount).reversed() {
       plan.threads = count

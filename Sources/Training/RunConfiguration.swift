@@ -67,6 +67,9 @@ public struct RunConfiguration: Sendable, Equatable {
   public var keepCheckpoints = 5
   /// nil: as often as checkpoints.
   public var evaluationInterval: Int?
+  /// nil: all users.
+  public var validationUsers: Int?
+  public var validationProtocols = EvaluationProtocol.allCases
   public var monitor = "ndcg@10[full]"
   public var reportInterval = 10
   /// nil: the cores that the rank may use, shared with the ranks on the same ones.
@@ -136,6 +139,12 @@ public struct RunConfiguration: Sendable, Equatable {
     }
     _ = try loadingOptions()
     let known = EvaluationProtocol.allCases.flatMap { kind in Metrics.names.map { kind.key($0) } }
+    if known.contains(monitor) && !validationProtocols.contains(where: { monitor.hasSuffix("[\($0.rawValue)]") }) {
+      throw Failure(
+        .usage,
+        "monitor \(monitor) is of a protocol that validations leave out: validation_protocols is "
+          + "\(validationProtocols.map(\.rawValue).joined(separator: ",")). Change one of the two.")
+    }
     if !known.contains(monitor) {
       // Most people mean the ranking among all items.
       let meant = EvaluationProtocol.full.key(monitor.lowercased())

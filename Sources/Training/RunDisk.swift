@@ -150,6 +150,7 @@ final class RunDisk {
     var line: [(key: String, value: MetricValue)] = [
       ("step", .int(report.step)), ("split", .string(report.split.rawValue)), ("users", .int(report.users)),
     ]
+    if let all = report.sampledFrom { line.append(("users_of", .int(all))) }
     line += report.metrics.map { ($0.key, .double($0.value)) }
     append(line)
   }

@@ -1,5 +1,6 @@
 import BERT4RecModel
 import Collectives
+import Evaluation
 import InteractionData
 import MaskedInstances
 import SystemSupport
@@ -48,9 +49,14 @@ package struct RunSetup {
 
   /// What a training run of it takes.
   func memoryPlan(_ communicator: any Communicator) -> MemoryPlan {
-    let splits = configuration.holdout == .testAndValidation ? 2 : 1
-    return MemoryPlan(
-      .training(evaluatedUsers: dataset.sequences.userCount, splits: splits), self, communicator)
+    let users = dataset.sequences.userCount
+    var drawnUsers = users * EvaluationProtocol.sampledCount(EvaluationProtocol.allCases)
+    if configuration.holdout == .testAndValidation {
+      drawnUsers +=
+        min(users, configuration.validationUsers ?? users)
+        * EvaluationProtocol.sampledCount(configuration.validationProtocols)
+    }
+    return MemoryPlan(.training(drawnUsers: drawnUsers), self, communicator)
   }
 
   /// Collective. Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options

@@ -9,14 +9,18 @@ final class TrainingEvaluation {
   private let evaluator: Evaluator
   private let state: ModelState
   private let hooks: [any EvaluationHook]
-  /// Made at the first evaluation: it has a workspace of its own.
+  /// Made at the first evaluation: it has a workspace per thread.
   private var scorer: ModelScorer?
   private let communicator: any Communicator
   private let backend: BackendChoice
+  private let threads: Int
+  private let longestQuery: Int
+  private let validationProtocols: [EvaluationProtocol]
+  private let validationSample: UserSample?
   private let progress: Progress
 
   init(
-    dataset: Dataset, configuration: RunConfiguration, state: ModelState, communicator: any Communicator,
+    dataset: Dataset, configuration: RunConfiguration, state: ModelState, threads: Int, communicator: any Communicator,
     hooks: [any EvaluationHook], progress: Progress
   ) {
     evaluator = Evaluator(
@@ -24,20 +28,27 @@ final class TrainingEvaluation {
     self.communicator = communicator
     self.state = state
     backend = configuration.backend
+    self.threads = threads
+    longestQuery = dataset.sequences.longestQuery
+    validationProtocols = configuration.validationProtocols
+    validationSample = configuration.validationUsers.map { UserSample(count: $0, seed: configuration.seed) }
     self.hooks = hooks
     self.progress = progress
   }
 
-  /// Collective; the report is on rank 0.
+  /// Collective; the report is on rank 0. Validations ask whom and what the configuration says, tests everybody and everything.
   func evaluate(_ split: EvaluationSplit) throws(Failure) -> EvaluationReport? {
     progress.enter(.evaluation)
-    return try evaluator.evaluate(madeScorer(), split: split, step: state.step, hooks: hooks)
+    let validates = split == .validation
+    return try evaluator.evaluate(
+      madeScorer(), split: split, protocols: validates ? validationProtocols : EvaluationProtocol.allCases,
+      sample: validates ? validationSample : nil, step: state.step, hooks: hooks)
   }
 
   private func madeScorer() throws(Failure) -> ModelScorer {
     if let scorer { return scorer }
     let made = try communicator.onEveryRank { () throws(Failure) in
-      try ModelScorer(state, backend: backend, progress: progress)
+      try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery, progress: progress)
     }
     scorer = made
     return made

@@ -75,8 +75,8 @@ public final class TrainingRun {
     try shareState(state, start, seed: configuration.seed)
 
     let evaluation = TrainingEvaluation(
-      dataset: dataset, configuration: configuration, state: state, communicator: communicator, hooks: hooks,
-      progress: progress)
+      dataset: dataset, configuration: configuration, state: state, threads: setup.threads, communicator: communicator,
+      hooks: hooks, progress: progress)
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
       log("To train further: --set num_train_steps=N with a larger N. To start anew: another folder with --run.")

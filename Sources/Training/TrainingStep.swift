@@ -199,7 +199,8 @@ private final class ThreadedWork: @unchecked Sendable {
       shardCount: configuration.gradientShards)
     adam = Adam(state.layout)
     encoders = try (0..<share.threads).map { _ throws(Failure) in
-      try .withMemory(for: .training, state.configuration, backend: configuration.backend)
+      try .withMemory(
+        for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.windows.longest)
     }
     batches = (0..<share.threads).map { _ in Batch() }
     merge = ThreadMerge(

@@ -40,8 +40,15 @@ struct EvaluateCommand: ParsableCommand {
     help: "full, pop100 or uniform100; may be repeated (default: all).")
   var protocols: [EvaluationProtocol] = []
 
+  @Option(help: ArgumentHelp("Threads per rank (default: the cores it may use, shared with the ranks beside it).", valueName: "n"))
+  var threads: Int?
+
   @Flag(help: "Print one JSON object as the last line of standard output.")
   var json = false
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be from 1 to 1024.") }
+  }
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
@@ -49,13 +56,16 @@ struct EvaluateCommand: ParsableCommand {
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
       let (dataset, notes) = try model.sharedDataset(
         InputPaths.joined(data), options: reading.options(format: format), for: split, communicator: communicator, log: log)
+      let asked = protocols.isEmpty ? EvaluationProtocol.allCases : protocols
+      let scorer = try model.makeScorer(
+        longestQuery: dataset.sequences.longestQuery,
+        drawnUsers: dataset.sequences.userCount * asked.count { $0.negativeCount != nil }, threads: threads,
+        communicator: communicator)
       let evaluator = Evaluator(
         dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)
       let clock = ContinuousClock()
       let start = clock.now
-      let report = try evaluator.evaluate(
-        ModelScorer(model.state, backend: model.backend), split: split, protocols: protocols.isEmpty ? EvaluationProtocol.allCases : protocols,
-        step: model.state.step)
+      let report = try evaluator.evaluate(scorer, split: split, protocols: asked, step: model.state.step)
       if var report {
         report.notes = notes + report.notes
         let seconds = (clock.now - start) / .seconds(1)

@@ -50,6 +50,9 @@ struct RecommendCommand: ParsableCommand {
   @Flag(help: "Also recommend items that the user has had.")
   var keepSeen = false
 
+  @Option(help: ArgumentHelp("Threads per rank (default: the cores it may use, shared with the ranks beside it).", valueName: "n"))
+  var threads: Int?
+
   func validate() throws {
     if data.isEmpty == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
     let outputs = formats.filter { RecommendationFormat(rawValue: $0) != nil }
@@ -57,45 +60,54 @@ struct RecommendCommand: ParsableCommand {
       throw ValidationError("--format is given twice.")
     }
     if topK < 1 { throw ValidationError("--top-k must be at least 1.") }
+    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be from 1 to 1024.") }
   }
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(Failure) in
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
-      // One process writes; more ranks would help only with very many users.
-      try communicator.onRankZero { () throws(Failure) in try recommend(model) }
+      // Rank 0 alone reads and writes.
+      var users = UserHistories()
+      try communicator.onRankZero { () throws(Failure) in
+        users = try UserHistories(
+          data: data.isEmpty ? nil : InputPaths.joined(data), histories: histories,
+          options: reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil }), model: model)
+        if users.unknownCount > 0 {
+          printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
+        }
+      }
+      let longestQuery = try communicator.broadcastArray([users.longest + 1])[0]
+      let scorer = try model.makeScorer(longestQuery: longestQuery, threads: threads, communicator: communicator)
+      try recommend(users, model, scorer, communicator)
       return .success
     }
   }
 
-  private func recommend(_ model: CheckpointModel) throws(Failure) {
+  private func recommend(
+    _ users: UserHistories, _ model: CheckpointModel, _ scorer: ModelScorer, _ communicator: any Communicator
+  ) throws(Failure) {
+    let recommender = try communicator.onEveryRank { () throws(Failure) in
+      try Recommender(
+        scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
+    }
     let format = formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv
-    let input = try reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil })
-    let users = try UserHistories(
-      data: data.isEmpty ? nil : InputPaths.joined(data), histories: histories, options: input, model: model)
-    if users.unknownCount > 0 {
-      printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
-    }
-    let recommender = try Recommender(
-      scorer: ModelScorer(model.state, backend: model.backend), itemCounts: model.itemCounts,
-      maximumLength: model.state.configuration.maximumSequenceLength)
     var writer = RecommendationWriter(format: format, itemIDs: model.itemIDs)
-    try writer.begin()
+    try communicator.onRankZero { () throws(Failure) in try writer.begin() }
     var fallbacks = 0
-    for start in stride(from: 0, to: users.count, by: 256) {
-      let range = start..<min(start + 256, users.count)
-      let lists = try recommender.recommend(
-        histories: range.map { users.items(of: $0) }, topK: topK, keepSeen: keepSeen)
-      for (user, list) in zip(range, lists) {
-        if list.isFallback { fallbacks += 1 }
-        try writer.write(users.id(of: user), list)
-      }
-      if writer.isClosed { return }
+    try recommender.recommend(
+      count: users.count, topK: topK, keepSeen: keepSeen, on: communicator, history: users.items
+    ) { (user, list) throws(Failure) in
+      if list.isFallback { fallbacks += 1 }
+      try writer.write(users.id(of: user), list)
+      return !writer.isClosed
     }
-    try writer.end()
-    if fallbacks > 0 {
-      printError(
-        "\(fallbacks) of \(users.count) users have no history that the model knows: they get the most popular items")
+    try communicator.onRankZero { () throws(Failure) in
+      if writer.isClosed { return }
+      try writer.end()
+      if fallbacks > 0 {
+        printError(
+          "\(fallbacks) of \(users.count) users have no history that the model knows: they get the most popular items")
+      }
     }
   }
 }
@@ -105,6 +117,9 @@ private struct UserHistories {
   private(set) var unknownCount = 0
   private var ids = ExternalIDs()
   private var histories: [[Int32]] = []
+
+  /// Nobody: what ranks other than 0 have.
+  init() {}
 
   init(
     data: String?, histories path: String?, options: LoadingOptions?, model: CheckpointModel
@@ -128,6 +143,8 @@ private struct UserHistories {
   }
 
   var count: Int { histories.count }
+  /// Items of the longest history.
+  var longest: Int { histories.reduce(0) { max($0, $1.count) } }
   func items(of user: Int) -> [Int32] { histories[user] }
   func id(of user: Int) -> ArraySlice<UInt8> { ids[user] }
 }

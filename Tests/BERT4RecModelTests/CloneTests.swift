@@ -71,4 +71,49 @@ import Testing
     #expect(results[0].0 != start.0)
     for result in results { #expect(result == results[0]) }
   }
+
+  /// What an evaluation asks of scores has the same bits from all clones, the baseline too: those of plain eight lanes.
+  @Test(arguments: [1, 5, 8, 16, 31, 255, 256, 264, 4099]) func ranking(_ count: Int) {
+    var numbers = TestNumbers(33)
+    var scores = numbers.array(count).map { $0 * 30 }
+    scores[count / 2] = scores[0]
+    let maximum = scores.max() ?? 0
+    for clone in TestBackend.clones {
+      let kernels = clone.kernels.pointee
+      #expect(kernels.exponential_sum(scores, count, maximum) == Self.plainExponentialSum(scores, maximum), "\(clone.name)")
+      for compared in [scores[0], maximum, 1000] {
+        let summary = kernels.score_summary(scores, count, compared)
+        #expect(Int(summary.greater) == scores.count { $0 > compared } && Int(summary.equal) == scores.count { $0 == compared })
+        #expect(summary.maximum == maximum && summary.is_finite == 1)
+        #expect(Int(kernels.first_above(scores, 0, count, compared)) == scores.firstIndex { $0 > compared } ?? count)
+      }
+    }
+  }
+
+  /// Sums of 32 exponentials per lane in single precision, lanes and rest in double.
+  private static func plainExponentialSum(_ scores: [Float], _ maximum: Float) -> Double {
+    let whole = scores.count / 8 * 8
+    var total = 0.0
+    for start in stride(from: 0, to: whole, by: 256) {
+      var lanes = [Float](repeating: 0, count: 8)
+      for place in start..<min(start + 256, whole) { lanes[place % 8] += plainExponential(scores[place] - maximum) }
+      for lane in lanes { total += Double(lane) }
+    }
+    for score in scores[whole...] { total += Double(plainExponential(score - maximum)) }
+    return total
+  }
+
+  /// Cephes' expf for numbers that are not positive.
+  private static func plainExponential(_ number: Float) -> Float {
+    let x = number < -87 ? -87 : number
+    let magic: Float = 12_582_912
+    let shifted = x * 1.442_695_04 + magic
+    let whole = shifted - magic
+    let r = x - whole * 0.693_359_375 - whole * -2.121_944_4e-4
+    var p = r * 1.987_569_15e-4 + 1.398_199_950_7e-3
+    for coefficient: Float in [8.333_451_907_3e-3, 4.166_579_589_4e-2, 0.166_666_654_59, 0.500_000_012_01] {
+      p = p * r + coefficient
+    }
+    return (p * r * r + r + 1) * Float(bitPattern: (shifted.bitPattern &+ 127) << 23)
+  }
 }

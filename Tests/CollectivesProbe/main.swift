@@ -66,6 +66,13 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
     try communicator.requireSame("the number of ranks", "\(size)")
     try communicator.agree(on: nil)
     if rank == 0 { say("\(integers) \(none) \(text) \(bytes) \(gathered)") } else if !gathered.isEmpty { abort() }
+  case "scatter":
+    // The longest parts in pieces of 5 bytes; part 1 is empty.
+    let parts = (0..<size).map { part in (0..<(part == 1 ? 0 : 13 - part)).map { Int32($0 - 100 * part) } }
+    let own = try communicator.scatterArrays(rank == 0 ? parts : [])
+    let none = try communicator.scatterArrays([[Int64]](repeating: [], count: size))
+    let gathered = try communicator.gather((own == parts[rank] && none.isEmpty) ? [1] : [0])
+    if rank == 0 { say(gathered.map { "\($0)" }.joined(separator: " ")) }
   case "pieces":
     let sent = try communicator.broadcastArray(rank == 0 ? (0..<13).map { UInt8($0) } : [])
     let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: 5 + rank))
@@ -103,7 +110,7 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
 func main() -> ExitCode {
   do throws(Failure) {
     let arguments = CommandLine.arguments.dropFirst()
-    let communicator = arguments.first == "pieces" ? try MPICommunicator(longestPiece: 5) : try makeCommunicator()
+    let communicator = ["pieces", "scatter"].contains(arguments.first) ? try MPICommunicator(longestPiece: 5) : try makeCommunicator()
     do throws(Failure) {
       try run(communicator, Array(arguments))
       return communicator.finish()

@@ -69,6 +69,11 @@ import Testing
     #expect(result.output == expected.joined(separator: " ") + "\n")
   }
 
+  @Test func partsOfDifferentLengthsAreScattered() throws {
+    let result = try Probe.mpirun(ranks: 3, ["scatter"])
+    #expect(result.status == 0 && result.output == "[1] [1] [1]\n", "\(result.output)\(result.errors)")
+  }
+
   @Test func ranksThatWaitForRankZeroLeaveTheCores() throws {
     let result = try Probe.mpirun(ranks: 3, ["idle"])
     // Milliseconds of processor time while rank 0 sleeps 400.

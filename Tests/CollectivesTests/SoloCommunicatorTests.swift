@@ -21,6 +21,7 @@ import Testing
     #expect(try communicator.broadcastText("") == "")
     #expect(try communicator.fromRankZero { () throws(Failure) in [3] } == [3])
     #expect(try communicator.gather([1, 2]) == [[1, 2]])
+    #expect(try communicator.scatterArrays([[1, 2]]) == [1, 2])
     try communicator.requireSame("the version", "1")
     try communicator.agree(on: nil)
     let failure = Failure(.badData, "line 3")

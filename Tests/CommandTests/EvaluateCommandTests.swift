@@ -76,6 +76,50 @@ extension CommandTests {
       #expect(ranks.count(ofErrors: "test split, step ") == 1)
     }
 
+    @Test func threadsChangeNothing() throws {
+      let alone = try evaluate("--json", "--threads", "1")
+      for threads in ["2", "5"] { #expect(try evaluate("--json", "--threads", threads).output == alone.output) }
+      #expect(try evaluate("--json", "--threads", "3", ranks: 2).output == alone.output)
+      let demo = try TrainedDemo.shared.get()
+      let refused = try Program.run(["evaluate", "--checkpoint", demo.run.path, "--data", demo.data, "--threads", "0"])
+      #expect(refused.status == 64 && refused.errors.contains("--threads must be from 1 to 1024"), "\(refused.errors)")
+    }
+
+    /// Validations of some users in some protocols, and how files and people are told; the test is of everybody in everything.
+    @Test func aValidationOfSome() throws {
+      let asked = settings(["num_train_steps": 30, "eval_every": 15, "validation_users": 100, "validation_protocols": "full,pop100"])
+      var all: [[String]] = []
+      for ranks in [1, 3] {
+        try Program.withTemporaryFolder { folder in
+          let result = try Program.mpirun(ranks: ranks, ["train"] + asked, in: folder)
+          try #require(result.status == 0, "\(result.errors)")
+          #expect(result.count(ofErrors: "[full, 100 of 400 users] ") == 2 && !result.errors.contains("uniform100"), "\(result.errors)")
+          #expect(result.output.contains("[uniform100, 400 users] "))
+          let run = RunFiles(folder + "/runs/demo")
+          let validations = try run.lines.filter { $0["split"] as? String == "validation" }
+          #expect(validations.count == 2)
+          for line in validations {
+            #expect(line["users"] as? Int == 100 && line["users_of"] as? Int == 400)
+            #expect(line["mrr[pop100]"] is Double && line["mrr[uniform100]"] == nil)
+            // The same users each time: the baseline, which learns nothing, stays what it is.
+            #expect(line["popularity/mrr[full]"] as? Double == validations[0]["popularity/mrr[full]"] as? Double)
+          }
+          let test = try run.evaluation("test")
+          #expect(test["users"] as? Int == 400 && test["users_of"] == nil && test["mrr[uniform100]"] is Double)
+          all.append(try run.comparableLines)
+        }
+      }
+      #expect(all[0] == all[1])
+    }
+
+    @Test func aMonitorThatValidationsLeaveOut() throws {
+      try Program.withTemporaryFolder { folder in
+        let result = try Program.mpirun(ranks: 2, ["train"] + settings(["validation_protocols": "pop100"]), in: folder)
+        #expect(result.status == 64, "\(result.errors)")
+        #expect(result.count(ofErrors: "error: monitor ndcg@10[full] is of a protocol that validations leave out") == 1, "\(result.errors)")
+      }
+    }
+
     @Test func theValidationSplit() throws {
       let demo = try TrainedDemo.shared.get()
       let best = try demo.run.text("checkpoints/best").trimmingCharacters(in: .newlines)

@@ -116,6 +116,8 @@ extension CommandTests {
       let alone = try Program.run(arguments)
       let ranks = try Program.mpirun(ranks: 2, arguments)
       #expect(alone.status == 0 && ranks.status == 0 && ranks.output == alone.output)
+      for threads in ["1", "3"] { #expect(try Program.run(arguments + ["--threads", threads]).output == alone.output) }
+      #expect(try Program.mpirun(ranks: 3, arguments + ["--threads", "2"]).output == alone.output)
       #expect(alone.lines.count == 1 + 400 * 10)
     }
 

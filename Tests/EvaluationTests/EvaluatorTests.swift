@@ -1,3 +1,4 @@
+import Collectives
 import Evaluation
 import Foundation
 import InteractionData
@@ -223,6 +224,83 @@ struct EvaluatorTests {
     _ = try Evaluator(dataset: few, maximumLength: 9, communicator: solo()).evaluate(
       small, split: .test, protocols: [.full], step: 0)
     #expect(small.calls == [64, 2])
+  }
+
+  /// More tokens than a tile has: ranks, lists and losses as if there were one.
+  @Test func severalTilesAreOneVocabulary() throws {
+    let itemCount = 2 * ScoreTile.width + 500
+    let sequences: [[Int32]] = (0..<70).map { user in
+      [1, Int32(1 + user * 119 % itemCount), Int32(itemCount - user), Int32(1 + user * 7919 % itemCount)]
+    }
+    let data = dataset(sequences, itemCount: itemCount)
+    let hook = RecordingHook()
+    _ = try Evaluator(dataset: data, maximumLength: 9, communicator: solo()).evaluate(
+      FunctionScorer(itemCount: itemCount, score: mixedScore), split: .test, protocols: [.full, .uniform100], step: 0,
+      hooks: [hook])
+    let negatives = try #require(
+      NegativeSampler.draw(.uniform100, sequences: data.sequences, itemCounts: data.itemCounts, split: .test))
+    for (user, result) in hook.results.enumerated() {
+      let (history, label) = (sequences[user].dropLast(), Int(sequences[user][3]))
+      let scores = (0..<(itemCount + 4)).map { mixedScore(history, $0) }
+      let unseen = (1...itemCount).filter { $0 == label || !history.contains(Int32($0)) }
+      for (name, others) in [(EvaluationProtocol.full, unseen.filter { $0 != label }), (.uniform100, negatives[user].map { Int($0) })] {
+        let greater = others.count { scores[$0] > scores[label] }
+        #expect(result.rank(name) == 1 + Double(greater) + Double(others.count { scores[$0] == scores[label] }) / 2)
+      }
+      #expect(result.topItems.map { Int($0) } == Array(unseen.sorted { (-scores[$0], $0) < (-scores[$1], $1) }.prefix(10)))
+      let loss = log(scores.reduce(0.0) { $0 + exp(Double($1)) }) - Double(scores[label])
+      #expect(abs(result.maskedItemLoss - loss) < 1e-6)
+      #expect(result.isTopPrediction == (scores.firstIndex(of: scores.max() ?? 0) == label))
+    }
+    #expect(hook.results.count == 70)
+  }
+
+  /// A sample is the same users every time, each asked as in an evaluation of these alone.
+  @Test func aSampleOfTheUsers() throws {
+    let data = randomDataset(users: 500, itemCount: 150, longest: 8, seed: 4)
+    let scorer = FunctionScorer(itemCount: 150, score: mixedScore)
+    func run(_ sample: UserSample?, on communicator: any Communicator = solo()) throws(Failure) -> (EvaluationReport?, [UserResult]) {
+      let hook = RecordingHook()
+      let report = try Evaluator(dataset: data, maximumLength: 9, communicator: communicator).evaluate(
+        scorer, split: .validation, sample: sample, step: 0, hooks: [hook])
+      return (report, hook.results)
+    }
+    let (_, all) = try run(nil)
+    let (report, sampled) = try run(UserSample(count: 100, seed: 7))
+    let users = sampled.map(\.user)
+    #expect(users.count == 100 && users == users.sorted() && Set(users).count == 100)
+    #expect(Set(users).isSubset(of: all.map(\.user)) && users != Array(all.map(\.user).prefix(100)))
+    for result in sampled { #expect(all.first { $0.user == result.user }?.rank(.full) == result.rank(.full)) }
+    let (shown, total) = (try #require(report), all.count)
+    #expect(shown.users == 100 && shown.sampledFrom == total && shown.dictionary["users_of"] as? Int == total)
+    #expect(shown.table.contains("validation split, step 0, 100 users (a sample of \(total)); each cell"))
+    #expect(shown.lines[0].hasPrefix("[full, 100 of \(total) users] "))
+    #expect(shown.json.contains("\"users\": 100, \"users_of\": \(total), "))
+    // The negatives are those of a data set that holds nobody else's sequences; the baseline's numbers too.
+    var alone = data
+    alone.sequences = Sequences(users.map { Array(data.sequences[$0]) })
+    let expected = try #require(
+      try Evaluator(dataset: alone, maximumLength: 9, communicator: solo()).evaluate(scorer, split: .validation, step: 0))
+    #expect(shown.metrics.dropLast().map(\.key) == expected.metrics.map(\.key))
+    #expect(shown.metrics.dropLast().map(\.value) == expected.metrics.map(\.value))
+    // Another seed, other users; more than there are, all of them.
+    #expect(try run(UserSample(count: 100, seed: 8)).1.map(\.user) != users)
+    let (everybody, asked) = try run(UserSample(count: total + 1, seed: 7))
+    #expect(asked == all && everybody?.sampledFrom == nil && everybody?.dictionary["users_of"] == nil)
+  }
+
+  /// Ranks get the sample's negatives in the same way.
+  @Test func aSampleOnSeveralRanks() throws {
+    let data = randomDataset(users: 64 * 60, itemCount: 150, longest: 6, seed: 9)
+    let sample = UserSample(count: 64 * 40 + 3, seed: 1)
+    func run(_ size: Int) throws -> String? {
+      try onRanks(size) { communicator throws(Failure) -> String? in
+        try Evaluator(dataset: data, maximumLength: 5, communicator: communicator).evaluate(
+          FunctionScorer(itemCount: 150, score: mixedScore), split: .test, sample: sample, step: 0)?.json
+      }[0].get()
+    }
+    let alone = try #require(try run(1))
+    for size in [2, 3] { #expect(try run(size) == alone) }
   }
 
   @Test func refuses() {

@@ -35,38 +35,50 @@ struct MetricsTests {
     #expect(sums.mean("map") == nil)
   }
 
-  @Test(arguments: [1, 7, 8, 9, 255, 256, 263, 1031])
+  @Test(arguments: [1, 7, 8, 9, 15, 16, 17, 255, 256, 263, 1031])
   func scoreRows(size: Int) {
     var random = TestRandom(state: UInt64(size))
     let scores = (0..<size).map { _ in Float.random(in: -40...9, using: &random) }
+    let tokens = 5..<(5 + size)
     scores.withUnsafeBufferPointer { pointer in
-      let row = ScoreRow(pointer)
-      #expect(row.isFinite)
-      #expect(row.maximum == scores.max())
-      let expected = log(scores.reduce(0.0) { $0 + exp(Double($1)) })
-      #expect(abs(row.logSumExp(maximum: row.maximum) - expected) < 1e-6 * max(1, abs(expected)))
+      guard let start = pointer.baseAddress else { return }
+      let row = ScoreRow(start, tokens: tokens)
       let middle = scores[size / 2]
-      let counted = row.count(above: middle, in: 0..<size)
-      #expect(counted.greater == scores.count { $0 > middle })
-      #expect(counted.equal == 1)
+      let summary = row.summary(comparedWith: middle)
+      #expect(summary.isFinite)
+      #expect(summary.maximum == scores.max())
+      #expect(summary.greater == scores.count { $0 > middle })
+      #expect(summary.equal == 1)
+      let expected = scores.reduce(0.0) { $0 + exp(Double($1) - Double(summary.maximum)) }
+      #expect(abs(row.exponentialSum(maximum: summary.maximum) - expected) < 1e-6 * expected)
+      for start in [0, size / 2, size - 1] {
+        let above = scores[start...].firstIndex { $0 > middle } ?? size
+        #expect(row.first(from: 5 + start, above: middle) == 5 + above)
+      }
+      #expect(row.first(from: 5, above: summary.maximum) == tokens.upperBound)
+      #expect(row[5 + size / 2] == middle)
     }
-    for bad in [Float.nan, .infinity, -.infinity] {
-      var spoilt = scores
-      spoilt[size - 1] = bad
-      spoilt.withUnsafeBufferPointer { #expect(!ScoreRow($0).isFinite) }
+    for bad in [Float.nan, -.nan, .infinity, -.infinity] {
+      for place in [0, size / 2, size - 1] {
+        var spoilt = scores
+        spoilt[place] = bad
+        spoilt.withUnsafeBufferPointer { pointer in
+          guard let start = pointer.baseAddress else { return }
+          #expect(!ScoreRow(start, tokens: tokens).summary(comparedWith: 0).isFinite)
+        }
+      }
     }
   }
 
-  @Test func exponential() {
+  @Test func exponentialSumsOfOneNumber() {
     for start in stride(from: Float(0), through: -86, by: -0.37) {
-      let values = ScoreRow.exp(SIMD8(repeating: start) - SIMD8(0, 0.01, 0.02, 0.05, 0.11, 0.2, 0.3, 0.36))
-      for (lane, offset) in [Float(0), 0.01, 0.02, 0.05, 0.11, 0.2, 0.3, 0.36].enumerated() {
-        let expected = exp(Double(start - offset))
-        #expect(abs(Double(values[lane]) - expected) < 3e-7 * expected)
-      }
+      let expected = exp(Double(start))
+      let value = withUnsafePointer(to: start) { ScoreRow($0, tokens: 0..<1).exponentialSum(maximum: 0) }
+      #expect(abs(value - expected) < 3e-7 * expected)
     }
-    let extremes = ScoreRow.exp(SIMD8(0, -87, -88, -1000, -.greatestFiniteMagnitude, -1, 0, 0))
-    #expect(extremes[0] == 1)
-    for lane in 1..<5 { #expect(extremes[lane] > 0 && extremes[lane] < 2e-38) }
+    for extreme: Float in [-87, -88, -1000, -.greatestFiniteMagnitude] {
+      let value = withUnsafePointer(to: extreme) { ScoreRow($0, tokens: 0..<1).exponentialSum(maximum: 0) }
+      #expect(value > 0 && value < 2e-38)
+    }
   }
 }

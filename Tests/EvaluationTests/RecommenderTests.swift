@@ -1,14 +1,31 @@
 import Evaluation
+import InteractionData
 import SystemSupport
 import Testing
 
 struct RecommenderTests {
   func topK(_ k: Int, _ scores: [Float], itemCount: Int, excluding items: [Int] = []) -> [ScoredItem] {
-    var marks = ItemMarks(count: itemCount + 1)
-    for item in items { marks.insert(item) }
+    var excluded = ExcludedTokens()
+    items.map { Int32($0) }.withUnsafeBufferPointer { excluded.set(history: $0, TokenIDs(itemCount: itemCount)) }
     var topK = TopK()
-    return scores.withUnsafeBufferPointer {
-      topK.select(k, scores: $0, itemCount: itemCount, excluding: marks)
+    topK.begin(k)
+    // In tiles of odd sizes.
+    for start in stride(from: 0, to: scores.count, by: 97) {
+      let tokens = start..<min(start + 97, scores.count)
+      scores[tokens].withUnsafeBufferPointer { tile in
+        if let first = tile.baseAddress { topK.take(ScoreRow(first, tokens: tokens), excluding: excluded) }
+      }
+    }
+    return topK.finish()
+  }
+
+  @Test func excludedTokens() {
+    var excluded = ExcludedTokens()
+    for history: [Int32] in [[5, 2, 5, 3, 2], [], [4]] {
+      history.withUnsafeBufferPointer { excluded.set(history: $0, keeping: 3, TokenIDs(itemCount: 5)) }
+      let expected = [0] + Set(history).subtracting([3]).sorted() + [6, 7, 8]
+      #expect(excluded.tokens == expected)
+      for token in 0..<9 { #expect(excluded.contains(token) == expected.contains(Int32(token))) }
     }
   }
 
@@ -78,6 +95,47 @@ struct RecommenderTests {
     let lists = try recommender.recommend(histories: histories, topK: 1, keepSeen: true)
     for (history, list) in zip(histories, lists) { #expect(list.items[0].item == history.last ?? 1) }
     #expect(scorer.calls == [64, 64, 1])
+  }
+
+  /// Rank 0's histories on all ranks, in several rounds: the same lists in the same order.
+  @Test(arguments: [1, 2, 3]) func onSeveralRanks(size: Int) throws {
+    let histories = (0..<3000).map { (index: Int) -> [Int32] in index % 11 == 3 ? [] : [Int32(1 + index % 50), Int32(1 + index % 7)] }
+    @Sendable func scorer() -> FunctionScorer { FunctionScorer(itemCount: 50, score: mixedScore) }
+    let counts = (0..<50).map { Int64(50 - $0) }
+    let expected = try Recommender(scorer: scorer(), itemCounts: counts, maximumLength: 9).recommend(
+      histories: histories, topK: 4)
+    for wanted in [3000, 1500] {
+      let results = onRanks(size) { communicator throws(Failure) -> [RecommendationList] in
+        var written: [RecommendationList] = []
+        try Recommender(scorer: scorer(), itemCounts: counts, maximumLength: 9).recommend(
+          count: communicator.rank == 0 ? histories.count : 0, topK: 4, keepSeen: false, on: communicator,
+          history: { histories[$0] }
+        ) { index, list in
+          #expect(index == written.count)
+          written.append(list)
+          return written.count < wanted
+        }
+        return written
+      }
+      #expect(try results[0].get() == Array(expected.prefix(wanted)))
+      for other in results.dropFirst() { #expect(try other.get().isEmpty) }
+    }
+  }
+
+  @Test func whatFailsOnOneRankFailsOnAll() {
+    let results = onRanks(2) { communicator throws(Failure) -> Bool in
+      let scorer = FunctionScorer(itemCount: 5) { query, _ in query.last == 3 ? .nan : 0 }
+      try Recommender(scorer: scorer, itemCounts: [2, 9, 4, 9, 1], maximumLength: 4).recommend(
+        count: 2, topK: 1, keepSeen: false, on: communicator, history: { [[1], [3]][$0] }, write: { _, _ in true })
+      return true
+    }
+    for result in results {
+      do { _ = try result.get() } catch {
+        #expect(error.exitCode == .internalFault)
+        continue
+      }
+      Issue.record("no failure")
+    }
   }
 
   @Test func refuses() throws {

@@ -71,6 +71,14 @@ final class ThreadCommunicator: Communicator {
     return result
   }
 
+  func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] {
+    if rank == 0 { for rank in 1..<max(size, 1) { group.set(parts[rank], at: rank) } }
+    group.barrier()
+    let own = rank == 0 ? parts[0] : group.slots[rank]
+    group.barrier()
+    return own
+  }
+
   func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
     group.set(Array(record), at: rank)
     group.barrier()

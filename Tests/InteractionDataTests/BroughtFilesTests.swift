@@ -119,6 +119,25 @@ import Testing
     Case(
       "backslashes before quotes (Spark)", "user,item\nu,\"say \\\"hi\\\", you\"\nu,\"x\\\"y\"\nv,z\n",
       gives: "u: say_\"hi\",_you x\"y; v: z", "escaped by backslashes"),
+    Case(
+      "Book-Crossing", "\"User-ID\";\"ISBN\";\"Book-Rating\"\n\"276725\";\"034545104X\";\"0\"\n\"276725\";\"0155061224\";\"5\"\n",
+      gives: "276725: 034545104X 0155061224", "time: none"),
+    Case(
+      "steam-200k", "151603712,\"The Elder Scrolls V Skyrim\",purchase,1.0,0\n151603712,\"The Elder Scrolls V Skyrim\",play,273.0,0\n",
+      refused: "5 columns and no header"),
+    Case("LFM-1b", "31435741\t2\t4\t4\t1385212958\n31435741\t2\t4\t4\t1385212642\n", refused: "5 columns and no header"),
+    Case(
+      "MIND", "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0\n2\tU91836\t11/12/2019 6:11:30 PM\tN31739 N6072\tN20678-0 N39317-0\n",
+      refused: "5 columns and no header"),
+    Case(
+      "HetRec", "userID\tmovieID\trating\tdate_day\tdate_month\tdate_year\n75\t3\t1\t29\t10\t2006\n75\t32\t4.5\t29\t10\t2006\n",
+      refused: "the date is spread over several columns"),
+    Case(
+      "Trivago", "user_id,session_id,timestamp,step,action_type,reference\nu,s,1541037460,1,search for poi,Newtown\nu,s,1541037461,2,view,666856\n",
+      refused: "without a column for the item"),
+    Case(
+      "both a shorter header and empty ends", "user_id,item_id,note\n1,u,b,\n2,u,a,\n3,v,a,\n",
+      refused: "the header has 3 names, but the rows have 4"),
     Case("columns of other names", "video_id,user_idx\na,u\nb,u\n", gives: "u: a b"),
     Case("venues", "venue_id,client_id\na,u\nb,u\n", gives: "u: a b"),
     Case("queries of users", "account_id,query_id\nu,a\nu,b\n", gives: "u: a b"),

@@ -16,7 +16,7 @@ import Training
     "initializer_range": "0.05", "learning_rate": "0.00037", "num_train_steps": "77", "num_train_epochs": "2.5",
     "num_warmup_steps": "0", "batch_size": "33", "gradient_shards": "5", "reduction": "fast", "backend": "openblas",
     "seed": "18446744073709551615", "save_checkpoints_steps": "11", "keep_checkpoints": "2", "eval_every": "13",
-    "monitor": "hit@5[pop100]", "report_steps": "3", "threads": "2",
+    "validation_users": "1000", "validation_protocols": "full,pop100", "monitor": "hit@5[pop100]", "report_steps": "3", "threads": "2",
     "stall_timeout": "5.0", "checkpoint_failures": "1", "on_nonfinite": "skip", "max_skipped_steps": "4",
     "verify_every": "17",
   ]
@@ -171,6 +171,8 @@ import Training
     (["prop_sliding_window=-0.5"], "windows that do not move"),
     (["gradient_shards=300"], "gradient_shards 300 is more than batch_size 256"),
     (["monitor=ndcg@10"], "known are hit@1[full]"),
+    (["validation_protocols=uniform100"], "monitor ndcg@10[full] is of a protocol that validations leave out"),
+    (["validation_protocols=full, uniform100", "monitor=mrr[pop100]"], "validation_protocols is full,uniform100"),
   ]) func relationsBetweenKeys(settings: [String], words: String) throws {
     var configuration = RunConfiguration()
     for setting in settings {
@@ -183,6 +185,22 @@ import Training
     } catch {
       #expect(error.exitCode == .usage && error.message.contains(words), "\(error.message)")
     }
+  }
+
+  @Test(arguments: ["", "pop100,pop10", "full,full", "all", ","]) func protocolsThatAreNone(text: String) {
+    var configuration = RunConfiguration()
+    do throws(Failure) {
+      try configuration.set("validation_protocols", text, origin: "test")
+      Issue.record("nothing was thrown")
+    } catch {
+      #expect(error.exitCode == .usage && error.message.contains("some of full, pop100, uniform100, each once"), "\(error.message)")
+    }
+  }
+
+  @Test func protocolsInAnyOrder() throws {
+    var configuration = RunConfiguration()
+    try configuration.set("validation_protocols", "uniform100, full", origin: "test")
+    #expect(configuration.validationProtocols == [.full, .uniform100])
   }
 
   @Test func derivedValues() {

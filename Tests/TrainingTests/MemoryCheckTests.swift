@@ -11,7 +11,7 @@ import Training
 
   private static func plan(threads: Int = 1, ranks: Int = 1, hidden: Int = 64, vocabulary: Int = 1000) -> MemoryPlan {
     let model = ModelConfiguration(vocabularySize: vocabulary, hiddenSize: hidden, intermediateSize: 2 * hidden)
-    var plan = MemoryPlan(use: .training(evaluatedUsers: 100, splits: 2), model: model, backend: .auto)
+    var plan = MemoryPlan(use: .training(drawnUsers: 400), model: model, backend: .auto)
     (plan.threads, plan.gradientShards, plan.ranks) = (threads, 16, ranks)
     return plan
   }

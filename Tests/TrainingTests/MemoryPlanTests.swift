@@ -19,7 +19,7 @@ import Training
 
   @Test func sharesGrowWithWhatTheyDependOn() {
     func plan(threads: Int) -> MemoryPlan {
-      var plan = MemoryPlan(use: .training(evaluatedUsers: 10, splits: 2), model: model, backend: .auto)
+      var plan = MemoryPlan(use: .training(drawnUsers: 40), model: model, backend: .auto)
       (plan.threads, plan.gradientShards) = (threads, 16)
       return plan
     }
@@ -31,7 +31,7 @@ import Training
   @Test func absurdSizesAreCounted() {
     var huge = model  // one head, since heads must divide the width
     (huge.vocabularySize, huge.hiddenSize, huge.headCount, huge.intermediateSize) = (1 << 31, 65_536, 1, 1 << 20)
-    let plan = MemoryPlan(use: .training(evaluatedUsers: 10, splits: 2), model: huge, backend: .auto)
+    let plan = MemoryPlan(use: .training(drawnUsers: 40), model: huge, backend: .auto)
     #expect(plan.total.isFinite && plan.total > 1e15)
   }
 

@@ -86,6 +86,8 @@ final class ThreadRanks: @unchecked Sendable {
       return rank == 0 ? all : []
     }
 
+    func scatter(_ parts: [[UInt8]]) -> [UInt8] { preconditionFailure("not in these tests") }
+
     func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) {
       records.copyBytes(from: ranks.exchange(Array(record), rank: rank).joined())
     }

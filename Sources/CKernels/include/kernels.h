@@ -49,6 +49,13 @@ typedef struct {
   float gradient_scale;
 } kernel_adam;
 
+// A row of scores in numbers.
+typedef struct {
+  size_t greater, equal;  // scores above and like the one that they are compared with
+  float maximum;          // of no meaning where not all are finite
+  int is_finite;
+} kernel_score_summary;
+
 // One clone: all kernels, compiled for one kind of processor.
 typedef struct {
   const char *name;  // such as "x86-64-v3"
@@ -187,6 +194,14 @@ typedef struct {
 
   // The sum of squares, in double.
   double (*sum_of_squares)(const float *values, size_t count);
+
+  // Ranking: the same bits from all clones, the baseline too. -----------------------------------------------------------------
+
+  kernel_score_summary (*score_summary)(const float *scores, size_t count, float compared);
+  // The sum of exp(score - maximum), no score being above the maximum; sums of 32 numbers in single precision, of these in double.
+  double (*exponential_sum)(const float *scores, size_t count, float maximum);
+  // The first index from `start` on whose score is above the bound; `count` where there is none.
+  size_t (*first_above)(const float *scores, size_t start, size_t count, float bound);
 } kernel_set;
 
 // The fastest clone that this processor can run.

@@ -1,5 +1,5 @@
+import SystemSupport
 import Testing
-import Training
 
 @Suite struct ThreadTeamTests {
   /// A cell a thread and task, without a lock: the thread sanitizer then sees whether `run` waits for all.
@@ -40,5 +40,19 @@ import Training
       #expect(sums.allSatisfy { $0 == 6 * round })
     }
     team.stop()
+  }
+
+  /// Whoever is free takes the next piece; each is done once.
+  @Test(arguments: [1, 2, 5]) func aQueueDoesEachPieceOnce(threads: Int) throws {
+    nonisolated(unsafe) let counts = UnsafeMutableBufferPointer<Int>.allocate(capacity: 300)
+    counts.initialize(repeating: 0)
+    defer { counts.deallocate() }
+    let queue = try WorkQueue(threads: threads) { _, piece in counts[piece] += 1 }
+    defer { queue.stop() }
+    for pieces in [300, 0, 1, 7] {
+      queue.run(pieces: pieces)
+      for piece in 0..<300 { #expect(counts[piece] == (piece < pieces ? 1 : 0)) }
+      counts.update(repeating: 0)
+    }
   }
 }

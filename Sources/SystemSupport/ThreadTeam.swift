@@ -3,7 +3,6 @@
 #else
   import Musl
 #endif
-import SystemSupport
 
 /// A rank's threads: they live as long as the run, sleep between jobs, and all do the same job with an index of their own. The
 /// thread that calls `run` is number 0.

@@ -1,0 +1,52 @@
+import SystemSupport
+
+/// A rank's threads in an evaluation: each scores whole blocks, whichever comes next, so which one does is of no consequence.
+final class BlockTeam {
+  private let work: Work
+  private let queue: WorkQueue
+
+  /// One thread per scorer.
+  init(_ scorers: [BlockScorer]) throws(Failure) {
+    let work = Work(scorers)
+    self.work = work
+    queue = try WorkQueue(threads: scorers.count) { thread, piece in work.score(thread: thread, piece: piece) }
+  }
+
+  deinit { queue.stop() }
+
+  /// The results of some blocks in their order, or the failure of the first one that fails.
+  func score(_ blocks: [Int]) -> [Result<[UserResult], Failure>] {
+    work.begin(blocks)
+    queue.run(pieces: blocks.count)
+    return work.take()
+  }
+
+  /// What the threads share: each writes into places of its own.
+  private final class Work: @unchecked Sendable {
+    private let scorers: [BlockScorer]
+    private var blocks: [Int] = []
+    private var results = UnsafeMutableBufferPointer<Result<[UserResult], Failure>>(start: nil, count: 0)
+
+    init(_ scorers: [BlockScorer]) { self.scorers = scorers }
+
+    func begin(_ blocks: [Int]) {
+      self.blocks = blocks
+      results = .allocate(capacity: blocks.count)
+      results.initialize(repeating: .success([]))
+    }
+
+    func score(thread: Int, piece: Int) {
+      do throws(Failure) { results[piece] = .success(try scorers[thread].score(block: blocks[piece])) } catch {
+        results[piece] = .failure(error)
+      }
+    }
+
+    func take() -> [Result<[UserResult], Failure>] {
+      defer {
+        results.deinitialize()
+        results.deallocate()
+      }
+      return Array(results)
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import BERT4RecModel
+import Collectives
+import SystemSupport
+
+extension CheckpointModel {
+  /// Collective. What scores with this model, on so many threads of each rank, or on those that the rank may use. Its memory is
+  /// refused before it is taken where there is not enough of it.
+  ///
+  /// - Parameters:
+  ///   - longestQuery: most tokens of a query, `[MASK]` included.
+  ///   - drawnUsers: users for whom an evaluation draws negatives, times its sampled protocols.
+  public func makeScorer(
+    longestQuery: Int, drawnUsers: Int = 0, threads wanted: Int? = nil, communicator: any Communicator
+  ) throws(Failure) -> ModelScorer {
+    let takesThreads = backend.resolved != .openblas || BackendChoice.openBLASTakesThreads
+    let automatic = try ThreadCount.automatic(communicator)
+    try communicator.onEveryRank { () throws(Failure) in
+      if let wanted, wanted > 1 && !takesThreads {
+        throw Failure(
+          .usage,
+          "OpenBLAS is its serial build here, which gives wrong numbers now and then when two threads use it: use --threads 1 and "
+            + "more ranks, or the pthread build (Debian: libopenblas0-pthread).")
+      }
+    }
+    let threads = takesThreads ? wanted ?? automatic : 1
+    var plan = MemoryPlan(use: .scoring(drawnUsers: drawnUsers), model: state.configuration, backend: backend)
+    (plan.rank, plan.ranks, plan.threads, plan.longestQuery) = (communicator.rank, communicator.size, threads, longestQuery)
+    _ = try MemoryCheck.run(plan, communicator)
+    return try communicator.onEveryRank { () throws(Failure) in
+      try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery)
+    }
+  }
+}
