@@ -19,13 +19,15 @@ let package = Package(
     // "ompi-c", not "mpi": the latter carries C++ flags on some distributions.
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    // What Swift's Glibc module leaves out.
+    .systemLibrary(name: "CLinux"),
     // Vector kernels; multiversioned by attributes in the source, so no unsafeFlags.
     .target(name: "CKernels"),
 
     // Each target depends only on targets above it.
     .target(
       name: "SystemSupport",
-      dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+      dependencies: ["CLinux", .product(name: "Crypto", package: "swift-crypto")]),
     .target(name: "InteractionData", dependencies: ["SystemSupport"]),
     .target(name: "MaskedInstances", dependencies: ["InteractionData"]),
     .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "MaskedInstances", "SystemSupport"]),

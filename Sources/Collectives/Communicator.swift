@@ -20,6 +20,9 @@ public protocol Communicator: AnyObject {
   /// Overwrites `bytes` on every rank with rank 0's; the count is the same everywhere and may exceed 2^31.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure)
 
+  /// The same among those ranks alone that pass true, of which rank 0 is one; others' bytes do not count.
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure)
+
   /// Every rank's bytes, in rank order, on rank 0; an empty array elsewhere. Counts may differ between ranks.
   func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]]
 

@@ -64,9 +64,21 @@ public final class MPICommunicator: Communicator {
     library = String(decoding: words, as: UTF8.self)
   }
 
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) { try broadcast(bytes, in: group) }
+
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) {
+    var part: MPI_Comm?
+    let color = takesPart ? 0 : Int32(MPI_UNDEFINED)
+    try mpi("MPI_Comm_split", MPI_Comm_split(group, color, Int32(rank), &part))
+    guard takesPart, let part else { return }
+    try broadcast(bytes, in: part)
+    var done: MPI_Comm? = part
+    try mpi("MPI_Comm_free", MPI_Comm_free(&done))
+  }
+
+  private func broadcast(_ bytes: UnsafeMutableRawBufferPointer, in ranks: MPI_Comm) throws(Failure) {
     try inPieces(bytes.count) { start, count throws(Failure) in
-      try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, group))
+      try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, ranks))
     }
   }
 

@@ -17,6 +17,8 @@ public final class SoloCommunicator: Communicator {
 
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {}
 
+  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) {}
+
   public func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] { [bytes] }
 
   public func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] { parts[0] }

@@ -28,8 +28,9 @@ package struct MemoryLimit: Equatable, Sendable {
   ///   - root: what stands before /proc and /sys; tests have a folder of their own.
   package static func all(threads: Int, addresses: Double = 0, root: String = "") -> [MemoryLimit] {
     let status = ProcFile(root + "/proc/self/status")
-    // Pages of files can be dropped at any time, so they are no need.
-    let resident = (status.kibibytes("RssAnon:") ?? 0) + (status.kibibytes("RssShmem:") ?? 0)
+    // Pages of files can be dropped at any time, so they are no need; of memory that processes share each has its part.
+    let shared = ProcFile(root + "/proc/self/smaps_rollup").kibibytes("Pss_Shmem:") ?? status.kibibytes("RssShmem:")
+    let resident = (status.kibibytes("RssAnon:") ?? 0) + (shared ?? 0)
     var limits: [MemoryLimit] = []
     if let total = ProcFile(root + "/proc/meminfo").kibibytes("MemTotal:") {
       limits.append(MemoryLimit(name: "the machine has", bytes: total, sharedAs: "machine", inUse: resident))

@@ -112,7 +112,7 @@ public final class CheckpointModel {
         ]
       }
     }
-    return (try Dataset.shared(own, communicator), notes)
+    return (try Dataset.shared(own, communicator, log: log), notes)
   }
 
   private func translate(

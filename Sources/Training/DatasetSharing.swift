@@ -4,19 +4,18 @@ import SystemSupport
 
 extension Dataset {
   /// Rank 0's data set on every rank; the others pass nil. They get no external ids, which rank 0 alone writes and prints, and
-  /// need neither the file nor a shared file system.
-  static func shared(_ own: Dataset?, _ communicator: any Communicator) throws(Failure) -> Dataset {
+  /// need neither the file nor a shared file system. The sequences stand in memory once per host.
+  static func shared(
+    _ own: Dataset?, _ communicator: any Communicator, log: (String) -> Void
+  ) throws(Failure) -> Dataset {
     if communicator.size == 1, let own { return own }
     let name = try communicator.broadcastText(own?.name ?? "")
     let fingerprint = try communicator.broadcastText(own?.fingerprint ?? "")
     let counts = try communicator.broadcastArray(own?.itemCounts ?? [])
-    let storage = own?.sequences.withStorage { (Array($0), Array($1)) }
-    let offsets = try communicator.broadcastArray(storage?.0 ?? [])
-    let values = try communicator.broadcastArray(storage?.1 ?? [])
-    if let own { return own }
+    let sequences = try Sequences.shared(own?.sequences, communicator, log: log)
     return Dataset(
-      name: name, itemIDs: ExternalIDs(), itemCounts: counts, userIDs: ExternalIDs(),
-      sequences: Sequences(offsets: offsets, values: values), fingerprint: fingerprint)
+      name: name, itemIDs: own?.itemIDs ?? ExternalIDs(), itemCounts: counts, userIDs: own?.userIDs ?? ExternalIDs(),
+      sequences: sequences, fingerprint: fingerprint)
   }
 
   /// What training and evaluation need at least.
@@ -35,6 +34,22 @@ extension Dataset {
 }
 
 extension Sequences {
+  /// Rank 0's on every rank, in memory that the ranks of a host share.
+  fileprivate static func shared(
+    _ own: Sequences?, _ communicator: any Communicator, log: (String) -> Void
+  ) throws(Failure) -> Sequences {
+    // What they point to stays as long as `own` does.
+    let storage = own?.withStorage { ($0, $1) }
+    func copied<Element: BitwiseCopyable>(_ elements: UnsafeBufferPointer<Element>?) throws(Failure) -> HostCopy {
+      try communicator.copyToHosts(UnsafeRawBufferPointer(elements ?? UnsafeBufferPointer(start: nil, count: 0)), "the data", log: log)
+    }
+    let (offsets, values) = (try copied(storage?.0), try copied(storage?.1))
+    withExtendedLifetime(own) {}
+    return Sequences(
+      offsets: offsets.bytes.assumingMemoryBound(to: Int64.self), values: values.bytes.assumingMemoryBound(to: Int32.self),
+      release: { withExtendedLifetime((offsets, values)) {} })
+  }
+
   /// Tokens of the longest question that an evaluation asks: all before the last item, and `[MASK]`. At least 1.
   public var longestQuery: Int { (0..<userCount).reduce(1) { max($0, length(of: $1)) } }
 }

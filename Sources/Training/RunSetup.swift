@@ -87,6 +87,6 @@ package struct RunSetup {
       own = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
       try own?.requireUsable()
     }
-    return try Dataset.shared(own, communicator)
+    return try Dataset.shared(own, communicator, log: log)
   }
 }

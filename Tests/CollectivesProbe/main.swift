@@ -66,6 +66,32 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
     try communicator.requireSame("the number of ranks", "\(size)")
     try communicator.agree(on: nil)
     if rank == 0 { say("\(integers) \(none) \(text) \(bytes) \(gathered)") } else if !gathered.isEmpty { abort() }
+  case "host-copy":
+    // host-copy BYTES/4 [limited]: with a limit on the size of files, also of those in memory.
+    if arguments.last == "limited" {
+      signal(SIGXFSZ, SIG_IGN)
+      var limit = rlimit(rlim_cur: 1000, rlim_max: .max)
+      setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+    }
+    let count = Int(arguments[1]) ?? 0
+    let own = (0..<count).map { Int32(rank == 0 ? $0 * $0 : -1) }
+    let copy = try own.withUnsafeBufferPointer { own throws(Failure) in
+      try communicator.copyToHosts(UnsafeRawBufferPointer(own), "the data") { if rank == 0 { say($0) } }
+    }
+    let expected = (0..<count).map { Int32($0 * $0) }
+    let isRight = expected.withUnsafeBytes { $0.elementsEqual(copy.bytes) }
+    // Mapped by all ranks, or one's own; nobody keeps it open.
+    let maps = String(decoding: try FileSystem.read("/proc/self/maps", limit: 1 << 24), as: UTF8.self)
+    let isShared = maps.contains("memfd:bert4rec-dist")
+    let isOpen = try FileSystem.list("/proc/self/fd").contains { name in
+      var target = [CChar](repeating: 0, count: 100)
+      readlink("/proc/self/fd/" + name, &target, target.count - 1)
+      let bytes = target.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
+      return String(decoding: bytes, as: UTF8.self).contains("memfd:bert4rec-dist")
+    }
+    let found = (isRight ? "right" : "wrong") + (isShared ? " shared" : " own") + (isOpen ? " open" : "")
+    let told = try communicator.gather(Array(found.utf8))
+    if rank == 0 { say(told.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ", ")) }
   case "scatter":
     // The longest parts in pieces of 5 bytes; part 1 is empty.
     let parts = (0..<size).map { part in (0..<(part == 1 ? 0 : 13 - part)).map { Int32($0 - 100 * part) } }

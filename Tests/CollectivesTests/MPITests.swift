@@ -69,6 +69,25 @@ import Testing
     #expect(result.output == expected.joined(separator: " ") + "\n")
   }
 
+  /// Ranks of one host have one copy; nobody keeps it open, so it goes with them.
+  @Test func ranksOfAHostShareACopy() throws {
+    for (ranks, expected) in [(1, "right own"), (3, "right shared, right shared, right shared")] {
+      let result = try Probe.mpirun(ranks: ranks, ["host-copy", "40000"])
+      #expect(result.status == 0 && result.output == expected + "\n", "\(result.output)\(result.errors)")
+    }
+    let nothing = try Probe.mpirun(ranks: 2, ["host-copy", "0"])
+    #expect(nothing.status == 0 && nothing.output == "right own, right own\n", "\(nothing.output)\(nothing.errors)")
+  }
+
+  /// Where no memory can be shared, here since no file may be as large, each has its own copy, and that is said.
+  @Test func ranksThatCannotShareHaveTheirOwn() throws {
+    let result = try Probe.mpirun(ranks: 2, ["host-copy", "40000", "limited"])
+    #expect(result.status == 0, "\(result.errors)")
+    let lines = result.output.split(separator: "\n")
+    #expect(lines.count == 2 && lines.last == "right own, right own", "\(result.output)")
+    #expect(lines[0].contains("the data takes memory on every rank of ") && lines[0].contains("File too large"), "\(result.output)")
+  }
+
   @Test func partsOfDifferentLengthsAreScattered() throws {
     let result = try Probe.mpirun(ranks: 3, ["scatter"])
     #expect(result.status == 0 && result.output == "[1] [1] [1]\n", "\(result.output)\(result.errors)")

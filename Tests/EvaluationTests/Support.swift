@@ -63,6 +63,8 @@ final class ThreadCommunicator: Communicator {
     group.barrier()
   }
 
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) { throw Self.unexpected }
+
   func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] {
     group.set(bytes, at: rank)
     group.barrier()

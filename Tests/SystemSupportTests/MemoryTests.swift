@@ -64,6 +64,9 @@ import Testing
     #expect(limits[2].inUse >= 200_000 * 1024 + 2 * 8_388_608)
     let more = MemoryLimit.all(threads: 2, addresses: 1e6, root: folder.path)
     #expect(more[2].inUse == limits[2].inUse + 1e6 && more[0] == limits[0])
+    // Where the kernel says how much of shared memory is this process's part.
+    try write(["/proc/self/smaps_rollup": "Rss:       4000 kB\nPss_Anon:   3000 kB\nPss_Shmem:     24 kB\n"])
+    #expect(MemoryLimit.all(threads: 2, root: folder.path)[0].inUse == 3024 * 1024)
   }
 
   @Test func whatCannotBeReadIsNoLimit() throws {

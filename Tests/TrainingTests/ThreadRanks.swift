@@ -81,6 +81,8 @@ final class ThreadRanks: @unchecked Sendable {
       bytes.copyBytes(from: all[0])
     }
 
+    func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) { preconditionFailure("not in these tests") }
+
     func gather(_ bytes: [UInt8]) -> [[UInt8]] {
       let all = ranks.exchange(bytes, rank: rank)
       return rank == 0 ? all : []
