@@ -28,7 +28,7 @@ sources := Package.swift $(shell find Sources -type f)
 packages := libopenmpi-dev openmpi-bin libopenblas-dev pkg-config
 
 # mpirun refuses more ranks than cores, and root (the user of most containers), unless told otherwise.
-mpi_environment := OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+mpi_environment := cluster/mpi-environment.sh
 
 # Any OpenBLAS will do: pthread, OpenMP or serial.
 libraries_are_there := pkg-config --exists ompi-c openblas && command -v mpirun
@@ -42,14 +42,16 @@ build: swift-is-there libraries-are-there
 
 # In a new folder each time, so that there is always a training to see.
 demo: deps build
-	@folder=$$(mktemp -d "$${TMPDIR:-/tmp}/bert4rec-demo.XXXXXX")/demo && set -x && \
-	$(mpi_environment) mpirun -np 8 $(program) train --run "$$folder" && \
+	@parent=$$(mktemp -d "$${TMPDIR:-/tmp}/bert4rec-demo.XXXXXX") && folder=$$parent/demo && set -x && \
+	. ./$(mpi_environment) && \
+	{ mpirun -np 8 $(program) train --run "$$folder" || \
+	{ status=$$?; rmdir "$$parent" 2>/dev/null; exit $$status; }; } && \
 	printf 'anna ring0-item3\nanna ring0-item4\nanna ring0-item5\n' | \
 	$(program) recommend --checkpoint "$$folder" --histories - --top-k 3
 	@echo
 	@echo "Next, with data of your own (more in README.md):"
 	@echo "  $(program) prepare FILE"
-	@echo "  $(mpi_environment) \\"
+	@echo "  . $(mpi_environment)   # in bash or sh: more ranks than cores, also as root"
 	@echo "  mpirun -np 8 $(program) train --data FILE"
 
 test: deps swift-is-there

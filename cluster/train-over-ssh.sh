@@ -23,7 +23,7 @@ needs the data and the configuration, and writes the run folder.
   MPIRUN_OPTIONS     environment: further options of mpirun, separated by blanks, as
                      "--map-by socket:PE=4 --bind-to core"
 
-Exit code: that of bert4rec-dist. TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command
+Exit code: that of bert4rec-dist; 70, too, where mpirun returns 0 though it has lost a host (Open MPI 5). TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command
 goes on from there. A second Ctrl-C ends it at once.
 
   cluster/train-over-ssh.sh --interface 10.1.0.0/16 train --data ml-1m/ratings.dat --run runs/ml-1m --threads 1
@@ -114,14 +114,15 @@ problem() {
   echo "train-over-ssh: $1" >&2
   problems=$((problems + 1))
 }
-questions="command -v orted >/dev/null || echo no-orted; mpirun --version 2>&1 | head -n 1"
+# What mpirun starts there: prted of Open MPI 5, orted of 4.
+questions="{ command -v prted || command -v orted; } >/dev/null || echo no-daemon; mpirun --version 2>&1 | head -n 1"
 questions+="; $(printf %q "$program") --version"
 for host in "${hosts[@]}"; do
-  # orted is what mpirun starts there. Shells that ssh starts often have a shorter PATH than a login.
+  # Shells that ssh starts often have a shorter PATH than a login.
   if ! answer=$(on_host "$host" "$questions" 2>&1); then
     problem "$host: cannot be reached with '$agent', or cannot run $program: ${answer:-no answer}"
-  elif [[ $answer == *no-orted* ]]; then
-    problem "$host: Open MPI is not on the PATH of a command over ssh there (orted)"
+  elif [[ $answer == *no-daemon* ]]; then
+    problem "$host: Open MPI is not on the PATH of a command over ssh there (neither prted nor orted)"
   elif [[ $answer != *"$mpi_version"* ]]; then
     problem "$host: its Open MPI is not the one here ($mpi_version): $answer"
   elif [ "${answer##*$'\n'}" != "$version" ]; then
@@ -132,19 +133,29 @@ done
 is_this_host "${hosts[0]}" ||
   echo "train-over-ssh: rank 0 runs on ${hosts[0]}, not here: it looks for data and writes the run folder there" >&2
 
+# Open MPI 5 returns 0 when it has lost a host. What rank 0 leaves on its host as the last thing it does tells the truth.
+# shellcheck disable=SC2016 # the host's shell expands
+mark=$(on_host "${hosts[0]}" 'mktemp -d "${TMPDIR:-/tmp}/bert4rec-mark.XXXXXX"') ||
+  fail 74 "${hosts[0]}: no folder can be made in its TMPDIR or /tmp"
+trap 'on_host "${hosts[0]}" "rm -rf $mark" >/dev/null 2>&1 || true' EXIT
+
 # Ranks beyond the slots would be refused by mpirun; without -np it starts one a slot.
-options=(--hostfile "$hostfile" --mca plm_rsh_agent "$agent")
+options=(--hostfile "$hostfile" --mca plm_rsh_agent "$agent" -x "BERT4REC_DONE_FILE=$mark/done")
 [ -z "$ranks" ] || options+=(-np "$ranks")
 # The first is for the ranks' data, the second for mpirun's own words with the hosts; either alone leaves half of it to
 # chance.
 [ -z "$interface" ] || options+=(--mca btl_tcp_if_include "$interface" --mca oob_tcp_if_include "$interface")
-[ -z "$container" ] || options+=(--mca btl_vader_single_copy_mechanism none)
+# Open MPI 4, then 5.
+[ -z "$container" ] || options+=(--mca btl_vader_single_copy_mechanism none --mca smsc ^cma)
+# Open MPI 5 otherwise prints "Unable to find reachable pairing" on hosts that have IPv6, too.
+export OMPI_MCA_reachable=${OMPI_MCA_reachable:-weighted}
 [ "$(id -u)" != 0 ] || options+=(--allow-run-as-root)
 read -ra more_options <<<"${MPIRUN_OPTIONS:-}"
 options+=("${more_options[@]}")
 
 # Job control gives mpirun a process group of its own: Ctrl-C then reaches this script only. mpirun would end the ranks
-# about a second after INT or TERM, and return 1; USR1 it passes on, they save their state, and it returns their 75.
+# a second (Open MPI 5: half a second) after INT or TERM, and return 1; USR1 it passes on, they save their state, and it
+# returns their 75.
 set -m
 mpirun "${options[@]}" "$program" "$@" </dev/null &
 mpirun_pid=$!
@@ -176,4 +187,7 @@ while :; do
   wait "$mpirun_pid" || status=$?
   [ -n "$signalled" ] || break
 done
+if [ "$status" = 0 ] && ! on_host "${hosts[0]}" "[ -e $mark/done ]" 2>/dev/null; then
+  fail 70 "mpirun returned 0, but rank 0 on ${hosts[0]} has not come to its end: a host was lost. Run the same command again"
+fi
 exit "$status"

@@ -48,6 +48,12 @@ package struct StallJudgement {
       ? "rank \(rank) on host \(hosts[rank]) has made no progress for \(text(time - own)) s; \(place(rank))" : nil
   }
 
+  /// Whether rank 0 has been silent for half the limit while nothing moves here: the run may be about to end.
+  package func missesRankZero(at time: Double) -> Bool {
+    guard rank != 0, let heard = ranks[0].heard, let own = ranks[rank].moved else { return false }
+    return time - heard >= limit / 2 && time - own >= limit / 2
+  }
+
   private func verdictOfRankZero(_ time: Double) -> String {
     let silentRanks = ranks.indices.filter { $0 != rank && ranks[$0].heard.map { time - $0 >= limit / 2 } ?? false }
     if !silentRanks.isEmpty { return silent(silentRanks, time) }

@@ -82,6 +82,8 @@ private final class Watch {
   /// Seconds in which this thread could have seen progress.
   private var time = 0.0
   private var nextBeat = 0.0
+  /// Whether rank 0 was missed at the last beat.
+  private var hasMissed = false
 
   init(
     progress: Progress, socket: HeartbeatSocket, run: UInt64, addresses: [HeartbeatSocket.Address],
@@ -118,6 +120,9 @@ private final class Watch {
       if judgement.rank == 0 { socket.send(own, to: sender) } else { addresses = [sender] }
     }
     if let verdict = judgement.verdict(at: time) { leave(verdict) }
+    let misses = judgement.missesRankZero(at: time)
+    if misses && !hasMissed { LauncherEnd.enforce(within: 10, patience: Int(judgement.limit) + 10) }
+    hasMissed = misses
   }
 
   private func leave(_ verdict: String) -> Never {

@@ -3,7 +3,8 @@ import SystemSupport
 /// Looks at the numbers of a run for what usually means that something is wrong with it, and says so, each thing once. Every rank
 /// sees the same numbers; rank 0 prints.
 package struct LossWatch {
-  /// Steps after the warm-up in which the loss is to fall below what popularity gives.
+  /// Steps after the warm-up in which the loss is to fall below what popularity gives, at the least. Adam moves a weight by about the
+  /// rate in a step, so where the rate is low it takes longer: until the rates add up to 1.
   package static let patience = 1_000
   /// Nats that the smoothed loss may rise above its lowest.
   package static let rise = 0.5
@@ -12,7 +13,7 @@ package struct LossWatch {
 
   /// The loss of a model that knows how often each item occurs, and nothing else: the entropy of the counts.
   private let popularity: Double
-  private let warmupSteps: Int
+  private let judgedFrom: Double
   private let warn: (String) -> Void
   private var seen = 0
   private var smoothed = 0.0
@@ -21,12 +22,12 @@ package struct LossWatch {
 
   private enum Concern { case popularity, vanishing, rising }
 
-  package init(itemCounts: [Int64], warmupSteps: Int, warn: @escaping (String) -> Void) {
+  package init(itemCounts: [Int64], schedule: LearningRateSchedule, warn: @escaping (String) -> Void) {
     let total = Double(itemCounts.reduce(0, +))
     popularity = itemCounts.reduce(0) { sum, count in
       count > 0 ? sum - Double(count) / total * PortableMath.log(Double(count) / total) : sum
     }
-    self.warmupSteps = warmupSteps
+    judgedFrom = Double(schedule.warmupSteps) + max(Double(Self.patience), 1 / schedule.peak)
     self.warn = warn
   }
 
@@ -46,7 +47,7 @@ package struct LossWatch {
         "the loss has risen from \(rounded(lowest.loss, 3)) at step \(lowest.step) to \(rounded(smoothed, 3)) at step \(step) (smoothed): "
           + "learning_rate \(result.learningRate) is probably too high.")
     }
-    if seen >= Self.window && step >= warmupSteps + Self.patience && smoothed > 0.99 * popularity {
+    if seen >= Self.window && Double(step) >= judgedFrom && smoothed > 0.99 * popularity {
       say(
         .popularity,
         "at step \(step) the model knows nothing but how often items occur, which alone gives a loss of \(rounded(popularity, 3)): its "

@@ -117,7 +117,8 @@ final class RunDisk {
     var refused: [String] = []
     for (key, old, new) in configuration.differences(from: recorded.configuration) {
       if key.mayChangeOnResume {
-        log("\(key.name) changes from \(old) to \(new)")
+        let rates = LearningRateSchedule(configuration).change(of: key, from: old, at: recorded.step)
+        log("\(key.name) changes from \(old) to \(new)\(rates)")
       } else {
         refused.append("\(key.name) was \(old) and is \(new)")
       }

@@ -36,7 +36,7 @@ struct TrainingLoop {
     self.progress = progress
     self.log = log
     records = try StepRecords(communicator)
-    lossWatch = LossWatch(itemCounts: itemCounts, warmupSteps: configuration.warmupSteps, warn: log)
+    lossWatch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: log)
   }
 
   mutating func run() throws(Failure) -> TrainingRun.Outcome {

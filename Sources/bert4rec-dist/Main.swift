@@ -25,8 +25,10 @@ struct Main: ParsableCommand {
     // A file that would exceed the user's limit (ulimit -f) is then an error to tell, as a full disk is, not a death.
     signal(SIGXFSZ, SIG_IGN)
     do {
+      try DoneFile.refuseOld()
       var command = try parseAsRoot()
       try command.run()
+      leave(.success)
     } catch let failure as Failure {
       printError("error: \(failure.message)")
       leave(failure.exitCode)
@@ -39,9 +41,7 @@ struct Main: ParsableCommand {
   private static func leave(withParsingError error: any Error) -> Never {
     if exitCode(for: error) == .success {
       // Without MPI: help must be had wherever the program starts at all.
-      let names = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
-      let isFirst = names.allSatisfy { name in getenv(name).map { String(cString: $0) == "0" } ?? true }
-      if isFirst { exit(withError: error) }
+      if isFirstRank { print(fullMessage(for: error)) }
       leave(.success)
     }
     withCommunicator { communicator in
@@ -71,8 +71,18 @@ struct Main: ParsableCommand {
     }
   }
 
+  /// Before MPI is asked, and after it is done.
+  static var isFirstRank: Bool {
+    let names = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
+    return names.allSatisfy { name in getenv(name).map { String(cString: $0) == "0" } ?? true }
+  }
+
   static func leave(_ code: ExitCode) -> Never {
     fflush(nil)
+    do throws(Failure) { if code == .success { try DoneFile.write() } } catch {
+      printError("error: \(error.message)")
+      Glibc.exit(error.exitCode.rawValue)
+    }
     Glibc.exit(code.rawValue)
   }
 }

@@ -25,13 +25,12 @@ enum Probe {
 
   static func mpirun(ranks: Int, _ arguments: [String], options: [String] = []) throws -> CommandResult {
     try execute(
-      "/usr/bin/env", ["mpirun", "-np", "\(ranks)"] + options + [path] + arguments,
       // More ranks than cores, also as root, also in containers.
-      environment: [
-        "OMPI_MCA_rmaps_base_oversubscribe": "1", "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
-      ])
+      "/bin/sh", ["-c", ". \"$0\" && exec mpirun \"$@\"", settings, "-np", "\(ranks)"] + options + [path] + arguments)
   }
+
+  private static let settings = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().path + "/cluster/mpi-environment.sh"
 
   static func execute(
     _ executable: String, _ arguments: [String], environment: [String: String] = [:]

@@ -45,6 +45,19 @@ import Testing
       judgement.verdict(at: 10) == "rank 2 on host c has made no progress for 10 s; last step 7, phase: gradients")
   }
 
+  /// Half the limit without rank 0, while nothing moves here.
+  @Test func rankZeroIsMissedBeforeAnybodySpeaks() {
+    var judgement = judgement(rank: 1, heard: [0, 1])
+    #expect(!judgement.missesRankZero(at: 4.9) && judgement.missesRankZero(at: 5) && judgement.verdict(at: 5) == nil)
+    repeatHeartbeat(&judgement, of: 0, at: 6)
+    #expect(!judgement.missesRankZero(at: 10.9) && judgement.missesRankZero(at: 11))
+    judgement.hear(snapshot(.update, step: 7, phases: 32, ticks: 6), from: 1, at: 11)
+    #expect(!judgement.missesRankZero(at: 12))
+    // Nobody misses himself, or whom he has never heard.
+    #expect(!self.judgement(rank: 0, heard: [0]).missesRankZero(at: 100))
+    #expect(!self.judgement(rank: 1, heard: [1]).missesRankZero(at: 100))
+  }
+
   @Test func somebodyMovesSoNothingIsSaid() {
     var judgement = judgement(rank: 0, heard: [0, 1, 2])
     judgement.hear(snapshot(.gradients, step: 7, phases: 30, ticks: 6), from: 2, at: 9)

@@ -75,25 +75,27 @@ extension CommandTests {
     /// Hosts that multiply differently are named where that decides about bits, and only there. OpenBLAS may be told to use the
     /// kernels of an older processor, which the native backend does not care about.
     @Test func hostsThatMultiplyDifferentlyAreNamed() throws {
-      func train(_ backend: String, ranks: [[String]]) throws -> (hash: String, errors: String) {
+      // Not `mpirun -np 1 a : -np 1 b`: the launcher of Open MPI 5.0.7 crashes on it.
+      func train(_ backend: String, ranks: Int = 2, secondRank setting: String = "") throws -> (hash: String, errors: String) {
         try Program.withTemporaryFolder { folder in
           let train = ["train", "--threads", "1"] + Self.steps + settings(["backend": backend])
-          let commands = ranks.map { ["-np", "1"] + $0 + [Program.path] + train }
+          let script = "[ $OMPI_COMM_WORLD_RANK = 0 ] || export \(setting); exec \"$@\""
           let result = try Program.execute(
-            "/usr/bin/env", ["mpirun"] + commands.joined(separator: [":"]), environment: Program.mpiEnvironment, in: folder)
+            "/usr/bin/env", ["mpirun", "-np", "\(ranks)", "/bin/sh", "-c", script, "sh", Program.path] + train,
+            environment: Program.mpiEnvironment, in: folder)
           try #require(result.status == 0, "\(result.errors)")
           return (try RunFiles(folder + "/runs/demo").hash, result.errors)
         }
       }
       let warning = "warning: the hosts multiply with different code: '"
-      let mixed = [[], ["-x", "OPENBLAS_CORETYPE=Nehalem"]]
-      let named = try train("openblas", ranks: mixed).errors
+      let older = "OPENBLAS_CORETYPE=Nehalem"
+      let named = try train("openblas", secondRank: older).errors
       #expect(named.components(separatedBy: warning).count == 2 && named.contains("Nehalem"), "\(named)")
-      #expect(try !train("openblas", ranks: [[], []]).errors.contains(warning))
+      #expect(try !train("openblas").errors.contains(warning))
       guard BackendChoice.runsNative else { return }
-      let native = try train("native", ranks: mixed)
+      let native = try train("native", secondRank: older)
       #expect(!native.errors.contains("warning"), "\(native.errors)")
-      #expect(try native.hash == train("native", ranks: [[]]).hash)
+      #expect(try native.hash == train("native", ranks: 1).hash)
     }
 
     /// The yardstick of `bench` is cblas_sgemm itself, whatever multiplies in the model: a library in front of it counts the calls.

@@ -48,7 +48,7 @@ extension CommandTests {
             ?? Program.run(train + more, in: folder)
           #expect(result.status == status, "\(result.errors)")
           let lines = result.errors.split(separator: "\n").filter { $0.contains("step-00000040") }
-          #expect(lines.count == 1, "\(lines)")
+          try #require(lines.count == 1, "\(result.errors)")
           #expect(lines[0].contains("cannot be used and is left as it is") && lines[0].contains(words), "\(lines[0])")
           let source = status == 75 ? "step-00000030: 30" : "step-00000035: 35"
           #expect(result.errors.contains("going on from run/checkpoints/\(source) of 40"), "\(result.errors)")

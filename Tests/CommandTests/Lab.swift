@@ -9,13 +9,17 @@ struct LabHosts {
   static let obstacle: String? = {
     do {
       return try Program.withTemporaryFolder { folder in
-        let probe = try LabHosts.run(["--hosts", "2", "--", "hostname"], in: folder)
+        let probe = try LabHosts.run(["--hosts", "2", "--"] + sayHostName, in: folder)
         return probe.status == 0 ? nil : "no lab of several hosts here: \(probe.errors)"
       }
     } catch {
       return "no lab of several hosts here: \(error)"
     }
   }()
+
+  /// A command that prints its host's name, and stays for a moment: the daemons of Open MPI 5.0.7 now and then miss the end of what
+  /// ends at once, and wait for it.
+  static let sayHostName = ["sh", "-c", "hostname; sleep 0.3"]
 
   /// A name that no other process of this machine uses.
   static let unusedName = "lab\(ProcessInfo.processInfo.processIdentifier)"
@@ -57,6 +61,18 @@ struct LabHosts {
     try Program.start(executable: Self.script, ["mpirun", "--name", name, "--"] + arguments, in: folder)
   }
 
+  /// Whatever is on its way out gets half a minute; what stays is an issue.
+  func expectNoProcesses(on hosts: [Int]) throws {
+    let end = Date().addingTimeInterval(30)
+    var left: [HostProcess] = []
+    repeat {
+      left = try processes.filter { hosts.contains($0.host) }
+      if left.isEmpty { return }
+      usleep(100_000)
+    } while Date() < end
+    #expect(left.isEmpty)
+  }
+
   struct HostProcess {
     let host: Int
     let id: Int32
@@ -65,6 +81,17 @@ struct LabHosts {
 
     /// A rank, rather than mpirun or Open MPI's daemon of a host.
     var isRank: Bool { command.hasPrefix(Program.path) }
+
+    /// What the user has called, on host 1; Open MPI 5 calls it prterun.
+    var isMpirun: Bool { ["mpirun", "prterun"].contains(name) }
+
+    /// Open MPI's own process on another host, of version 4 or 5.
+    var isDaemon: Bool { ["orted", "prted"].contains(name) }
+
+    private var name: Substring {
+      let path = command.prefix { $0 != " " }
+      return path.split(separator: "/").last ?? path
+    }
   }
 
   /// What runs on the hosts now.

@@ -20,7 +20,7 @@ extension CommandTests {
     }
 
     enum Fault: CaseIterable {
-      case frozenRank, frozenRankZero, frozenHost, cutHost, killedRank, killedRankZero, killedHost
+      case frozenRank, frozenRankZero, frozenHost, cutHost, cutFirstHost, killedRank, killedRankZero, killedHost
 
       func happen(_ lab: LabHosts) throws {
         func signal(_ signal: Int32, host: Int) throws {
@@ -33,6 +33,7 @@ extension CommandTests {
         case .frozenRankZero: try signal(SIGSTOP, host: 1)
         case .frozenHost: try lab.order("freeze", ["3"])
         case .cutHost: try lab.order("cut", ["3"])
+        case .cutFirstHost: try lab.order("cut", ["1"])
         case .killedRank: try signal(SIGKILL, host: 3)
         case .killedRankZero: try signal(SIGKILL, host: 1)
         case .killedHost: try lab.order("kill", ["3"])
@@ -42,14 +43,15 @@ extension CommandTests {
       /// What the one line that names the culprit looks like. What mpirun sees by itself it says in words of its own.
       func line(_ lab: LabHosts) throws -> Regex<Substring> {
         let silent =
-          #" has not been heard from for [0-9]+ s; last step [0-9]+, the others wait in phase: [a-z' ]+\. "#
+          #" ha(?:s|ve) not been heard from for [0-9]+ s; last step [0-9]+, the others wait in phase: [a-z' ]+\. "#
           + #".*run the same command again: it goes on from the checkpoint of step [0-9]+\."#
         return switch self {
         case .frozenRank, .frozenHost, .cutHost: try Regex("error: rank 2 on host \(lab.name)-3" + silent)
+        case .cutFirstHost: try Regex("error: rank 1 on host \(lab.name)-2, rank 2 on host \(lab.name)-3" + silent)
         case .frozenRankZero: try Regex("error: rank 0 on host \(lab.name)-1" + silent)
-        case .killedRank: try Regex("mpirun noticed that process rank 2 with PID [0-9]+ on node \(lab.name)-3 .*")
-        case .killedRankZero: try Regex("mpirun noticed that process rank 0 with PID [0-9]+ on node \(lab.name)-1 .*")
-        case .killedHost: try Regex(#" *Remote daemon: \[\[[0-9]+,0\],2\] on node "# + "\(lab.name)-3")
+        case .killedRank: try Regex("(?:mpi|prte)run noticed that process rank 2 with PID [0-9]+ on node \(lab.name)-3 .*")
+        case .killedRankZero: try Regex("(?:mpi|prte)run noticed that process rank 0 with PID [0-9]+ on node \(lab.name)-1 .*")
+        case .killedHost: try Regex(#" *Remote daemon: \[.*,2\] on node "# + "\(lab.name)-3")
         }
       }
 
@@ -60,13 +62,17 @@ extension CommandTests {
     @Test(arguments: Fault.allCases) func theJobEndsByItselfAndGoesOn(after fault: Fault) throws {
       try LabHosts.with(hosts: 3) { lab in
         let run = RunFiles(lab.folder + "/run")
-        let program = try lab.start([Program.path] + Self.arguments)
+        let mark = lab.folder + "/done"
+        let program = try lab.start(["-x", "BERT4REC_DONE_FILE=\(mark)", Program.path] + Self.arguments)
         try program.wait(for: "\"step\":100,", in: run.path + "/metrics.jsonl")
         try fault.happen(lab)
         let end = try program.wait()
-        try #require(try !lab.processes.contains { $0.command.hasPrefix("mpirun") }, "mpirun hangs: \(end.errors)")
-        #expect(end.status != 0 && end.status != 75, "\(end.status)")
-        if fault.isHandedOn { #expect(end.status == 70) }
+        try #require(try !lab.processes.contains { $0.isMpirun }, "mpirun hangs: \(end.errors)")
+        // Open MPI 5 returns 0 when it loses a host; what the run leaves behind tells that it is not done.
+        #expect(end.status != 75 && (end.status != 0 || fault == .killedHost && Program.openMPIVersion >= 5), "\(end.status)")
+        #expect(!FileManager.default.fileExists(atPath: mark))
+        // Open MPI 5 also ends the ranks whose peer has left, and may see one of those first, whose code is 14.
+        if fault.isHandedOn { #expect(end.status == 70 || end.status == 14 && Program.openMPIVersion >= 5, "\(end.status)") }
         let last = try #require(try run.reportedSteps.last)
         #expect(last < 400)
         let pattern = try fault.line(lab)
@@ -76,27 +82,17 @@ extension CommandTests {
         #expect(lines.count { $0.hasPrefix("error: ") } <= 1, "\(end.errors)")
 
         if fault == .frozenHost {
-          try expectEmpty(lab, hosts: [1, 2])
+          try lab.expectNoProcesses(on: [1, 2])
           try lab.order("thaw", ["3"])
         }
-        try expectEmpty(lab, hosts: [1, 2, 3])
+        try lab.expectNoProcesses(on: [1, 2, 3])
         if fault == .cutHost { try lab.order("mend", ["3"]) }
-        let rest = try lab.command("mpirun", [Program.path] + Self.arguments)
-        #expect(rest.status == 0 && rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")
+        if fault == .cutFirstHost { try lab.order("mend", ["1"]) }
+        let rest = try lab.command("mpirun", ["-x", "BERT4REC_DONE_FILE=\(mark)", Program.path] + Self.arguments)
+        #expect(rest.status == 0 && FileManager.default.fileExists(atPath: mark))
+        #expect(rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")
         #expect(try run.hash == Self.undisturbed.get())
       }
-    }
-
-    /// Whatever is on its way out gets half a minute.
-    private func expectEmpty(_ lab: LabHosts, hosts: [Int]) throws {
-      let end = Date().addingTimeInterval(30)
-      var left: [LabHosts.HostProcess] = []
-      repeat {
-        left = try lab.processes.filter { hosts.contains($0.host) }
-        if left.isEmpty { return }
-        usleep(100_000)
-      } while Date() < end
-      #expect(left.isEmpty)
     }
   }
 }

@@ -32,7 +32,7 @@ extension CommandTests {
       try LabHosts.with(hosts: 3, options: options) { lab in
         let expected = try writeRecipe(to: lab.folder)
         // The hosts are what they claim to be.
-        let names = try lab.order("mpirun", ["hostname"]).split(separator: "\n").sorted()
+        let names = try lab.order("mpirun", LabHosts.sayHostName).split(separator: "\n").sorted()
         #expect(names == ["\(lab.name)-1", "\(lab.name)-2", "\(lab.name)-3"])
         #expect(try lab.order("exec", ["1", "cat", "recipe.yaml"]).hasPrefix("data: demo.txt"))
         for host in ["2", "\(lab.name)-3"] { #expect(try lab.order("exec", [host, "ls", "-A", lab.folder]).isEmpty) }
@@ -44,7 +44,47 @@ extension CommandTests {
         #expect(trained.count(ofErrors: "ranks: 3, ") == 1, "\(trained.errors)")
         #expect(try RunFiles(lab.folder + "/run").hash == expected)
         for host in ["2", "3"] { #expect(try lab.order("exec", [host, "ls", "-A", lab.folder]) == "program\n") }
-        #expect(try lab.processes.isEmpty)
+        try lab.expectNoProcesses(on: [1, 2, 3])
+      }
+    }
+
+    /// As `.build/release` is a link: the other hosts are asked for the path that was given.
+    @Test func aProgramBehindALinkIsBroughtToEveryHost() throws {
+      try LabHosts.with(hosts: 2) { lab in
+        let files = FileManager.default
+        try files.createDirectory(atPath: lab.folder + "/deep/er", withIntermediateDirectories: true)
+        let program = "#!/bin/sh\n\(LabHosts.sayHostName[2])\n"
+        try program.write(toFile: lab.folder + "/deep/er/program", atomically: false, encoding: .utf8)
+        try files.setAttributes([.posixPermissions: 0o755], ofItemAtPath: lab.folder + "/deep/er/program")
+        try files.createSymbolicLink(atPath: lab.folder + "/link", withDestinationPath: "deep/er")
+        for path in ["link/program", lab.folder + "/link/program"] {
+          let result = try lab.command("mpirun", [path])
+          #expect(result.lines.sorted() == ["\(lab.name)-1", "\(lab.name)-2"], "\(path): \(result.errors)")
+        }
+      }
+    }
+
+    /// An mpirun that leaves all ranks on the first host is found out before anything runs.
+    @Test func ranksOnTheWrongHostAreFoundOut() throws {
+      try Program.withTemporaryFolder { folder in
+        // First on the PATH, and not in /tmp, which the hosts do not see; it does what Open MPI 5 does with another version's settings.
+        let bin = "/var/tmp/bert4rec-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: bin, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: bin) }
+        let mpirun = "#!/bin/sh\n[ \"$1\" != --version ] || exec echo 'mpirun (Open MPI) 9'\nhostname; hostname\n"
+        try mpirun.write(toFile: bin + "/mpirun", atomically: false, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: bin + "/mpirun")
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        let name = LabHosts.unusedName
+        let result = try Program.execute(
+          LabHosts.script, ["run", "--name", name, "--hosts", "2", "--", "touch", "ran"],
+          environment: ["PATH": bin + ":" + path], in: folder)
+        #expect(result.status == 70, "\(result.errors)")
+        #expect(
+          result.errors.contains("mpirun (Open MPI) 9 spreads ranks as \(name)-1: 2, not \(name)-1: 1, \(name)-2: 1"),
+          "\(result.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder + "/ran"))
+        #expect(!FileManager.default.fileExists(atPath: LabHosts.stateFolder(of: name)))
       }
     }
 
@@ -72,14 +112,30 @@ extension CommandTests {
         while try lab.processes.count(where: { $0.command == "sleep 1000" }) < 2 { usleep(50_000) }
         try lab.order("freeze", ["2"])
         let frozen = try lab.processes
-        #expect(frozen.contains { $0.host == 2 && $0.command.contains("orted") })
+        #expect(frozen.contains { $0.host == 2 && $0.isDaemon })
         for process in frozen { #expect(process.state.hasPrefix("T") == (process.host == 2), "\(process)") }
         try lab.order("thaw", ["2"])
         #expect(try lab.processes.allSatisfy { !$0.state.hasPrefix("T") })
         try lab.order("kill", ["2"])
         #expect(try lab.processes.allSatisfy { $0.host == 1 })
-        #expect(try sleepers.wait().status != 0)
-        #expect(try lab.processes.isEmpty)
+        let end = try sleepers.wait()
+        #expect(end.errors.contains("\(lab.name)-2"), "\(end.errors)")
+        // Open MPI 5 returns 0 when it loses a host, and now and then leaves what does not end by itself.
+        if Program.openMPIVersion < 5 {
+          #expect(end.status != 0)
+          try lab.expectNoProcesses(on: [1, 2])
+        }
+      }
+    }
+
+    /// With mpirun's own host goes mpirun, and what waits for it out here.
+    @Test func theFirstHostIsKilled() throws {
+      try LabHosts.with(hosts: 2) { lab in
+        let sleepers = try lab.start(["-np", "2", "sleep", "1000"])
+        while try lab.processes.count(where: { $0.command == "sleep 1000" }) < 2 { usleep(50_000) }
+        try lab.order("kill", ["1"])
+        #expect(try sleepers.wait().status == 128 + SIGKILL)
+        try lab.expectNoProcesses(on: [1, 2])
       }
     }
 
@@ -103,7 +159,7 @@ extension CommandTests {
           // The kernel ends it; only the lab's notes stay, which hinder no further lab and go with `down`.
           let end = Date().addingTimeInterval(60)
           while try !LabHosts.processes(inNamespace: namespace).isEmpty, Date() < end { usleep(20_000) }
-          let next = try LabHosts.run(["--hosts", "1", "--", "hostname"], in: folder)
+          let next = try LabHosts.run(["--hosts", "1", "--"] + LabHosts.sayHostName, in: folder)
           #expect(next.output == "\(name)-1\n", "\(next.errors)")
         }
         #expect(try LabHosts.processes(inNamespace: namespace).isEmpty)
@@ -165,7 +221,7 @@ extension CommandTests {
     /// Kernels without sch_netem cannot delay, and a lab without the delay would be another one than was asked for.
     @Test func aDelayIsHeldOrRefused() throws {
       try Program.withTemporaryFolder { folder in
-        let result = try LabHosts.run(["--hosts", "2", "--delay", "20ms", "--", "hostname"], in: folder)
+        let result = try LabHosts.run(["--hosts", "2", "--delay", "20ms", "--"] + LabHosts.sayHostName, in: folder)
         if result.status == 0 {
           #expect(result.lines.count == 2)
         } else {

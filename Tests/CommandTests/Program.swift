@@ -37,13 +37,19 @@ enum Program {
   static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().path
 
-  /// What Open MPI needs to start more ranks than cores, also as root.
-  static let mpiEnvironment = [
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
-  ]
+  /// What Open MPI needs to start more ranks than cores, also as root: the lines `export NAME=VALUE` that users read, too.
+  static let mpiEnvironment: [String: String] = {
+    let text = (try? String(contentsOfFile: root + "/cluster/mpi-environment.sh", encoding: .utf8)) ?? ""
+    let pairs = text.matches(of: /(?m)^export (\w+)=(.*)$/).map { (String($0.1), String($0.2)) }
+    precondition(!pairs.isEmpty, "no settings in cluster/mpi-environment.sh")
+    return Dictionary(uniqueKeysWithValues: pairs)
+  }()
+
+  /// Open MPI's major version, as its mpirun says it; 0 where there is none.
+  static let openMPIVersion: Int = {
+    let output = (try? execute("/usr/bin/env", ["mpirun", "--version"]))?.output ?? ""
+    return output.firstMatch(of: /\(Open MPI\) (\d+)\./).flatMap { Int($0.1) } ?? 0
+  }()
 
   /// Runs one process without mpirun.
   static func run(

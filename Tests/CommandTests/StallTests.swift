@@ -73,6 +73,21 @@ extension CommandTests {
       }
     }
 
+    /// Another rank misses rank 0, and nothing comes of it.
+    @Test func aRankZeroThatIsBackInTimeDoesNoHarm() throws {
+      try Program.withTemporaryFolder { folder in
+        let program = try Program.start(Self.arguments + settings(["stall_timeout": 8]), ranks: 2, in: folder)
+        try program.wait(for: "\"step\":200,", in: folder + "/run/metrics.jsonl")
+        let first = try #require(program.children.first)
+        kill(first, SIGSTOP)
+        sleep(5)
+        kill(first, SIGCONT)
+        let end = try program.wait()
+        #expect(end.status == 0 && end.count(ofErrors: "error: ") == 0, "\(end.errors)")
+        #expect(try RunFiles(folder + "/run").hash == Self.undisturbed.get())
+      }
+    }
+
     @Test func theSlowestRankIsReported() throws {
       try Program.withTemporaryFolder { folder in
         let result = try Program.mpirun(ranks: 3, ["train"] + settings(["num_train_steps": 20]), in: folder)

@@ -147,6 +147,8 @@ private final class TorturedRun {
   private var environment: [String: String] {
     mark.environment.merging([
       "OMPI_MCA_orte_tmpdir_base": folder, "OMPI_MCA_btl_vader_backing_directory": folder,
+      // The same of version 5.
+      "PRTE_MCA_prte_tmpdir_base": folder, "OMPI_MCA_btl_sm_backing_directory": folder,
     ]) { $1 }
   }
 

@@ -17,13 +17,15 @@ func targets(in folder: String) throws -> [FuzzTarget] {
     + TextTargets.all(in: folder)
 }
 
-/// In memory where that is possible: inputs are files for a moment, and disks are slow.
+/// In memory where that is possible and TMPDIR says nothing else: inputs are files for a moment, and disks are slow.
 func makeFolder() -> String {
-  let parent = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+  let parent = getenv("TMPDIR").map { String(cString: $0) } ?? (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp")
   var template = Array("\(parent)/fuzz-probe-XXXXXX".utf8CString)
   precondition(mkdtemp(&template) != nil, "cannot make a folder in \(parent)")
   return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
 }
+
+struct WrongUsage: Error {}
 
 func usage() -> Never {
   printError("usage: fuzz-probe [--list] [TARGET...] [--seed S] [--inputs N] [--number I [--save FILE]]")
@@ -57,6 +59,7 @@ func supervise(_ arguments: [String]) throws -> Bool {
     }
   }
   let folder = makeFolder()
+  // What ends the program from here on must come back to this first.
   defer { try? FileSystem.removeRecursively(folder) }
   let all = try targets(in: folder)
   if isList {
@@ -64,9 +67,9 @@ func supervise(_ arguments: [String]) throws -> Bool {
     return true
   }
   let known = all.map(\.name)
-  guard names.allSatisfy(known.contains) else { usage() }
+  guard names.allSatisfy(known.contains) else { throw WrongUsage() }
   if let number {
-    guard names.count == 1, let target = all.first(where: { $0.name == names[0] }) else { usage() }
+    guard names.count == 1, let target = all.first(where: { $0.name == names[0] }) else { throw WrongUsage() }
     Worker.show(target, seed: seed, number: number, savingTo: savePath)
     return true
   }
@@ -85,6 +88,8 @@ do {
     fflush(nil)
     exit(1)
   }
+} catch is WrongUsage {
+  usage()
 } catch {
   printError("fuzz-probe: \(error)")
   exit(70)

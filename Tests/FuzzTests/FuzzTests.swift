@@ -42,6 +42,18 @@ import Testing
   }
 }
 
+extension FuzzTests {
+  /// Neither what a wrong name, nor what a good one makes.
+  @Test(arguments: [["no-such-target"], ["json", "--number", "1", "json"], ["--list"], ["json", "--inputs", "10"]])
+  func nothingIsLeft(arguments: [String]) throws {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    _ = try Probe.run(arguments, environment: ["TMPDIR": folder])
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+  }
+}
+
 /// `fuzz-probe`, beside the test bundle.
 enum Probe {
   static let path: String = {
@@ -54,10 +66,13 @@ enum Probe {
     return "fuzz-probe"
   }()
 
-  static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+  static func run(
+    _ arguments: [String], environment: [String: String] = [:]
+  ) throws -> (status: Int32, output: String) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: path)
     process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let output = Pipe()
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output

@@ -10,9 +10,9 @@ Makes a Debian 13 (another C library, Open MPI 5, another OpenBLAS) in FOLDER, c
 what is not committed, builds the program, prints the system's versions, and trains the built-in demo for 60 steps on
 one rank and on two. The two lines of parameter_hash can be compared with each other and with another system's.
 
-FOLDER (default: debian-13 in TMPDIR or /tmp) takes some 3 GB; the next run uses it and what was built again. COMMAND
-runs there, in the copy, in the place of build and demo, for instance `make test`. mpirun of your own needs the
-variables that README names under "Ranks and threads".
+FOLDER (default: debian-13 in TMPDIR or /tmp) takes some 4 GB; the next run uses it and what was built again. COMMAND
+runs there, in the copy, in the place of build and demo: `make test` runs every test, those with several hosts, Slurm,
+full disks and strace, too, whose packages are installed. Before an mpirun of your own: `. cluster/mpi-environment.sh`.
 
 Needs root, debootstrap, Swift on the PATH (its toolchain is shown to Debian 13, read-only) and git. Swift packages are
 fetched by this system, in its way, before Debian 13 is entered. MIRROR, in the environment, is where Debian's packages
@@ -36,9 +36,10 @@ in_there() {
     HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" DEBIAN_FRONTEND=noninteractive BUILD_FLAGS="${BUILD_FLAGS:-}" "$@"
 }
 
-# Compiler and libraries; what Swift's toolchain is linked with; what tests call.
+# Compiler and libraries; what Swift's toolchain is linked with; what tests call, so that none of them is skipped.
 packages=(libopenmpi-dev openmpi-bin libopenblas-dev pkg-config make git gcc libc6-dev libstdc++-14-dev
-  libxml2 libcurl4t64 libncurses6 zlib1g-dev ca-certificates python3-minimal iproute2 procps)
+  libxml2 libcurl4t64 libncurses6 zlib1g-dev ca-certificates python3-minimal iproute2 procps
+  e2fsprogs strace slurm-wlm munge openssh-client)
 
 if [ "${1:-}" = --inside ]; then
   folder=$2 toolchain=$3
@@ -49,8 +50,11 @@ if [ "${1:-}" = --inside ]; then
   if [ ! -e "$system/etc/debian_version" ]; then
     debootstrap --variant=minbase trixie "$system" "${MIRROR:-http://deb.debian.org/debian}"
   fi
+  [ -e "$system/etc/hosts" ] || echo "127.0.0.1 localhost $(hostname)" >"$system/etc/hosts"
+  mount --bind "$system" "$system"
   mount -t proc proc "$system/proc"
   mount --rbind /dev "$system/dev"
+  mount --rbind /sys "$system/sys"
   # Open MPI's shared memory: what is left there is not to stay on this machine.
   mount -t tmpfs -o mode=1777 tmpfs "$system/dev/shm"
   if [ "$(cat "$system/root/installed" 2>/dev/null)" != "${packages[*]}" ]; then
@@ -69,7 +73,7 @@ set -eu
 make build BUILD_FLAGS="$BUILD_FLAGS"
 echo "Debian $(cat /etc/debian_version); $(ldd --version | head -n 1); $(mpirun --version | head -n 1);" \
   "OpenBLAS $(pkg-config --modversion openblas)"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 PRTE_MCA_rmaps_default_mapping_policy=slot:oversubscribe
+. cluster/mpi-environment.sh
 for ranks in 1 2; do
   run=$(mktemp -d)/run
   mpirun -np $ranks .build/release/bert4rec-dist train --run "$run" --set num_train_steps=60 >"$run.log" 2>&1 || {
@@ -82,8 +86,12 @@ for ranks in 1 2; do
 done
 DEMO
   if [ $# = 0 ]; then set -- sh /root/demo; fi
+  # This root becomes the namespace's own: with a mere chroot, the lab's hosts would find this machine's root in theirs.
+  cd "$system"
+  pivot_root . mnt
+  system=.
   # shellcheck disable=SC2016 # the shell in there expands
-  in_there sh -c 'cd "$0" && exec "$@"' "$copy" "$@"
+  in_there sh -c 'umount -l /mnt && cd "$0" && exec "$@"' "$copy" "$@"
   exit
 fi
 

@@ -66,9 +66,8 @@ scratch=$(mktemp -d "$folder/runs.XXXXXX")
 
 # Settings of the caller would hide what the builds do by themselves.
 unset OMP_NUM_THREADS OPENBLAS_NUM_THREADS GOTO_NUM_THREADS
-# More ranks than cores, and root, as README has it: Open MPI 4, then 5.
-export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=slot:oversubscribe
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+# shellcheck source=../../cluster/mpi-environment.sh
+. "$here/../../cluster/mpi-environment.sh"
 
 cat >"$scratch/probe.c" <<'PROBE'
 #include <stdio.h>

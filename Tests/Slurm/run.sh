@@ -28,7 +28,8 @@ read -ra short_run <<<"$SHORT"
 read -ra long_run <<<"$LONG"
 program=$(realpath "$1")
 folder=$(realpath "$2")
-script=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../cluster/slurm/train.sbatch")
+cluster=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../cluster")
+script=$cluster/slurm/train.sbatch
 slurm=$folder/slurm
 host=$(hostname -s)
 
@@ -148,8 +149,8 @@ wait_for 20 "the node" node_is_idle
 
 cd "$folder"
 export PROGRAM=$program
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_btl_vader_single_copy_mechanism=none
+# shellcheck source=../../cluster/mpi-environment.sh
+. "$cluster/mpi-environment.sh"
 unset DATA CONFIG
 
 submit() { # name, option of sbatch..., --, argument of the script...

@@ -13,9 +13,12 @@ import Training
   private static let itemCounts: [Int64] = [1000] + [Int64](repeating: 1, count: 1000)
   private let popularity = log(2.0) + 0.5 * log(1000.0)
 
-  private func warnings(_ losses: [Double], norm: Double = 1, warmupSteps: Int = 0, firstStep: Int = 1) -> [String] {
+  private func warnings(
+    _ losses: [Double], norm: Double = 1, rate: Double = 0.01, warmupSteps: Int = 0, firstStep: Int = 1
+  ) -> [String] {
     var said: [String] = []
-    var watch = LossWatch(itemCounts: Self.itemCounts, warmupSteps: warmupSteps) { said.append($0) }
+    let schedule = LearningRateSchedule(peak: rate, warmupSteps: warmupSteps, totalSteps: 1_000_000)
+    var watch = LossWatch(itemCounts: Self.itemCounts, schedule: schedule) { said.append($0) }
     for (index, loss) in losses.enumerated() {
       watch.see(
         StepResult(
@@ -43,6 +46,10 @@ import Training
     #expect(warnings(losses(popularity, 999)).isEmpty)
     #expect(warnings(losses(popularity, 1099), warmupSteps: 100).isEmpty)
     #expect(warnings(losses(popularity, 1100), warmupSteps: 100).count == 1)
+    // A low rate needs more steps to get as far; a rate of 0 gets nowhere.
+    #expect(warnings(losses(popularity, 4999), rate: 2e-4).isEmpty)
+    #expect(warnings(losses(popularity, 5000), rate: 2e-4).count == 1)
+    #expect(warnings(losses(popularity, 5000), rate: 0).isEmpty)
     // Two percent below, something has been learnt.
     #expect(warnings(losses(0.98 * popularity, 3000)).isEmpty)
   }

@@ -65,7 +65,7 @@ up() { # command that becomes what keeps the lab alive
 }
 
 down() {
-  local pid networks outside
+  local pid outside round
   trap '' INT TERM HUP
   trap - EXIT
   if [ -n "$lock" ]; then exec {lock}<&-; fi
@@ -75,12 +75,17 @@ down() {
   if [ -n "$builder" ]; then kill -s KILL "$builder" 2>/dev/null || true; fi
   if pid=$(switch_pid); then
     # What entered a frozen host from outside has stopped, too, and would stay.
-    outside=$(ps -e -o pidns= -o netns= -o pid= | awk -v pids="$(stat -L -c %i "/proc/$pid/ns/pid")" \
+    outside=$(ps -e -o pidns= -o netns= -o pid= | awk -v pids="$(stat -L -c %i "/proc/$pid/ns/pid" 2>/dev/null)" \
       '$1 == pids { lab[$2] } { network[$3] = $2 } END { for (id in network) if (network[id] in lab) print id }')
     kill -s KILL "$pid" 2>/dev/null || true
     # shellcheck disable=SC2086 # a list
     kill -s CONT $outside 2>/dev/null || true
-    while switch_pid >/dev/null; do sleep 0.02; done
+    # What is dead is collected at once, but not where process 1 of a container does not do that.
+    for round in $(seq 100); do
+      switch_pid >/dev/null || break
+      sleep 0.02
+    done
+    while switch_pid >/dev/null && ! grep -q '^[0-9]* (.*) Z' "/proc/$pid/stat"; do sleep 0.02; done
   fi
   rm -rf "$state"
   rmdir "$labs" 2>/dev/null || true

@@ -61,12 +61,15 @@ signal_host() { # signal, pattern of states, host number, `all` as above
 
 freeze() { signal_host STOP '^[^TtZX]' "$1"; }
 
-# Programs that a host cannot see, since they lie in the lab's folder or in /tmp, are installed there at the same path.
+# Programs that a host cannot see, since they lie in the lab's folder or in /tmp, are installed there at the path that
+# they are called by: it may lead over links, which the hosts do not have.
 install_programs() { # arguments of mpirun
   local argument path host
   for argument; do
-    path=$(cd "$folder" && readlink -f "$argument" 2>/dev/null) || continue
-    [[ $argument == */* && -f $path && -x $path ]] || continue
+    [[ $argument == */* ]] || continue
+    path=$argument
+    [[ $path == /* ]] || path=$folder/$path
+    [[ -f $path && -x $path ]] || continue
     for ((host = 1; host <= hosts; host++)); do
       # Process 1 is the switch, which sees what the machine sees.
       entry "$host"

@@ -27,11 +27,13 @@ Nothing appears in the machine's own network, so labs of different names do not 
   --delay TIME       from one host to another: a number with us, ms or s (default: none)
   --folder DIR       what host 1 alone sees, and where commands start (default: the current folder)
 
-ARGUMENT... are mpirun's: options, a program and its arguments. Without -np there are N x slots ranks. Open MPI is told
-to go over the hosts' network, and to notice within some 10 seconds, not 8 minutes, that an idle connection is dead;
-options of yours come before the lab's. HOST is a number or a host name.
+ARGUMENT... are mpirun's: options, a program and its arguments. Without -np there are N x slots ranks. Open MPI (4.1 or
+newer) is told to go over the hosts' network, and to notice within some 10 seconds, not 8 minutes, that an idle
+connection is dead; options of yours come before the lab's. Before a lab's first mpirun a trial shows that the ranks
+are where they should be. HOST is a number or a host name.
 
-Exit code: mpirun's or the command's; 64 wrong usage, 69 what this machine cannot do, 70 a lab that could not be built.
+Exit code: mpirun's or the command's; 64 wrong usage, 69 what this machine cannot do, 70 a lab that could not be built,
+or on whose hosts mpirun does not spread its ranks. Open MPI 5 returns 0 when it loses a host.
 INT and TERM end a run and its lab; USR1 and USR2 are passed on to mpirun.
 
   cluster/lab/lab.sh run --hosts 3 --bandwidth 1gbit -- bert4rec-dist train --data ml-1m/ratings.dat
@@ -101,6 +103,8 @@ parse() { # arguments after the subcommand; leaves those that are no options in 
 
 # shellcheck source=hosts.sh
 . "$here/hosts.sh"
+# shellcheck source=mpi.sh
+. "$here/mpi.sh"
 # shellcheck source=building.sh
 . "$here/building.sh"
 
@@ -109,16 +113,8 @@ parse() { # arguments after the subcommand; leaves those that are no options in 
 start_mpirun() { # arguments; leaves the process that stands for it in `job`
   [ ${#rest[@]} -gt 0 ] || fail 64 "what is to be run? For instance: bert4rec-dist train (see --help)"
   install_programs "${rest[@]}"
-  # In the environment, so that the user's --mca come first.
-  export OMPI_MCA_orte_default_hostfile=$state/hostfile
-  export OMPI_MCA_plm_rsh_agent="bash $state/agent.sh $state" OMPI_MCA_plm_rsh_no_tree_spawn=1
-  export OMPI_MCA_btl=tcp,vader,self OMPI_MCA_btl_tcp_if_include=eth0 OMPI_MCA_oob_tcp_if_include=eth0
-  export OMPI_MCA_btl_vader_single_copy_mechanism=none
-  # Open MPI asks an idle connection between hosts after 300 s, then every 20 s, and gives up after 9 questions.
-  export OMPI_MCA_oob_tcp_keepalive_time=4 OMPI_MCA_oob_tcp_keepalive_intvl=2 OMPI_MCA_oob_tcp_keepalive_probes=3
-  # Each host believes that all cores are its own: it would bind its ranks to the same ones, and let them spin there.
-  export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1
-  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+  configure_mpi
+  check_places
   # Job control gives it a process group of its own: Ctrl-C reaches this script alone.
   set -m
   entry 1
@@ -237,5 +233,7 @@ case $command in
   kill)
     freeze "$host"
     signal_host KILL '^[^ZX]' "$host"
+    # Those that have entered from outside have stopped with what they wait for.
+    signal_host CONT '^[Tt]' "$host" all
     ;;
 esac
