@@ -16,62 +16,106 @@ public enum DatasetLoader {
   /// Reads a data set.
   ///
   /// - Parameters:
-  ///   - paths: Files of one format, which are one data set, their rows in this order (`-` is standard input); or one
-  ///     folder that `prepare` wrote.
-  ///   - log: Gets lines for the user: how each file is read, rows that cannot be read.
+  ///   - paths: Files of one format, which are one data set, their rows in this order (`-` is standard input; `*`, `?`
+  ///     and `[` in the name of no file stand for all files that match, sorted); or one folder that `prepare` wrote.
+  ///   - options: What the files are, where their contents should not decide, and what is left out.
+  ///   - report: Gets lines for the user: how each file is read, column by column.
+  ///   - log: Gets the rows that cannot be read.
   /// - Throws: Exit code 64 for no path, 65 for what is no data set, 66 for what cannot be opened.
+  public static func load(
+    _ paths: [String], options: LoadingOptions = LoadingOptions(), report: (String) -> Void, log: (String) -> Void
+  ) throws(Failure) -> LoadedDataset {
+    let paths = try InputPaths.expanded(paths)
+    guard let first = paths.first else { throw Failure(.usage, "no input file is given") }
+    if paths.count == 1, first != "-", PreparedFolder.isPreparedFolder(first) {
+      if options.filters != InteractionFilters() {
+        throw Failure(.usage, "\(first) is a prepared folder; filters are for the files that it was made of")
+      }
+      let loaded = try PreparedFolder.open(first)
+      report("\(first): read as: prepared folder \(loaded.dataset.name)")
+      return loaded
+    }
+    var rows = try InputReader.read(paths, options: options, report: report, log: log)
+    guard rows.table.count > 0 else {
+      let filtered = rows.filteredRows.reduce(0) { $0 + $1.value }
+      throw Failure(
+        .badData,
+        filtered > 0
+          ? "\(first): none of its interactions pass the filters (\(filtered) left out)"
+          : paths.count == 1
+            ? "\(first == "-" ? "standard input" : first): no interactions; it is empty or holds only a header, "
+              + "blank lines or rows that cannot be read"
+            : "no interactions in any of the \(paths.count) files")
+    }
+    let loaded = try build(&rows.table, first, options.filters, rows.droppedRows, rows.filteredRows)
+    try requireItems(loaded, isFound: rows.isItemFound, file: first)
+    return loaded
+  }
+
+  /// The same, all lines to one place.
   public static func load(
     _ paths: [String], options: LoadingOptions = LoadingOptions(), log: (String) -> Void
   ) throws(Failure) -> LoadedDataset {
-    guard let first = paths.first else { throw Failure(.usage, "no input file is given") }
-    if paths.count == 1, first != "-", PreparedFolder.isPreparedFolder(first) {
-      let loaded = try PreparedFolder.open(first)
-      log("\(first): read as: prepared folder \(loaded.dataset.name)")
-      return loaded
-    }
-    var rows = try InputReader.read(paths, options: options, log: log)
-    guard rows.table.count > 0 else {
-      throw Failure(
-        .badData,
-        paths.count == 1
-          ? "\(first == "-" ? "standard input" : first): no interactions; it is empty or holds only a header, "
-            + "blank lines or "
-            + "rows that cannot be read"
-          : "no interactions in any of the \(paths.count) files")
-    }
-    return build(&rows.table, name: try name(of: first), rows.droppedRows)
+    try load(paths, options: options, report: log, log: log)
   }
 
-  /// The name that the data set at a path gets, without reading the data.
+  /// The name that the data set at a path (or at the first of several, a line each) gets, without reading the data.
   package static func name(of path: String) throws(Failure) -> String {
+    let path = try InputPaths.expanded(InputPaths.split(path)).first ?? path
     if path == "-" { return "data" }
     return PreparedFolder.isPreparedFolder(path) ? try PreparedFolder.name(of: path) : DatasetName.from(path: path)
   }
 
+  /// A column of one value in nearly every row is no item.
+  private static func requireItems(_ loaded: LoadedDataset, isFound: Bool, file: String) throws(Failure) {
+    let counts = loaded.dataset.itemCounts
+    guard isFound, let most = counts.first, loaded.statistics.interactions >= 100, loaded.statistics.users > 1,
+      Double(most) > 0.98 * Double(loaded.statistics.interactions)
+    else { return }
+    throw Failure(
+      .badData,
+      "\(file): \(most) of \(loaded.statistics.interactions) interactions are with the one item "
+        + "\(PrintableText.quoted(loaded.dataset.itemIDs[0])), so its column is probably not the item; name the right one with "
+        + "--columns user=...,item=... (data_columns), also if this is the right one")
+  }
+
   private static func build(
-    _ rows: inout InteractionRows, name: String, _ droppedRows: [String: Int]
-  ) -> LoadedDataset {
-    let userIDs = rows.userIDs.externalIDs()
+    _ rows: inout InteractionRows, _ path: String, _ filters: InteractionFilters, _ droppedRows: [String: Int],
+    _ filteredRows: [String: Int]
+  ) throws(Failure) -> LoadedDataset {
+    var filtered = filteredRows
     let grouped = rows.group()
-    // Items by descending count, ties by first appearance; ids from 1.
+    let duplicates = grouped.duplicateCount
+    if filters.filterSequences {
+      var filter = SequenceFilter(grouped, itemCount: rows.itemIDs.count)
+      filter.apply(filters)
+      filtered.merge(filter.counts) { $0 + $1 }
+      guard !grouped.values.isEmpty else {
+        throw Failure(.badData, "\(path): no interaction passes the filters (\(filtered.reduce(0) { $0 + $1.value }) left out)")
+      }
+    }
+    // Items by descending count, ties by first appearance; ids from 1. Those that filters left nothing of have none.
     var counts = [Int64](repeating: 0, count: rows.itemIDs.count)
     for item in grouped.values { counts[Int(item)] += 1 }
-    let order = (0..<Int32(counts.count)).sorted {
+    var order = (0..<Int32(counts.count)).sorted {
       let (left, right) = (counts[Int($0)], counts[Int($1)])
       return left != right ? left > right : $0 < $1
     }
+    while let last = order.last, counts[Int(last)] == 0 { order.removeLast() }
     var vocabulary = [Int32](repeating: 0, count: counts.count)
     for (place, item) in order.enumerated() { vocabulary[Int(item)] = Int32(place + 1) }
     for place in grouped.values.indices { grouped.values[place] = vocabulary[Int(grouped.values[place])] }
+    let userIDs = grouped.users.map { rows.userIDs.externalIDs(in: $0) } ?? rows.userIDs.externalIDs()
+    let (ties, hasTimes) = (grouped.usersEndingOnTie, grouped.hasTimes)
     let sequences = grouped.sequences()
     let dataset = Dataset(
-      name: name, itemIDs: rows.itemIDs.externalIDs(in: order), itemCounts: order.map { counts[Int($0)] },
+      name: try name(of: path), itemIDs: rows.itemIDs.externalIDs(in: order), itemCounts: order.map { counts[Int($0)] },
       userIDs: userIDs, sequences: sequences)
     return LoadedDataset(
       dataset: dataset,
       statistics: DatasetStatistics(
-        sequences: sequences, itemCount: counts.count, usersEndingOnTie: grouped.usersEndingOnTie,
-        droppedRows: droppedRows))
+        sequences: sequences, itemCount: order.count, usersEndingOnTie: hasTimes ? ties : nil,
+        duplicates: hasTimes ? duplicates : nil, droppedRows: droppedRows, filteredRows: filtered))
   }
 }
 
@@ -80,43 +124,53 @@ enum InputReader {
   struct Rows: ~Copyable {
     var table: InteractionRows
     var droppedRows: [String: Int]
+    var filteredRows: [String: Int]
+    /// The item's column was found among several, not named.
+    var isItemFound: Bool
   }
 
   static func read(
-    _ paths: [String], options: LoadingOptions, allowsUserOnly: Bool = false, log: (String) -> Void
+    _ paths: [String], options: LoadingOptions, readsHistories: Bool = false, report: (String) -> Void,
+    log: (String) -> Void
   ) throws(Failure) -> Rows {
     if paths.count(where: { $0 == "-" }) > 1 {
       throw Failure(.usage, "standard input (-) is given twice; it can be read once")
     }
     // All files are opened and looked at before the first one is read.
-    var inputs: [(input: InputBytes, layout: TableLayout)] = []
+    var inputs: [(input: InputBytes, layout: FileLayout)] = []
     for path in paths {
       if path != "-", FileSystem.kind(path) == .directory { throw notAFile(path, among: paths) }
       let input = try InputBytes(path)
-      guard let layout = try LayoutDetection.detect(input, allowsUserOnly: allowsUserOnly) else {
-        if allowsUserOnly { continue }
+      guard let layout = try LayoutDetection.detect(input, options: options, readsHistories: readsHistories) else {
+        if readsHistories { continue }
         throw Failure(.badData, "\(input.name): empty; it has no line with an interaction")
       }
-      log("\(input.name): \(layout.description)")
+      for (number, line) in layout.description.enumerated() { report(number == 0 ? "\(input.name): \(line)" : line) }
       if let first = inputs.first, !first.layout.isCompatible(with: layout) {
         throw Failure(
           .badData,
-          "\(input.name): \(layout.description); but \(first.input.name): \(first.layout.description). Files "
-            + "that make one "
-            + "data set need the same columns in the same format")
+          "\(input.name): \(layout.title); but \(first.input.name): \(first.layout.title). Files that make one data set need "
+            + "the same columns in the same format")
       }
       inputs.append((input, layout))
     }
     return try withoutActuallyEscaping(log) { log throws(Failure) in
-      var table = InteractionRows(hasTimes: inputs.first?.layout.time != nil)
-      var badRows = BadRows(log: log)
+      var sink = RowSink(
+        hasTimes: inputs.first?.layout.hasTimes ?? false, options: options, allowsUserOnly: readsHistories, log: log)
+      let isItemFound = options.columns.item == nil && inputs.contains { $0.layout.hasSeveralColumns }
       // The first goes first: a file is unmapped as soon as it has been read.
       while !inputs.isEmpty {
         let (input, layout) = inputs.removeFirst()
-        try RowReader.read(input, layout, into: &table, &badRows, allowsUserOnly: allowsUserOnly)
+        switch layout {
+        case .table(let layout): try RowReader.read(input, layout, into: &sink)
+        case .json(let layout): try ObjectReader.read(input, layout, into: &sink)
+        case .netflix(let layout): try NetflixLayout.read(input, layout, into: &sink)
+        }
       }
-      try badRows.check(goodRows: table.count, options: options)
-      return Rows(table: table, droppedRows: badRows.byReason)
+      let filtered = sink.filtered
+      try sink.badRows.check(goodRows: sink.rows.count + filtered.reduce(0) { $0 + $1.value }, options: options)
+      let dropped = sink.badRows.byReason
+      return Rows(table: sink.takeRows(), droppedRows: dropped, filteredRows: filtered, isItemFound: isItemFound)
     }
   }
 

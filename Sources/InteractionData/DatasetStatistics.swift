@@ -30,18 +30,31 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
   /// Users whose last two interactions have the same time, so that the order of the file decides which one is the
   /// test item; nil without a time column.
   public var usersEndingOnTie: Int?
+  /// Rows whose user, item and time an earlier row has; nil without a time column.
+  public var duplicates: Int?
+  /// Interactions with an item that the user has had before; nil in folders of earlier programs.
+  public var repeats: Int?
+  /// Users of whom the last item, which the test holds out, is such a repeat: a recommender that leaves out what a user
+  /// has had can never hit it.
+  public var usersEndingOnRepeat: Int?
   /// Rows that were left out, by reason.
   public var droppedRows: [String: Int]
+  /// Rows that filters left out, by filter.
+  public var filteredRows: [String: Int]?
 
   enum CodingKeys: String, CodingKey {
     case users, items, interactions, density, lengths
     case shortUsers = "users_with_fewer_than_3"
     case usersEndingOnTie = "users_ending_on_tie"
+    case duplicates, repeats
+    case usersEndingOnRepeat = "users_ending_on_repeat"
     case droppedRows = "dropped_rows"
+    case filteredRows = "filtered_rows"
   }
 
   public init(
-    sequences: Sequences, itemCount: Int, usersEndingOnTie: Int? = nil, droppedRows: [String: Int] = [:]
+    sequences: Sequences, itemCount: Int, usersEndingOnTie: Int? = nil, duplicates: Int? = nil,
+    droppedRows: [String: Int] = [:], filteredRows: [String: Int] = [:]
   ) {
     users = sequences.userCount
     items = itemCount
@@ -60,7 +73,31 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
       percentile95: quantile(0.95), maximum: quantile(1))
     shortUsers = sorted.count { $0 < LeaveOneOut.minimumLength }
     self.usersEndingOnTie = usersEndingOnTie
+    self.duplicates = duplicates
     self.droppedRows = droppedRows
+    self.filteredRows = filteredRows.isEmpty ? nil : filteredRows
+    let repeats = Self.countRepeats(sequences, itemCount: itemCount)
+    (self.repeats, usersEndingOnRepeat) = (repeats.interactions, repeats.heldOut)
+  }
+
+  private static func countRepeats(_ sequences: Sequences, itemCount: Int) -> (interactions: Int, heldOut: Int) {
+    // The last user, counted from 1, who had an item.
+    var owners = [Int32](repeating: 0, count: itemCount + 1)
+    var (interactions, heldOut) = (0, 0)
+    owners.withUnsafeMutableBufferPointer { owners in
+      for user in 0..<sequences.userCount {
+        let (items, number) = (sequences[user], Int32(truncatingIfNeeded: user + 1))
+        var (repeats, isRepeat) = (0, 0)
+        for item in items {
+          isRepeat = owners[Int(item)] == number ? 1 : 0
+          owners[Int(item)] = number
+          repeats &+= isRepeat
+        }
+        interactions += repeats
+        if items.count >= LeaveOneOut.minimumLength { heldOut += isRepeat }
+      }
+    }
+    return (interactions, heldOut)
   }
 
   /// Several lines for people, without a line end after the last.
@@ -82,10 +119,23 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
       lines.append(
         "users that end on a tie   \(usersEndingOnTie) (their last two times are equal; the order of the file decides)")
     }
-    let dropped = droppedRows.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-    let reasons = dropped.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-    let total = dropped.reduce(0) { $0 + $1.value }
-    lines.append("rows left out             \(total)" + (reasons.isEmpty ? "" : " (\(reasons))"))
+    if let duplicates {
+      lines.append("exact duplicates          \(duplicates) (same user, item and time; --drop-duplicates leaves them out)")
+    }
+    if let repeats, let usersEndingOnRepeat {
+      lines.append(
+        "repeats                   \(repeats) (items that the user has had before); the last item of \(usersEndingOnRepeat) users "
+          + "is one")
+    }
+    lines.append("rows left out             \(Self.listed(droppedRows))")
+    if let filteredRows { lines.append("rows filtered             \(Self.listed(filteredRows))") }
     return lines.joined(separator: "\n")
+  }
+
+  /// A total, then what it consists of.
+  private static func listed(_ counts: [String: Int]) -> String {
+    let sorted = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+    let reasons = sorted.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+    return "\(sorted.reduce(0) { $0 + $1.value })" + (reasons.isEmpty ? "" : " (\(reasons))")
   }
 }

@@ -36,15 +36,6 @@ enum ForeignFormats {
           + "with one "
           + "interaction a line, such as 'user item'")
     }
-    if let quote = quoteOfFirstKey(bytes) {
-      if quote == UInt8(ascii: "\"") {
-        throw failure("JSON", "jq -r '[.user_id, .item_id, .timestamp] | @tsv' F > G, with the names of your keys")
-      }
-      throw failure(
-        "Python literals",
-        "python3 -c 'import ast, sys; [print(d[\"username\"], d[\"product_id\"], d[\"date\"], sep=\"\\t\") for d in "
-          + "map(ast.literal_eval, sys.stdin)]' < F > G, with the names of your keys")
-    }
   }
 
   private static func isText(_ block: UnsafeRawBufferPointer) -> Bool {
@@ -52,7 +43,7 @@ enum ForeignFormats {
   }
 
   /// The quote that opens the first key, where the text begins as an object or dictionary does: `{"`, `[{"`, `{u'`.
-  private static func quoteOfFirstKey(_ bytes: UnsafeRawBufferPointer) -> UInt8? {
+  static func quoteOfFirstKey(_ bytes: UnsafeRawBufferPointer) -> UInt8? {
     let significant = bytes.prefix(256).filter { $0 > 0x20 }
     var rest = significant[...]
     if rest.first == UInt8(ascii: "[") { rest.removeFirst() }

@@ -1,143 +1,245 @@
 import SystemSupport
 
-/// What the values of one column look like.
-struct ColumnContent {
-  /// The format of most values, if they are times or numbers.
-  let timeFormat: TimeFormat?
-  /// Most values are ISO-8601, or numbers that would be a time after 1973 in seconds.
-  let isPlausibleTime: Bool
-  let isNumeric: Bool
-
-  init(_ values: some Collection<[UInt8]>) {
-    var (iso, numeric, plausible) = (0, 0, 0)
-    var largest = 0.0
-    for value in values {
-      if Self.isISO8601(value) {
-        iso += 1
-      } else if let number = Self.number(value) {
-        numeric += 1
-        if number.isFinite {
-          largest = max(largest, number.magnitude)
-          if number >= 1e8 { plausible += 1 }
-        }
-      }
-    }
-    isNumeric = !values.isEmpty && 2 * numeric >= values.count
-    if !values.isEmpty && 2 * iso >= values.count {
-      timeFormat = .iso8601
-      isPlausibleTime = true
-    } else {
-      timeFormat = isNumeric ? .epoch(EpochUnit(magnitude: largest)) : nil
-      isPlausibleTime = isNumeric && 2 * plausible >= values.count
-    }
-  }
-
-  static func isISO8601(_ value: [UInt8]) -> Bool {
-    value.withUnsafeBytes { TimeValue.iso8601($0) != .unparsable }
-  }
-
-  /// A number, also with a decimal comma, as ratings may have it.
-  static func number(_ value: [UInt8]) -> Double? {
-    let trimmed = value.filter { $0 != 0x20 }
-    return NumberText.parse(trimmed)
-      ?? NumberText.parse(trimmed.map { $0 == UInt8(ascii: ",") ? UInt8(ascii: ".") : $0 })
-  }
-}
-
-/// Infers what the columns of a table without a header are:
-/// `user item`, `user item rating`, `user item time`, `user item rating time`, and two published layouts that differ:
-/// Amazon's ratings of 2018 (`item,user,rating,time`) and YooChoose's clicks (`session,ISO-8601,item,...`).
+/// Infers what the columns of a table without a header are, from their values: `user item`, `user item rating`,
+/// `user item time`, `user item rating time`, and published layouts that differ: Amazon's ratings of 2018
+/// (`item,user,rating,time`), YooChoose (`session,time,item,...`), Taobao (`user,item,category,event,time`), check-ins
+/// (a latitude and a longitude among the columns).
 struct HeaderlessLayout {
-  let name: String
-  let records: [[[UInt8]]]
-  let lines: [Int]
-  let columnCount: Int
+  let sample: Sample
+  let separator: Separator
+  let options: LoadingOptions
+  /// The first columns that are row numbers, not read: 0 or 1.
+  private let first: Int
 
-  func layout(separator: Separator, title: String) throws(Failure) -> TableLayout {
-    var layout = TableLayout(
-      separator: separator, columnCount: columnCount, user: 0, item: 1, time: nil, hasHeader: false,
-      columnNames: ["user", "item"], title: title)
-    if columnCount == 2 {
-      if separator != .pairs { try refuseProse() }
-      layout.note = noteOnFirstLine
-      return layout
-    }
-    if content(of: 1).timeFormat == .iso8601 {
-      layout.item = 2
-      layout.time = .init(index: 1, format: .iso8601)
-      layout.columnNames = ["session", "time", "item"] + Array(repeating: "not used", count: columnCount - 3)
-      return layout
-    }
-    guard columnCount <= 4 else {
-      throw failure(0, "\(columnCount) columns and no header that says which is what; add a first line that names them")
-    }
-    if isAmazonItemThenUser {
-      layout.user = 1
-      layout.item = 0
-      layout.columnNames = ["item", "user"]
-    }
-    let third = content(of: 2)
-    if columnCount == 3 {
-      if third.isPlausibleTime, let format = third.timeFormat {
-        layout.time = .init(index: 2, format: format)
-      } else if !third.isNumeric {
-        throw failure(2, "the third of three columns is neither a rating nor a time")
-      }
-      layout.columnNames.append(layout.time == nil ? "rating (not used)" : "time")
-    } else {
-      let fourth = content(of: 3)
-      if third.isPlausibleTime, !fourth.isPlausibleTime, let format = third.timeFormat {
-        layout.time = .init(index: 2, format: format)
-        layout.columnNames += ["time", "not used"]
-      } else if let format = fourth.timeFormat {
-        layout.time = .init(index: 3, format: format)
-        layout.columnNames += ["rating (not used)", "time"]
-      } else {
-        throw failure(3, "the fourth of four columns is not a time")
-      }
-    }
-    try refuseUnknownHeader(layout.time?.index ?? 2)
-    return layout
+  init(_ sample: Sample, separator: Separator, options: LoadingOptions) {
+    (self.sample, self.separator, self.options) = (sample, separator, options)
+    let hasRowNumbers = sample.columnCount > 2 && sample.records.count >= 5 && sample.content(of: 0).isRowNumber
+    first = hasRowNumbers ? 1 : 0
   }
 
-  private func content(of column: Int) -> ColumnContent { ColumnContent(records.map { $0[column] }) }
+  func roles() throws(Failure) -> ColumnRoles {
+    if options.columns.user != nil || options.columns.item != nil { return try chosenRoles() }
+    var roles = try foundRoles()
+    let values = sample.values(of: roles.item)
+    if ColumnContent(values).isBracketedList { roles.list = ListSyntax.of(values.filter { !MissingValue.isOne($0) }) }
+    if roles.list == nil { try ItemCheck.refuse(sample, roles.item, isNamed: false, hasTime: roles.time != nil) }
+    if sample.content(of: roles.user).isMostlyMissing {
+      throw sample.failure(
+        "most users (\(sample.called(roles.user))) are missing (NA, null, ...); --columns user=NUMBER (data_columns) names "
+          + "another column")
+    }
+    if options.columns.time != nil || options.timePattern != nil {
+      let others = (0..<sample.columnCount).filter { $0 != roles.user && $0 != roles.item }
+      roles.time = try TimeChoice(
+        sample: sample, columns: others, choice: options.columns.time, pattern: options.timePattern
+      ).time()
+    }
+    roles.rating = try optional(options.columns.rating, roles, "rating") ?? roles.rating
+    roles.event = try optional(options.columns.event, roles, "event") ?? roles.event
+    if roles.rating == roles.time?.column { roles.rating = nil }
+    return roles.needed(by: options.filters)
+  }
+
+  private func optional(_ column: ColumnChoice.Column?, _ roles: ColumnRoles, _ role: String) throws(Failure) -> Int? {
+    guard let column, column != .none else { return nil }
+    guard let place = column.place(in: nil, count: sample.columnCount) else {
+      throw NamedRoles.unknown(column, role, sample)
+    }
+    return place
+  }
+
+  /// Columns by number; those that are not named are found among the others.
+  private func chosenRoles() throws(Failure) -> ColumnRoles {
+    func place(_ column: ColumnChoice.Column, _ role: String) throws(Failure) -> Int {
+      guard let place = column.place(in: nil, count: sample.columnCount) else {
+        throw NamedRoles.unknown(column, role, sample)
+      }
+      return place
+    }
+    let choice = options.columns
+    let chosenItem = try choice.item.map { column throws(Failure) in try place(column, "item") }
+    let chosenUser = try choice.user.map { column throws(Failure) in try place(column, "user") }
+    let user = chosenUser ?? (chosenItem == 0 ? 1 : 0)
+    let item = chosenItem ?? (user == 0 ? 1 : 0)
+    guard user != item else { throw Failure(.usage, "\(sample.file): \(sample.called(item)) cannot be both user and item") }
+    guard chosenItem != nil || sample.columnCount == 2 else {
+      throw Failure(.usage, "\(sample.file): --columns names a user, but no item; there are \(everything)")
+    }
+    var roles = ColumnRoles(user: user, item: item)
+    let values = sample.values(of: item).filter { !MissingValue.isOne($0) }
+    if ColumnContent(values).isBracketedList { roles.list = ListSyntax.of(values) }
+    let others = (0..<sample.columnCount).filter { $0 != user && $0 != item }
+    roles.time = try TimeChoice(sample: sample, columns: others, choice: choice.time, pattern: options.timePattern).time()
+    roles.rating = try optional(choice.rating, roles, "rating") ?? others.first { sample.content(of: $0).isRating && $0 != roles.time?.column }
+    roles.event = try optional(choice.event, roles, "event") ?? others.first { sample.content(of: $0).isEventWord }
+    return roles.needed(by: options.filters)
+  }
+
+  // MARK: Found by values
+
+  private var count: Int { sample.columnCount - first }
+  private func content(_ column: Int) -> ColumnContent { sample.content(of: first + column) }
+  private var everything: String { sample.shown(Array(0..<sample.columnCount)) }
+
+  private func roles(
+    _ user: Int, _ item: Int, time: Int? = nil, rating: Int? = nil, event: Int? = nil
+  ) throws(Failure) -> ColumnRoles {
+    var roles = ColumnRoles(
+      user: first + user, item: first + item, rating: rating.map { first + $0 }, event: event.map { first + $0 })
+    // A pattern that was given is applied afterwards.
+    if let time, options.timePattern == nil {
+      roles.time = TimeChoice(sample: sample, columns: [], choice: nil, pattern: nil).read(first + time)
+    }
+    return roles
+  }
+
+  private func foundRoles() throws(Failure) -> ColumnRoles {
+    if count == 2 { return try pairRoles() }
+    let times = (0..<count).filter { content($0).looksLikeTime }
+    if let coordinate = (1..<count - 1).first(where: { content($0).isCoordinate && content($0 + 1).isCoordinate }) {
+      return try checkIns(coordinate, times)
+    }
+    if content(1).isWrittenTime && !content(1).isNumeric || isSessionTimeItem(times) { return try sessionTimeItem() }
+    switch count {
+    case 3: return try threeColumns()
+    case 4: return try fourColumns()
+    default: return try manyColumns(times)
+    }
+  }
+
+  private func pairRoles() throws(Failure) -> ColumnRoles {
+    if separator != .pairs { try refuseProse() }
+    var roles = try roles(0, 1)
+    let values = sample.values(of: first + 1)
+    let users = content(0)
+    guard options.format == nil, separator != .spaces, users.areDistinct, !content(1).isWrittenTime,
+      let byte = ListSyntax.separators.first(where: { ListSyntax.areIDs(values, separator: $0) })
+    else { return roles }
+    roles.list = ListSyntax(separator: byte)
+    return roles
+  }
+
+  /// A user's visits with a latitude and a longitude: Gowalla and Brightkite (user, time, latitude, longitude, place),
+  /// Foursquare (user, place, ..., latitude, longitude, ..., time).
+  private func checkIns(_ coordinate: Int, _ times: [Int]) throws(Failure) -> ColumnRoles {
+    if times == [1], coordinate == 2, count == 5 { return try roles(0, 4, time: 1) }
+    if times.count == 1, times[0] > 1, coordinate > 1 { return try roles(0, 1, time: times[0]) }
+    throw ambiguous("columns \(first + coordinate + 1) and \(first + coordinate + 2) look like coordinates, and no header says which is the place")
+  }
+
+  /// `1,1464128559.277,214536502`: a time with a fraction is no item, nor is a time before what is none.
+  private func isSessionTimeItem(_ times: [Int]) -> Bool {
+    guard count == 3, times.contains(1) else { return false }
+    if !times.contains(2) { return content(1).isFractional || !content(2).isRating }
+    return content(1).isFractional && !content(2).isFractional && !content(2).isWrittenTime
+  }
+
+  /// YooChoose's clicks (session, time, item, category) and purchases (session, time, item, price, quantity).
+  private func sessionTimeItem() throws(Failure) -> ColumnRoles {
+    let item = content(2)
+    let rest = (3..<max(count, 3)).map(content)
+    let isItem = !item.isFractional && !item.looksLikeTime && !item.isBracketedList
+    let isRest: Bool =
+      switch count {
+      case 3: true
+      case 4: !rest[0].looksLikeTime
+      case 5: rest.allSatisfy { $0.isNumeric && !$0.looksLikeTime }
+      default: false
+      }
+    guard isItem && isRest else { throw ambiguous("column \(first + 2) holds times, and no header says which column is the item") }
+    return try roles(0, 2, time: 1)
+  }
+
+  private func threeColumns() throws(Failure) -> ColumnRoles {
+    let (user, item) = isAmazonItemThenUser ? (1, 0) : (0, 1)
+    let third = content(2)
+    try refuseUnknownHeader(2)
+    if third.isPlausibleTime { return try roles(user, item, time: 2) }
+    guard third.isNumeric || options.timePattern != nil || options.columns.time != nil else {
+      throw failure(2, "the third of three columns is neither a rating nor a time")
+    }
+    try refuseLists()
+    return try roles(user, item, rating: 2)
+  }
+
+  private func fourColumns() throws(Failure) -> ColumnRoles {
+    let (user, item) = isAmazonItemThenUser ? (1, 0) : (0, 1)
+    let (third, fourth) = (content(2), content(3))
+    let event = third.isEventWord ? 2 : fourth.isEventWord ? 3 : nil
+    if third.isPlausibleTime, !fourth.isPlausibleTime {
+      try refuseUnknownHeader(2)
+      return try roles(user, item, time: 2, rating: fourth.isRating ? 3 : nil, event: event)
+    }
+    try refuseUnknownHeader(3)
+    guard fourth.timeFormat != nil || options.timePattern != nil || options.columns.time != nil else {
+      throw failure(3, "the fourth of four columns is not a time")
+    }
+    if !fourth.isPlausibleTime && options.columns.time == nil && options.timePattern == nil {
+      try refuseLists()
+      // Small numbers order the rows only if nothing else fits: not where they may be items or ratings.
+      guard separator != .spaces, !(fourth.isRating && sample.records.count >= 5) else {
+        throw failure(
+          3,
+          "the fourth of four columns is a number, but no time after 1973; say --columns time=4 or time=none (data_columns), or "
+            + "--format lists (data_format), if these are lines `user item item ...`")
+      }
+    }
+    return try roles(user, item, time: 3, rating: third.isNumeric ? 2 : nil, event: event)
+  }
+
+  /// Taobao's behaviours: one column of event words, one of times, and the user and the item before them.
+  private func manyColumns(_ times: [Int]) throws(Failure) -> ColumnRoles {
+    let events = (2..<count).filter { content($0).isEventWord }
+    if count == 5, events.count == 1, times.count == 1, times[0] >= 2 {
+      return try roles(0, 1, time: times[0], event: events[0])
+    }
+    throw ambiguous("\(sample.columnCount) columns and no header that says which is what")
+  }
+
+  /// Lines `7 3 6 9` have the shape of a table.
+  private func refuseLists() throws(Failure) {
+    guard separator == .spaces, sample.records.count >= 10, content(0).areDistinct,
+      (0..<count).allSatisfy({ content($0).isNumeric && !content($0).isRating })
+    else { return }
+    throw ambiguous("each user stands in one line of numbers")
+  }
+
+  // MARK: Refusals
+
+  private func ambiguous(_ reason: String) -> Failure {
+    sample.failure(
+      "\(reason); there are \(everything). Say it with --columns user=1,item=2,time=NUMBER (data_columns), or with --format "
+        + "lists (data_format), if these are lines `user item item ...`, or add a first line that names the columns; known names: "
+        + ColumnNames.accepted)
+  }
 
   private func failure(_ column: Int, _ reason: String) -> Failure {
     Failure(
       .badData,
-      "\(name):\(lines[0]): \(PrintableText.quoted(records[0][column])): \(reason) (without a header the "
-        + "columns are user, "
-        + "item, rating, time; a first line such as user_id,item_id,timestamp names others)")
+      "\(sample.file):\(sample.lines[0]): \(PrintableText.quoted(sample.records[0][first + column])): \(reason) (without a "
+        + "header the columns are user, item, rating, time; --columns user=1,item=2,time=NUMBER (data_columns) says others, and so "
+        + "does a first line such as user_id,item_id,timestamp; known names: \(ColumnNames.accepted))")
   }
 
   /// A first line that is text where all others are numbers or times is a header, of names that nobody told us.
   private func refuseUnknownHeader(_ column: Int) throws(Failure) {
-    func isValue(_ field: [UInt8]) -> Bool { ColumnContent.isISO8601(field) || ColumnContent.number(field) != nil }
-    guard records.count > 1, !isValue(records[0][column]), isValue(records[1][column]),
-      !records[0].contains(where: isValue)
+    let records = sample.records
+    func isValue(_ field: [UInt8]) -> Bool {
+      ColumnContent.number(field) != nil || ColumnContent([field]).timeFormat != nil
+    }
+    guard records.count > 1, !isValue(records[0][first + column]), isValue(records[1][first + column]),
+      !records[0].contains(where: isValue), options.columns.header == nil
     else { return }
     throw failure(
       0,
-      "the first line looks like a header, but names no user and item; known names are "
-        + "\(ColumnNames.user.joined(separator: ", ")) and \(ColumnNames.item.joined(separator: ", "))")
-  }
-
-  /// Ids may be any text, so a first line of words above lines of numbers counts; whoever meant a header is told.
-  private var noteOnFirstLine: String? {
-    func isNumber(_ field: [UInt8]) -> Bool { NumberText.parse(field) != nil }
-    guard records.count > 1, !records[0].contains(where: isNumber),
-      records.dropFirst().allSatisfy({ $0.allSatisfy(isNumber) })
-    else { return nil }
-    let text = records[0].joined(separator: [0x20])
-    return
-      "line \(lines[0]), \(PrintableText.quoted(Array(text))), is read as an interaction (a header names its columns "
-      + "user_id and item_id)"
+      "the first line looks like a header, but names no user and item; say which they are with --columns "
+        + "user=NAME,item=NAME (data_columns)")
   }
 
   /// Sentences with a comma each are no table.
   private func refuseProse() throws(Failure) {
-    let sentences = records.count { $0[0].contains(0x20) && $0[1].first == 0x20 }
-    if 2 * sentences > records.count { throw failure(0, "text rather than a table") }
+    let sentences = sample.records.count { $0[first].contains(0x20) && $0[first + 1].first == 0x20 }
+    if 2 * sentences > sample.records.count { throw failure(0, "text rather than a table") }
   }
 
   /// Amazon's ids tell users (`A` and 9 to 20 capitals or digits) from products (`B` or a digit, ten characters).
@@ -153,6 +255,6 @@ struct HeaderlessLayout {
     func isReviewer(_ id: [UInt8]) -> Bool {
       (10...21).contains(id.count) && id.first == UInt8(ascii: "A") && isAlphanumeric(id[...])
     }
-    return records.allSatisfy { isProduct($0[0]) && isReviewer($0[1]) }
+    return sample.records.allSatisfy { isProduct($0[first]) && isReviewer($0[first + 1]) }
   }
 }

@@ -8,9 +8,10 @@ public struct Histories: Sendable {
   /// Numbers of `itemIDs`, from 1.
   private let sequences: Sequences
 
-  /// Reads what the readers of data sets read (`-` is standard input), and in pairs also lines with a user alone,
-  /// which has an empty history. Where no format is recognised, lines are pairs `user item`, the oldest first. An
-  /// empty input has no users.
+  /// Reads what the readers of data sets read (`-` is standard input), and in pairs and lists also lines with a user
+  /// alone, which has an empty history. Where no format is recognised, lines are pairs `user item`, the oldest first.
+  /// Lines of three columns or more without a header are refused unless the options say what they are. An empty input
+  /// has no users.
   ///
   /// - Throws: Exit code 65 for data that cannot be read, 66 for a file that cannot be opened.
   public static func read(
@@ -21,7 +22,7 @@ public struct Histories: Sendable {
       log("\(path): read as: prepared folder \(dataset.name)")
       return Histories(users: dataset.userIDs, itemIDs: dataset.itemIDs, sequences: dataset.sequences)
     }
-    var rows = try InputReader.read([path], options: options, allowsUserOnly: true, log: log)
+    var rows = try InputReader.read([path], options: options, readsHistories: true, report: log, log: log)
     let users = rows.table.userIDs.externalIDs()
     let itemIDs = rows.table.itemIDs.externalIDs()
     let grouped = rows.table.group()

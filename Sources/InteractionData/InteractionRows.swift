@@ -28,21 +28,108 @@ struct InteractionRows: ~Copyable {
 }
 
 /// Each user's items in time order, still with numbers by first appearance.
-struct GroupedItems {
-  let offsets: UnsafeMutableBufferPointer<Int64>  // (users + 1), of malloc
-  let values: UnsafeMutableBufferPointer<Int32>  // (rows), of malloc
-  /// Users whose last two interactions have the same time; nil without a time column.
-  let usersEndingOnTie: Int?
+final class GroupedItems {
+  private(set) var offsets: UnsafeMutableBufferPointer<Int64>  // (users + 1), of malloc
+  private(set) var values: UnsafeMutableBufferPointer<Int32>  // (rows), of malloc
+  private(set) var times: UnsafeMutableBufferPointer<Int64>  // (rows) or empty, of malloc
+  let hasTimes: Bool
+  /// Numbers of the users whose items these are; nil: all, in order.
+  private(set) var users: [Int32]?
 
-  /// Sequences that own the storage.
+  fileprivate init(
+    offsets: UnsafeMutableBufferPointer<Int64>, values: UnsafeMutableBufferPointer<Int32>,
+    times: UnsafeMutableBufferPointer<Int64>, hasTimes: Bool
+  ) {
+    (self.offsets, self.values, self.times, self.hasTimes) = (offsets, values, times, hasTimes)
+  }
+
+  deinit {
+    free(offsets.baseAddress)
+    free(values.baseAddress)
+    free(times.baseAddress)
+  }
+
+  /// Sequences that own the storage; this object has none afterwards.
   func sequences() -> Sequences {
     nonisolated(unsafe) let (freeOffsets, freeValues) = (offsets.baseAddress, values.baseAddress)
-    return Sequences(
+    let sequences = Sequences(
       offsets: UnsafeBufferPointer(offsets), values: UnsafeBufferPointer(values),
       release: {
         free(freeOffsets)
         free(freeValues)
       })
+    offsets = UnsafeMutableBufferPointer(start: nil, count: 0)
+    values = UnsafeMutableBufferPointer(start: nil, count: 0)
+    return sequences
+  }
+
+  /// Keeps rows `kept` (ascending); users that have none left go.
+  func keep(_ kept: (Int) -> Bool) {
+    let old = users
+    var (row, target, userTarget) = (0, 0, 0)
+    var survivors: [Int32] = []
+    for user in 0..<(offsets.count - 1) {
+      let end = Int(offsets[user + 1])
+      let first = target
+      while row < end {
+        if kept(row) {
+          values[target] = values[row]
+          if hasTimes { times[target] = times[row] }
+          target += 1
+        }
+        row += 1
+      }
+      if target == first { continue }
+      survivors.append(old.map { $0[user] } ?? Int32(user))
+      userTarget += 1
+      offsets[userTarget] = Int64(target)
+    }
+    offsets = UnsafeMutableBufferPointer(rebasing: offsets[...userTarget])
+    values = UnsafeMutableBufferPointer(rebasing: values[..<target])
+    if hasTimes { times = UnsafeMutableBufferPointer(rebasing: times[..<target]) }
+    users = survivors
+  }
+
+  /// Users whose last two interactions have the same time.
+  var usersEndingOnTie: Int {
+    guard hasTimes else { return 0 }
+    return (0..<(offsets.count - 1)).count { user in
+      let (start, end) = (Int(offsets[user]), Int(offsets[user + 1]))
+      return end - start >= 2 && times[end - 1] == times[end - 2]
+    }
+  }
+
+  /// Rows whose user, item and time another row before them has.
+  var duplicateCount: Int {
+    var count = 0
+    forEachDuplicate { _ in count += 1 }
+    return count
+  }
+
+  /// Goes through the rows that are duplicates of earlier ones.
+  func forEachDuplicate(_ body: (Int) -> Void) {
+    guard hasTimes else { return }
+    for user in 0..<(offsets.count - 1) {
+      let end = Int(offsets[user + 1])
+      var start = Int(offsets[user])
+      while start < end {
+        var next = start + 1
+        while next < end, times[next] == times[start] { next += 1 }
+        if next - start > 1 { Self.forEachDuplicate(values, start..<next, body) }
+        start = next
+      }
+    }
+  }
+
+  private static func forEachDuplicate(
+    _ values: UnsafeMutableBufferPointer<Int32>, _ rows: Range<Int>, _ body: (Int) -> Void
+  ) {
+    if rows.count <= 16 {
+      for row in rows.dropFirst() where values[rows.lowerBound..<row].contains(values[row]) { body(row) }
+      return
+    }
+    var seen: Set<Int32> = []
+    for row in rows where !seen.insert(values[row]).inserted { body(row) }
   }
 }
 
@@ -67,9 +154,8 @@ extension InteractionRows {
     users = GrowableStorage()
     let values = items.take()
     let sortedTimes = times.take()
-    defer { free(sortedTimes.baseAddress) }
-    let ties = hasTimes ? Self.sortByTime(offsets, values, sortedTimes) : nil
-    return GroupedItems(offsets: offsets, values: values, usersEndingOnTie: ties)
+    if hasTimes { Self.sortByTime(offsets, values, sortedTimes) }
+    return GroupedItems(offsets: offsets, values: values, times: sortedTimes, hasTimes: hasTimes)
   }
 
   /// A counting sort, which keeps the order of a user's rows.
@@ -94,13 +180,13 @@ extension InteractionRows {
     times = sortedTimes
   }
 
-  /// Sorts each user's rows by time where they are not in order; returns how many users end on a tie.
+  /// Sorts each user's rows by time where they are not in order.
   private static func sortByTime(
     _ offsets: UnsafeMutableBufferPointer<Int64>, _ items: UnsafeMutableBufferPointer<Int32>,
     _ times: UnsafeMutableBufferPointer<Int64>
-  ) -> Int {
-    var ties = 0
-    var rows: [(time: Int64, place: Int, item: Int32)] = []
+  ) {
+    // An item's place among the user's rows, then the item: the place decides ties, whatever kind of sort there is.
+    var rows: [(time: Int64, item: UInt64)] = []
     for user in 0..<(offsets.count - 1) {
       let range = Int(offsets[user])..<Int(offsets[user + 1])
       var isSorted = true
@@ -110,16 +196,15 @@ extension InteractionRows {
       }
       if !isSorted {
         rows.removeAll(keepingCapacity: true)
-        for place in range { rows.append((times[place], place, items[place])) }
-        // The place decides ties, whatever kind of sort the library has.
-        rows.sort { $0.time != $1.time ? $0.time < $1.time : $0.place < $1.place }
+        for place in range {
+          rows.append((times[place], UInt64(place - range.lowerBound) << 32 | UInt64(UInt32(bitPattern: items[place]))))
+        }
+        rows.sort { $0.time != $1.time ? $0.time < $1.time : $0.item < $1.item }
         for (place, row) in zip(range, rows) {
           times[place] = row.time
-          items[place] = row.item
+          items[place] = Int32(truncatingIfNeeded: row.item)
         }
       }
-      if range.count >= 2, times[range.upperBound - 1] == times[range.upperBound - 2] { ties += 1 }
     }
-    return ties
   }
 }

@@ -99,10 +99,10 @@ package enum PairsFile {
   /// Ids can be such that the first lines look like something else, such as a header or a byte-order mark.
   private static func checkReadable(_ temporary: String, _ path: String) throws(Failure) {
     let input = try InputBytes(temporary)
-    let layout: TableLayout?
+    let layout: FileLayout?
     do throws(Failure) { layout = try LayoutDetection.detect(input) } catch { layout = nil }
-    guard let layout, layout.separator == .pairs, !layout.hasHeader, layout.user == 0, layout.item == 1,
-      input.body.count == input.bytes.count
+    guard case .table(let table)? = layout, table.separator == .pairs, !table.hasHeader,
+      table.roles == ColumnRoles(user: 0, item: 1), input.body.count == input.bytes.count
     else {
       throw Failure(
         .badData,

@@ -21,6 +21,11 @@ enum PrintableText {
     return text + (bytes.count > longest ? "\"..." : "\"")
   }
 
+  /// A value as an example: its first 24 bytes, quoted.
+  static func short(_ bytes: some Collection<UInt8>) -> String {
+    quoted(bytes.prefix(24)) + (bytes.count > 24 ? "..." : "")
+  }
+
   /// A number with a fixed number of decimals, without the zeros at its end.
   static func decimal(_ value: Double, places: Int) -> String {
     var scale = 1.0

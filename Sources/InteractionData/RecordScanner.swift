@@ -11,10 +11,12 @@ enum Separator: Equatable, Sendable {
   case pairs
   case tab
   case doubleColon
-  /// Comma and semicolon come with the quotes of RFC 4180; the others never do.
   case comma
   case semicolon
+  case pipe
   case spaces
+  /// Two columns: what stands before the first such byte, and all the rest.
+  case first(UInt8)
 
   var description: String {
     switch self {
@@ -23,9 +25,23 @@ enum Separator: Equatable, Sendable {
     case .doubleColon: "'::'"
     case .comma: "commas"
     case .semicolon: "semicolons"
+    case .pipe: "'|'"
     case .spaces: "spaces"
+    case .first(let byte): ListSyntax(separator: byte).description
     }
   }
+
+  /// Comma and semicolon come with the quotes of RFC 4180; the others only where a file shows them.
+  var usualQuoting: Quoting { self == .comma || self == .semicolon ? .doubled : .none }
+}
+
+/// How fields that hold separators are quoted.
+enum Quoting: Equatable, Sendable {
+  case none
+  /// RFC 4180: a quote inside quotes is doubled.
+  case doubled
+  /// Spark, Hive, MySQL: a quote inside quotes follows a backslash.
+  case backslash
 }
 
 /// Cuts text into records and fields without copying: fields point into the text, or into a scratch buffer where a
@@ -36,6 +52,7 @@ struct RecordScanner: ~Copyable {
   static let longestQuotedRecord = 1 << 16
 
   private let separator: Separator
+  private let quoting: Quoting
   private let start: UnsafePointer<UInt8>
   private let end: UnsafePointer<UInt8>
   private var cursor: UnsafePointer<UInt8>
@@ -54,8 +71,9 @@ struct RecordScanner: ~Copyable {
   private(set) var hasBadQuotes = false
 
   /// `bytes` stay valid as long as the scanner.
-  init(_ bytes: UnsafeRawBufferPointer, separator: Separator, storedFields: Int) {
+  init(_ bytes: UnsafeRawBufferPointer, separator: Separator, quoting: Quoting? = nil, storedFields: Int) {
     self.separator = separator
+    self.quoting = quoting ?? separator.usualQuoting
     self.storedFields = storedFields
     fields = .allocate(capacity: storedFields)
     fields.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0), count: storedFields)
@@ -127,6 +145,7 @@ struct RecordScanner: ~Copyable {
 
   @inline(__always)
   private mutating func split(_ first: UnsafePointer<UInt8>, _ last: UnsafePointer<UInt8>) {
+    if quoting != .none, Self.find(UInt8(ascii: "\""), first, last) != nil { return splitQuoted(quotedSeparator, first, last) }
     switch separator {
     case .pairs:
       if Self.find(0x09, first, last) != nil {
@@ -137,14 +156,31 @@ struct RecordScanner: ~Copyable {
     case .tab: splitAtByte(0x09, first, last)
     case .spaces: splitAtSpaces(first, last)
     case .doubleColon: splitAtDoubleColons(first, last)
-    case .comma, .semicolon:
-      let byte = separator == .comma ? UInt8(ascii: ",") : UInt8(ascii: ";")
-      if Self.find(UInt8(ascii: "\""), first, last) == nil {
-        splitAtByte(byte, first, last)
-      } else {
-        splitQuoted(byte, first, last)
-      }
+    case .comma: splitAtByte(UInt8(ascii: ","), first, last)
+    case .semicolon: splitAtByte(UInt8(ascii: ";"), first, last)
+    case .pipe: splitAtByte(UInt8(ascii: "|"), first, last)
+    case .first(let byte): splitAtFirst(byte, first, last)
     }
+  }
+
+  /// Between quoted fields there is exactly one.
+  private var quotedSeparator: UInt8 {
+    switch separator {
+    case .comma: UInt8(ascii: ",")
+    case .semicolon: UInt8(ascii: ";")
+    case .pipe: UInt8(ascii: "|")
+    case .tab: 0x09
+    case .pairs, .spaces, .doubleColon: 0x20
+    case .first(let byte): byte
+    }
+  }
+
+  private mutating func splitAtFirst(_ byte: UInt8, _ first: UnsafePointer<UInt8>, _ last: UnsafePointer<UInt8>) {
+    var start = first
+    while start < last, start[0] == 0x20 { start += 1 }
+    guard let end = Self.find(byte, start, last) else { return store(start, last) }
+    store(start, end)
+    store(end + 1, last)
   }
 
   @inline(__always)
@@ -207,6 +243,10 @@ struct RecordScanner: ~Copyable {
         let firstOfScratch = scratch.count
         var closing: UnsafePointer<UInt8>?
         while let found = Self.find(quote, segment, limit) {
+          if quoting == .backslash {
+            closing = unescape(&segment, limit)
+            break
+          }
           if found + 1 < limit, found[1] == quote {
             scratch.append(segment, count: found + 1 - segment)
             segment = found + 2
@@ -251,6 +291,25 @@ struct RecordScanner: ~Copyable {
       cursor = afterRecord
       text = UnsafeRawBufferPointer(start: first, count: last - first)
     }
+  }
+
+  /// Appends what stands inside quotes to the scratch buffer, up to the closing one, which it returns. `\"` stands for a
+  /// quote and `\\` for a backslash; a backslash before anything else stands for itself.
+  private mutating func unescape(
+    _ segment: inout UnsafePointer<UInt8>, _ limit: UnsafePointer<UInt8>
+  ) -> UnsafePointer<UInt8>? {
+    let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
+    var place = segment
+    while place < limit {
+      if place[0] == quote {
+        segment = place
+        return place
+      }
+      if place[0] == backslash, place + 1 < limit, place[1] == quote || place[1] == backslash { place += 1 }
+      scratch.append(place[0])
+      place += 1
+    }
+    return nil
   }
 
   private mutating func refuseQuotes() {

@@ -1,26 +1,27 @@
 import SystemSupport
 
-/// Reads the rows of one input, whose layout is known.
+/// Reads the rows of one table, whose layout is known.
 enum RowReader {
   /// Mapped pages are let go of after so many bytes.
   private static let discardedAtOnce = 1 << 25
 
-  /// Appends the rows that can be read; notes the others. With `allowsUserOnly` a line of pairs with a user alone only
-  /// introduces the user.
-  static func read(
-    _ input: InputBytes, _ layout: TableLayout, into rows: inout InteractionRows, _ badRows: inout BadRows,
-    allowsUserOnly: Bool = false
-  ) throws(Failure) {
+  /// Hands over the rows that can be read; notes the others.
+  static func read(_ input: InputBytes, _ layout: TableLayout, into sink: inout RowSink) throws(Failure) {
     // Fields point into the input's bytes.
     defer { withExtendedLifetime(input) {} }
-    let storedFields = max(layout.user, layout.item, layout.time?.index ?? 0) + 1
-    var scanner = RecordScanner(input.body, separator: layout.separator, storedFields: storedFields)
+    let roles = layout.roles
+    try sink.requireColumns(roles, file: input.name)
+    let storedFields = (roles.used.max() ?? 1) + 1
+    var scanner = RecordScanner(
+      input.body, separator: layout.separator, quoting: layout.quoting, storedFields: storedFields)
     let start = input.bytes.count - input.body.count
     var discarded = 0
-
-    func tooMany(_ what: String, _ line: Int) -> Failure {
-      Failure(.badData, "\(input.name):\(line): more than two thousand million different \(what)s")
-    }
+    var joined = JoinedHistories()
+    let timeReader = TimeValue.Reader(roles.time?.format ?? .numbers)
+    let (timeColumn, clock) = (roles.time?.column ?? -1, roles.time?.clock)
+    let isPlain = roles.history == nil && roles.list == nil
+    let introducesUsers = sink.allowsUserOnly && layout.isOfPairs
+    let filterRows = sink.filters.filterRows
 
     if layout.hasHeader { _ = scanner.next() }
     while scanner.next() {
@@ -34,44 +35,83 @@ enum RowReader {
         }
       }
       if scanner.fieldCount != layout.columnCount {
-        if allowsUserOnly, layout.separator == .pairs, scanner.fieldCount == 1, scanner[0].count > 0 {
-          guard rows.userIDs.intern(scanner[0]) != nil else { throw tooMany("user", scanner.line) }
-          continue
-        }
-        badRows.note(
-          scanner.hasBadQuotes ? .quotes : .columnCount, file: input.name, line: scanner.line, text: scanner.text,
-          detail: scanner.hasBadQuotes ? "" : " (\(scanner.fieldCount), expected \(layout.columnCount))")
+        try noteCount(scanner, layout, input.name, &sink)
         continue
       }
-      let (userID, itemID) = (scanner[layout.user], scanner[layout.item])
-      if userID.isEmpty || itemID.isEmpty {
-        if allowsUserOnly, layout.separator == .pairs, !userID.isEmpty {
-          guard rows.userIDs.intern(userID) != nil else { throw tooMany("user", scanner.line) }
-          continue
-        }
-        badRows.note(.emptyID, file: input.name, line: scanner.line, text: scanner.text)
+      let (userID, itemID) = (scanner[roles.user], scanner[roles.item])
+      if introducesUsers, itemID.isEmpty, !MissingValue.isOne(userID) {
+        try sink.introduce(userID, place(scanner, input.name))
         continue
       }
+      if !sink.hasIDs(userID, itemID, place(scanner, input.name)) { continue }
       // Times before ids: a bad row must not leave its ids behind.
       var time: Int64 = 0
-      if let column = layout.time {
-        let problem: RowProblem?
-        switch TimeValue.parse(scanner[column.index], column.format) {
-        case .nanoseconds(let value):
-          time = value
-          problem = nil
-        case .unparsable: problem = .unparsableTime
-        case .notFinite: problem = .nonFiniteTime
-        case .outOfRange: problem = .timeOutOfRange
-        }
-        if let problem {
-          badRows.note(problem, file: input.name, line: scanner.line, text: scanner.text)
-          continue
+      if timeColumn >= 0 {
+        guard let value = sink.time(scanner[timeColumn], timeReader, place(scanner, input.name)) else { continue }
+        time = value
+        if let clock {
+          guard let sum = sink.time(value, adding: scanner[clock.column], clock, place(scanner, input.name)) else { continue }
+          time = sum
         }
       }
-      guard let user = rows.userIDs.intern(userID) else { throw tooMany("user", scanner.line) }
-      guard let item = rows.itemIDs.intern(itemID) else { throw tooMany("item", scanner.line) }
-      rows.append(user: user, item: item, time: time)
+      if filterRows {
+        let (rating, event) = (roles.rating.map { scanner[$0] }, roles.event.map { scanner[$0] })
+        let isKept = sink.passes(
+          time: timeColumn < 0 ? nil : time, rating: rating, event: event, place(scanner, input.name))
+        if !isKept { continue }
+      }
+      if isPlain {
+        try sink.append(userID, itemID, time, place(scanner, input.name))
+      } else if let history = roles.history {
+        try joined.add(
+          user: userID, list: scanner[history], item: history == roles.item ? nil : itemID, place(scanner, input.name), &sink)
+      } else if let list = roles.list {
+        try append(list, itemID, user: userID, time, place(scanner, input.name), &sink)
+      }
     }
+    joined.finish(&sink)
+  }
+
+  @inline(__always)
+  private static func place(_ scanner: borrowing RecordScanner, _ file: String) -> RowSink.Place {
+    .init(file: file, line: scanner.line, text: scanner.text)
+  }
+
+  private static func noteCount(
+    _ scanner: borrowing RecordScanner, _ layout: TableLayout, _ file: String, _ sink: inout RowSink
+  ) throws(Failure) {
+    let place = place(scanner, file)
+    if sink.allowsUserOnly, layout.isOfPairs, scanner.fieldCount == 1, !MissingValue.isOne(scanner[0]) {
+      return try sink.introduce(scanner[0], place)
+    }
+    guard scanner.hasBadQuotes else {
+      return sink.note(.columnCount, place, detail: " (\(scanner.fieldCount), expected \(layout.columnCount))")
+    }
+    let isBackslash = layout.quoting == .doubled && Cut.holdsBackslashQuote(scanner.text)
+    sink.note(isBackslash ? .backslashQuotes : .quotes, place)
+  }
+
+  /// The items of one field.
+  static func append(
+    _ list: ListSyntax, _ text: UnsafeRawBufferPointer, user: UnsafeRawBufferPointer, _ time: Int64, _ place: RowSink.Place,
+    _ sink: inout RowSink
+  ) throws(Failure) {
+    // All or nothing: a list with a hole has lost an item.
+    var hasHole = false
+    list.forEach(in: text) { item in
+      hasHole = MissingValue.isOne(item)
+      return !hasHole
+    }
+    if hasHole { return sink.note(.missingItem, place) }
+    var items: [UnsafeRawBufferPointer] = []
+    list.forEach(in: text) { item in
+      items.append(item)
+      return true
+    }
+    if items.isEmpty {
+      if sink.allowsUserOnly { return try sink.introduce(user, place) }
+      return sink.note(.emptyID, place)
+    }
+    for item in items { try sink.append(user, item, time, place) }
   }
 }

@@ -1,71 +1,76 @@
 /// How the lines of one file are read: what stands between columns, and which column is what.
-struct TableLayout: Equatable, Sendable {
-  struct TimeColumn: Equatable, Sendable {
-    var index: Int
-    var format: TimeFormat
-  }
-
+struct TableLayout: Sendable {
   var separator: Separator
+  var quoting: Quoting
   var columnCount: Int
-  var user: Int
-  var item: Int
-  var time: TimeColumn?
   var hasHeader: Bool
-  /// Names of the columns, for messages: those of the header, or what was inferred.
-  var columnNames: [String]
+  var roles: ColumnRoles
   /// What the format is called, such as "pairs separated by one space".
   var title: String
-  /// What the user should look at, if anything.
-  var note: String?
+  /// Lines about the columns, for the user.
+  var details: [String]
 
-  /// One line for the user.
-  var description: String {
-    let timeText = time.map { "time: \($0.format.description)" } ?? "time: none, the order of the lines counts"
-    return "read as: \(title); columns: \(columnNames.joined(separator: ", ")) "
-      + "(user: column \(user + 1), item: column \(item + 1)); \(timeText)" + (note.map { "; " + $0 } ?? "")
+  /// Lines of a user with one item, or with a list: a user alone has none.
+  var isOfPairs: Bool {
+    if case .first = separator { return true }
+    return separator == .pairs || columnCount == 2 && roles.list != nil
   }
 
   /// Whether files of both layouts can be one data set: names and units may differ, the meaning of columns may not.
   func isCompatible(with other: TableLayout) -> Bool {
-    separator == other.separator && columnCount == other.columnCount && user == other.user && item == other.item
-      && time?.index == other.time?.index
+    separator == other.separator && columnCount == other.columnCount && roles.user == other.roles.user
+      && roles.item == other.roles.item && roles.time?.column == other.roles.time?.column
+      && (roles.list == nil) == (other.roles.list == nil) && roles.history == other.roles.history
   }
 }
 
-/// Names under which headers have the columns, best first; compared without case, `_`, `-` and spaces, and without
-/// RecBole's types.
-enum ColumnNames {
-  static let user = [
-    "userid", "user", "uid", "reviewerid", "visitorid", "customerid", "username", "sessionid", "session",
-  ]
-  static let item = [
-    "itemid", "item", "iid", "movieid", "parentasin", "asin", "productid", "product", "businessid", "bookid", "trackid",
-    "songid", "articleid",
-  ]
-  static let time = ["timestamp", "datetime", "time", "unixreviewtime", "eventtime", "date", "ts"]
+/// How a file is read.
+enum FileLayout: Sendable {
+  case table(TableLayout)
+  case json(JSONLayout)
+  case netflix(NetflixLayout)
 
-  private static let recBoleTypes = ["token", "float", "token_seq", "float_seq"]
-
-  /// Whether a field is a name of a RecBole atomic file's header, such as `user_id:token`.
-  static func isTyped(_ field: String) -> Bool {
-    guard let colon = field.lastIndex(of: ":") else { return false }
-    return recBoleTypes.contains(String(field[field.index(after: colon)...]))
-  }
-
-  static func withoutType(_ field: String) -> String {
-    guard isTyped(field), let colon = field.lastIndex(of: ":") else { return field }
-    return String(field[..<colon])
-  }
-
-  static func normalised(_ field: String) -> String {
-    withoutType(field).lowercased().filter { $0 != "_" && $0 != "-" && $0 != " " }
-  }
-
-  /// The place of the column that has the best of `names`.
-  static func place(of names: [String], in fields: [String]) -> Int? {
-    for name in names {
-      if let place = fields.firstIndex(of: name) { return place }
+  /// Several lines for the user: the format, then the columns.
+  var description: [String] {
+    switch self {
+    case .table(let layout): ["read as: \(layout.title)"] + layout.details
+    case .json(let layout): ["read as: \(layout.title)"] + layout.details
+    case .netflix(let layout): ["read as: \(layout.title)"] + layout.details
     }
-    return nil
+  }
+
+  var title: String {
+    switch self {
+    case .table(let layout): layout.title
+    case .json(let layout): layout.title
+    case .netflix(let layout): layout.title
+    }
+  }
+
+  /// Whether there was a choice of the item's column.
+  var hasSeveralColumns: Bool {
+    switch self {
+    case .table(let layout): layout.columnCount > 2
+    case .json(let layout): layout.paths.count > 2
+    case .netflix: false
+    }
+  }
+
+  var hasTimes: Bool {
+    switch self {
+    case .table(let layout): layout.roles.time != nil
+    case .json(let layout): layout.roles.time != nil
+    case .netflix: true
+    }
+  }
+
+  /// Whether both can be files of one data set.
+  func isCompatible(with other: FileLayout) -> Bool {
+    switch (self, other) {
+    case (.table(let one), .table(let two)): one.isCompatible(with: two)
+    case (.json(let one), .json(let two)): one.isCompatible(with: two)
+    case (.netflix, .netflix): true
+    default: false
+    }
   }
 }

@@ -1,36 +1,3 @@
-/// How a time column is written.
-enum TimeFormat: Equatable, Sendable {
-  case epoch(EpochUnit)
-  case iso8601
-
-  var description: String {
-    switch self {
-    case .epoch(let unit): "epoch in \(unit.rawValue)"
-    case .iso8601: "ISO-8601 text (UTC where no offset is given)"
-    }
-  }
-}
-
-enum EpochUnit: String, Sendable {
-  case seconds, milliseconds, microseconds, nanoseconds
-
-  /// The unit that puts a value into the years that data sets come from: 1e11 would be the year 5138 in seconds and
-  /// is 1973 in milliseconds.
-  init(magnitude: Double) {
-    self =
-      magnitude < 1e11 ? .seconds : magnitude < 1e14 ? .milliseconds : magnitude < 1e17 ? .microseconds : .nanoseconds
-  }
-
-  var inNanoseconds: Int64 {
-    switch self {
-    case .seconds: 1_000_000_000
-    case .milliseconds: 1_000_000
-    case .microseconds: 1000
-    case .nanoseconds: 1
-    }
-  }
-}
-
 /// A time as nanoseconds since 1970 (the years 1678 to 2261 fit).
 enum TimeValue: Equatable {
   case nanoseconds(Int64)
@@ -42,7 +9,33 @@ enum TimeValue: Equatable {
   static func parse(_ text: UnsafeRawBufferPointer, _ format: TimeFormat) -> TimeValue {
     switch format {
     case .epoch(let unit): epoch(text, unit.inNanoseconds)
+    case .numbers: epoch(text, 1_000_000_000)
     case .iso8601: iso8601(text)
+    case .digits: digits(text)
+    case .words: words(text)
+    case .dotted: dotted(text)
+    case .pattern(let pattern): pattern.parse(text)
+    }
+  }
+
+  /// Reads a column's times; epochs, which most are, without a look at the format.
+  struct Reader {
+    private let format: TimeFormat
+    /// Nanoseconds; 0 for what is no number.
+    private let unit: Int64
+
+    init(_ format: TimeFormat) {
+      self.format = format
+      switch format {
+      case .epoch(let unit): self.unit = unit.inNanoseconds
+      case .numbers: unit = 1_000_000_000
+      default: unit = 0
+      }
+    }
+
+    @inline(__always)
+    func parse(_ text: UnsafeRawBufferPointer) -> TimeValue {
+      unit != 0 ? TimeValue.epoch(text, unit) : TimeValue.parse(text, format)
     }
   }
 
@@ -91,55 +84,40 @@ enum TimeValue: Equatable {
     }
   }
 
-  /// `YYYY-MM-DD`, then perhaps `T` or a space and `HH:MM[:SS[.fraction]]`, then perhaps `Z` or `±HH[[:]MM]`.
+  /// `YYYY-MM-DD` (or with slashes), then perhaps `T` or a space and `HH[:MM[:SS[.fraction]]]`, then perhaps `Z`,
+  /// `±HH[[:]MM]` or a zone's word.
   static func iso8601(_ text: UnsafeRawBufferPointer) -> TimeValue {
-    var cursor = Cursor(text: trimmed(text))
-    guard let year = cursor.number(4), cursor.skip("-"), let month = cursor.number(2), cursor.skip("-"),
-      let day = cursor.number(2), (1...12).contains(month), day >= 1, day <= daysInMonth(month, year)
+    var cursor = TimeCursor(trimmed(text))
+    guard let year = cursor.number(4), cursor.skip("-") || cursor.skip("/"), let month = cursor.number(2),
+      cursor.skip("-") || cursor.skip("/"), let day = cursor.number(2)
     else { return .unparsable }
-    var seconds: Int64 = 0
-    var nanoseconds: Int64 = 0
+    var clock = TimeCursor.Clock()
     if cursor.skip("T") || cursor.skip("t") || (cursor.hasDigit(after: 1) && cursor.skip(" ")) {
-      guard let hour = cursor.number(2), hour < 24, cursor.skip(":"), let minute = cursor.number(2), minute < 60 else {
-        return .unparsable
-      }
-      seconds = hour * 3600 + minute * 60
-      if cursor.skip(":") {
-        // 60 is a leap second.
-        guard let second = cursor.number(2), second <= 60 else { return .unparsable }
-        seconds += second
-        if cursor.skip(".") || cursor.skip(",") {
-          guard let fraction = cursor.fraction() else { return .unparsable }
-          nanoseconds = fraction
-        }
-      }
-      _ = cursor.skip(" ")
-      if cursor.skip("Z") || cursor.skip("z") {
-      } else if let sign: Int64 = cursor.skip("+") ? 1 : cursor.skip("-") ? -1 : nil {
-        guard let hours = cursor.number(2), hours < 24 else { return .unparsable }
-        var minutes: Int64 = 0
-        if cursor.skip(":") || !cursor.isAtEnd {
-          guard let number = cursor.number(2), number < 60 else { return .unparsable }
-          minutes = number
-        }
-        seconds -= sign * (hours * 3600 + minutes * 60)
-      }
+      guard let read = cursor.clock(allowsHoursOnly: true), let offset = cursor.zone() else { return .unparsable }
+      clock = read
+      clock.seconds -= offset
     }
     guard cursor.isAtEnd else { return .unparsable }
-    let total = daysSinceEpoch(year, month, day) * 86400 + seconds
+    return value(year, month, day, clock)
+  }
+
+  /// A day of the calendar and a time of that day.
+  static func value(_ year: Int64, _ month: Int64, _ day: Int64, _ clock: TimeCursor.Clock) -> TimeValue {
+    guard (1...12).contains(month), day >= 1, day <= daysInMonth(month, year) else { return .unparsable }
+    let total = daysSinceEpoch(year, month, day) * 86400 + clock.seconds
     let (scaled, overflow) = total.multipliedReportingOverflow(by: 1_000_000_000)
-    let (sum, overflowOfSum) = scaled.addingReportingOverflow(nanoseconds)
+    let (sum, overflowOfSum) = scaled.addingReportingOverflow(clock.nanoseconds)
     return overflow || overflowOfSum ? .outOfRange : .nanoseconds(sum)
   }
 
   @inline(__always)
-  private static func digit(_ byte: UInt8) -> Int64? {
+  static func digit(_ byte: UInt8) -> Int64? {
     let value = byte &- UInt8(ascii: "0")
     return value < 10 ? Int64(value) : nil
   }
 
   @inline(__always)
-  private static func trimmed(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+  static func trimmed(_ text: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
     var (start, end) = (0, text.count)
     while start < end, text[start] == UInt8(ascii: " ") { start += 1 }
     while end > start, text[end - 1] == UInt8(ascii: " ") { end -= 1 }
@@ -159,65 +137,5 @@ enum TimeValue: Equatable {
     let marchYear = (month <= 2 ? year - 1 : year) + 400  // never negative; 400 years are a whole cycle
     let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
     return marchYear * 365 + marchYear / 4 - marchYear / 100 + marchYear / 400 + dayOfYear - 719_468 - 146_097
-  }
-
-  private struct Cursor {
-    let text: UnsafeRawBufferPointer
-    var place = 0
-
-    var isAtEnd: Bool { place == text.count }
-
-    func hasDigit(after distance: Int) -> Bool {
-      place + distance < text.count && digit(text[place + distance]) != nil
-    }
-
-    mutating func skip(_ character: Unicode.Scalar) -> Bool {
-      guard place < text.count, text[place] == UInt8(ascii: character) else { return false }
-      place += 1
-      return true
-    }
-
-    mutating func number(_ digits: Int) -> Int64? {
-      guard place + digits <= text.count else { return nil }
-      var value: Int64 = 0
-      for offset in 0..<digits {
-        guard let digit = digit(text[place + offset]) else { return nil }
-        value = 10 * value + digit
-      }
-      place += digits
-      return value
-    }
-
-    /// Digits after the point, as nanoseconds; those after the ninth do not count.
-    mutating func fraction() -> Int64? {
-      guard hasDigit(after: 0) else { return nil }
-      var (value, scale): (Int64, Int64) = (0, 1_000_000_000)
-      while place < text.count, let digit = digit(text[place]) {
-        scale /= 10
-        value += digit * scale
-        place += 1
-      }
-      return value
-    }
-  }
-}
-
-/// Decimal numbers as files have them.
-enum NumberText {
-  /// The value, also `nan` and infinities; nil for what is no number. Hexadecimal numbers are none.
-  static func parse(_ text: some Collection<UInt8>) -> Double? {
-    guard !text.isEmpty, text.count <= 64 else { return nil }
-    let isDecimal = text.allSatisfy { byte in
-      (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "+-.eE".utf8.contains(byte)
-    }
-    let string = String(decoding: text, as: UTF8.self)
-    if isDecimal { return Double(string) }
-    let word = string.lowercased()
-    let unsigned = word.hasPrefix("-") || word.hasPrefix("+") ? String(word.dropFirst()) : word
-    switch unsigned {
-    case "nan": return .nan
-    case "inf", "infinity": return .infinity
-    default: return nil
-    }
   }
 }

@@ -18,6 +18,8 @@ public final class CheckpointModel {
   public let path: String
   public let dataName: String
   public let dataFingerprint: String
+  /// How the data that it was trained on was read; on rank 0.
+  private let recorded: RunConfiguration
 
   /// Collective. `path`: a checkpoint folder or a run folder (its best checkpoint that is whole, else its latest); `log` is told, on
   /// rank 0, which of a run folder's are damaged.
@@ -25,6 +27,7 @@ public final class CheckpointModel {
     var reader: CheckpointReader?
     var shape: [Int] = []
     var (texts, rates) = (["", "", ""], [0.0, 0.0])
+    var recorded = RunConfiguration()
     try communicator.onRankZero { () throws(Failure) in
       let opened = try RunFolder.open(path, log: log)
       let model = opened.configuration
@@ -35,6 +38,9 @@ public final class CheckpointModel {
         Holdout.allCases.firstIndex(of: Self.holdout(opened.state)) ?? 0,
       ]
       rates = [model.hiddenDropout, model.attentionDropout]
+      for key in ["data", "data_format", "data_columns", "data_time_format"] {
+        if let value = opened.state.configuration[key] { try recorded.set(key, value, origin: opened.path) }
+      }
       texts = [opened.path, opened.state.dataName, opened.state.dataFingerprint]
       reader = opened
     }
@@ -55,6 +61,7 @@ public final class CheckpointModel {
     try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
     itemCounts = try communicator.broadcastArray(reader?.itemCounts ?? [])
     itemIDs = reader?.itemIDs ?? ExternalIDs()
+    self.recorded = recorded
     self.path = texts[0]
     dataName = texts[1]
     dataFingerprint = texts[2]
@@ -76,17 +83,24 @@ public final class CheckpointModel {
     return replacing(dataset, Sequences(offsets: offsets, values: values))
   }
 
+  /// On rank 0. The data at a path. Without options, the files that the model was trained on are read as they were then.
+  public func load(_ path: String, options: LoadingOptions?, log: (String) -> Void) throws(Failure) -> Dataset {
+    let asTrained = path == recorded.data ? try recorded.loadingOptions() : LoadingOptions()
+    return try loadDataset(path, options: options ?? asTrained, log: log)
+  }
+
   /// Collective. Rank 0's data in this model's item ids on every rank, for an evaluation of one split, and, on rank 0, what a reader
   /// of its report should know.
   ///
   /// A user whose held-out item the model does not know is not ranked: an item before it is no replacement.
   public func sharedDataset(
-    _ path: String, for split: EvaluationSplit, communicator: any Communicator, log: (String) -> Void
+    _ path: String, options: LoadingOptions? = nil, for split: EvaluationSplit, communicator: any Communicator,
+    log: (String) -> Void
   ) throws(Failure) -> (dataset: Dataset, notes: [String]) {
     var own: Dataset?
     var notes: [String] = []
     try communicator.onRankZero { () throws(Failure) in
-      let dataset = try loadDataset(path, log: log)
+      let dataset = try load(path, options: options, log: log)
       try dataset.requireUsable()
       own = dataset
       if dataset.fingerprint != dataFingerprint {

@@ -17,6 +17,7 @@ public struct ConfigurationKey: Sendable {
 
   /// The known key that is most like a misspelt one, where one is; for the end of an error.
   static func suggestion(for name: String) -> String {
+    if let meant = ForeignKeys.meaning(of: name) { return "; \(meant)" }
     let distances = all.map { ($0.name, editDistance($0.name, name)) }
     guard let nearest = distances.min(by: { $0.1 < $1.1 }), nearest.1 <= max(2, name.count / 2) else {
       return "; `bert4rec-dist train --help` lists all keys"
@@ -26,7 +27,14 @@ public struct ConfigurationKey: Sendable {
 
   public static let all: [ConfigurationKey] = [
     text(
-      "data", \.data, "data set: a prepared folder or any file that `prepare` reads; --data overrides", mayChange: true),
+      "data", \.data,
+      "data set: a prepared folder, or any file (or pattern of files) that `prepare` reads; --data overrides", mayChange: true),
+
+    text("data_format", \.dataFormat, "layout of the data, where it should not be recognised; see prepare --help", mayChange: true),
+    text(
+      "data_columns", \.dataColumns, "which column is what, such as user=customer,item=3,time=none; see prepare --help",
+      mayChange: true),
+    text("data_time_format", \.dataTimeFormat, "how times are written, in strptime's letters", mayChange: true),
 
     integer("max_seq_length", \.maximumSequenceLength, 2...65_536, "longest sequence in tokens (L)"),
     real("masked_lm_prob", \.maskedProbability, 1e-9...1, "part of a window's items that is to be predicted"),

@@ -54,10 +54,12 @@ extension Sequences {
   public var longestQuery: Int { (0..<userCount).reduce(1) { max($0, length(of: $1)) } }
 }
 
-/// The data set at a path, or the built-in one: what `--data` of every command takes.
-public func loadDataset(_ path: String, log: (String) -> Void) throws(Failure) -> Dataset {
+/// The data set at a path (or of several files, a line each), or the built-in one: what `--data` of every command takes.
+public func loadDataset(
+  _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
+) throws(Failure) -> Dataset {
   if path == DemonstrationData.path { return DemonstrationData.make() }
-  let loaded = try DatasetLoader.load([path], log: log)
+  let loaded = try DatasetLoader.load(InputPaths.split(path), options: options, log: log)
   for line in loaded.statistics.description.split(separator: "\n") { log(String(line)) }
   return loaded.dataset
 }

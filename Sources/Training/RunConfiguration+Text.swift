@@ -101,8 +101,9 @@ extension RunConfiguration {
     var text = "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
     for key in ConfigurationKey.all {
       let value = key.read(self)
-      if key.name == "data" && value.isEmpty { continue }
-      let needsQuotes = key.name == "data" || key.name == "monitor"
+      let isOfData = key.name == "data" || key.name.hasPrefix("data_")
+      if isOfData && value.isEmpty { continue }
+      let needsQuotes = isOfData || key.name == "monitor"
       text += "\(key.name): \(needsQuotes ? Self.quoted(value) : value)\n"
     }
     return text

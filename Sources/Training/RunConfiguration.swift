@@ -23,7 +23,12 @@ public enum NonFiniteMode: String, Sendable, CaseIterable {
 /// one place that reads, writes and explains them.
 public struct RunConfiguration: Sendable, Equatable {
   // Data and masked instances.
+  /// A path, or several, a line each.
   public var data: String?
+  /// What `data` is, where its contents should not decide: a `DataFormat`'s name, a `ColumnChoice`'s and a `TimePattern`'s text.
+  public var dataFormat: String?
+  public var dataColumns: String?
+  public var dataTimeFormat: String?
   public var maximumSequenceLength = 200
   public var maskedProbability = 0.2
   /// nil: L * masked_lm_prob, rounded up.
@@ -83,6 +88,14 @@ public struct RunConfiguration: Sendable, Equatable {
 
   public init() {}
 
+  /// How `data` is read.
+  func loadingOptions() throws(Failure) -> LoadingOptions {
+    LoadingOptions(
+      format: try dataFormat.map { name throws(Failure) in try DataFormat.named(name, origin: "data_format") },
+      columns: try ColumnChoice(dataColumns ?? "", origin: "data_columns"),
+      timePattern: try dataTimeFormat.map { text throws(Failure) in try TimePattern(text, origin: "data_time_format") })
+  }
+
   /// Positions that an instance may have masked, `auto` resolved.
   public var resolvedMaximumPredictions: Int {
     maximumPredictions ?? Int((Double(maximumSequenceLength) * maskedProbability).rounded(.up))
@@ -133,6 +146,7 @@ public struct RunConfiguration: Sendable, Equatable {
         .usage,
         "patience \(patience) needs validations, and holdout is \(holdout.rawValue): use holdout test+validation, or patience 0.")
     }
+    _ = try loadingOptions()
     let known = EvaluationProtocol.allCases.flatMap { kind in Metrics.names.map { kind.key($0) } }
     if known.contains(monitor) && !validationProtocols.contains(where: { monitor.hasSuffix("[\($0.rawValue)]") }) {
       throw Failure(
@@ -141,8 +155,12 @@ public struct RunConfiguration: Sendable, Equatable {
           + "\(validationProtocols.map(\.rawValue).joined(separator: ",")). Change one of the two.")
     }
     if !known.contains(monitor) {
+      // Most people mean the ranking among all items.
+      let meant = EvaluationProtocol.full.key(monitor.lowercased())
       throw Failure(
-        .usage, "monitor \"\(monitor)\" is not a metric of the evaluation; known are \(known.joined(separator: ", ")).")
+        .usage,
+        "monitor \"\(monitor)\" is not a metric of the evaluation; \(known.contains(meant) ? "do you mean \"\(meant)\"? " : "")"
+          + "known are \(known.joined(separator: ", ")).")
     }
   }
 }

@@ -84,7 +84,7 @@ package struct RunSetup {
   ) throws(Failure) -> Dataset {
     var own: Dataset?
     try communicator.onRankZero { () throws(Failure) in
-      own = try loadDataset(configuration.data ?? "", log: log)
+      own = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
       try own?.requireUsable()
     }
     return try Dataset.shared(own, communicator, log: log)

@@ -22,8 +22,15 @@ struct EvaluateCommand: ParsableCommand {
       "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
-  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
-  var data: String
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp("A prepared folder, or any files that prepare reads.", valueName: "path"))
+  var data: [String]
+
+  @OptionGroup(title: "What the data are") var reading: ReadingOptions
+
+  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
+  var format: String?
 
   @Option(help: "The held-out items to rank: \(EvaluationSplit.allCases.map(\.rawValue).joined(separator: " or ")).")
   var split = EvaluationSplit.test
@@ -54,7 +61,8 @@ struct EvaluateCommand: ParsableCommand {
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
       progress.finished(step: model.state.step)
       progress.enter(.data)
-      let (dataset, notes) = try model.sharedDataset(data, for: split, communicator: communicator, log: log)
+      let (dataset, notes) = try model.sharedDataset(
+        InputPaths.joined(data), options: reading.options(format: format), for: split, communicator: communicator, log: log)
       let asked = protocols.isEmpty ? EvaluationProtocol.allCases : protocols
       let scorer = try model.makeScorer(
         longestQuery: dataset.sequences.longestQuery,

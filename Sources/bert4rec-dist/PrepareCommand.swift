@@ -2,34 +2,67 @@ import ArgumentParser
 import BERT4RecDist
 import Glibc
 
+import enum SystemSupport.TerminalText
+
 /// `bert4rec-dist prepare`: interactions in any known format -> statistics, a prepared folder, plain pairs.
 struct PrepareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "prepare",
     abstract: "Read interactions in any known format, show their statistics, write a data set folder or plain pairs.",
     discussion: """
-      Formats are recognised by the first lines of a file, and named:
+      Formats are recognised by the first lines of a file. What was recognised is
+      printed: the format, each column with what it is taken for, and the columns
+      that are not used, each with a value.
 
         user item               one interaction a line, the oldest first;
-                                one space, or a tab, comma, '::' or ';'
+                                one space, or a tab, comma, '::', ';' or '|'
         user item rating time   as ml-100k's u.data (tab), ml-1m's ratings.dat
                                 ('::') and Amazon's ratings (comma)
         named columns           userId,movieId,rating,timestamp, or
-                                user_id,item_id,weight,datetime, ...
-        RecBole .inter          user_id:token item_id:token timestamp:float
+                                customer,sku,created_at, ... (names: below)
+        RecBole .inter          user_id:token item_id:token timestamp:float,
+                                also with item_id_list:token_seq
+        lists                   user<TAB>item item ..., user,"[1, 2]", or lines
+                                user item item ... (--format lists)
+        JSON, Python            an object a line, or one array of them; keys as
+                                named columns; also events in an array
+        Netflix, YooChoose, Taobao, check-ins with coordinates
 
-      Times are epochs in s, ms, us or ns, or ISO-8601 text; they order each
-      user's interactions. Ids may be any text and are kept as they are. Rows
-      that cannot be read are shown and counted; more than 1 % stop the program.
+      Times are epochs in s, ms, us or ns, ISO-8601 text (with an offset, a zone
+      such as UTC, or none), 20140103, 03.01.2014 or Tue Apr 03 18:00:09 +0000
+      2012; --time-format says others. They order each user's interactions. Of
+      several times that agree the finest counts; where they disagree, the program
+      stops and names them. Ids may be any text and are kept as they are. NA, N/A,
+      null, None, NaN, \\N and empty ids are missing. Rows that cannot be read are
+      shown and counted; more than 1 % stop the program.
+
+      Filters are counted in the statistics and work in this order: --events,
+      --min-rating, --before and --after on rows; then --drop-duplicates,
+      --collapse-repeats, --last; then --min-user-count and --min-item-count,
+      again and again until both hold.
 
       'bert4rec-dist train --data' takes the folder that --output writes, or the
-      raw file itself.
+      raw files themselves (then with --set data_format=, data_columns= and
+      data_time_format= for --format, --columns and --time-format).
+
+      Names of formats:
+      \(DataFormat.allCases.map { "  \($0.rawValue): \($0.help)" }.joined(separator: "\n"))
+
+      Names of columns (case, _, - and spaces do not count), the first that is there:
+      \(ColumnChoice.acceptedNames)
       """)
 
   @Argument(
     help: ArgumentHelp(
       "Files that are one data set, in this order (- is standard input), or a prepared folder.", valueName: "input"))
   var inputs: [String]
+
+  @OptionGroup(title: "What the files are") var reading: ReadingOptions
+
+  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
+  var format: String?
+
+  @OptionGroup(title: "Filters") var filters: FilterOptions
 
   @Option(
     help: ArgumentHelp("Write the data set folder here; an older one there is replaced.", valueName: "folder"))
@@ -44,6 +77,17 @@ struct PrepareCommand: ParsableCommand {
   var skipBadRows = false
 
   func run() throws {
+    Main.withCommunicator { (communicator) throws(Failure) in
+      // More ranks have nothing to do: reading is one process's work.
+      try communicator.onRankZero { () throws(Failure) in try prepare() }
+      return .success
+    }
+  }
+
+  private func prepare() throws(Failure) {
+    var options = try reading.options(format: format) ?? LoadingOptions()
+    options.skipBadRows = skipBadRows
+    options.filters = try filters.filters()
     // Before the work, not after it.
     if let output { try PreparedFolder.checkTarget(output) }
     if let writePairs {
@@ -52,7 +96,16 @@ struct PrepareCommand: ParsableCommand {
         throw Failure(.usage, "--write-pairs \(writePairs) is an input; give another file")
       }
     }
-    let loaded = try DatasetLoader.load(inputs, options: LoadingOptions(skipBadRows: skipBadRows)) { printError($0) }
+    // How the files are read stands before what came of it; where nothing came of it, it is no result.
+    var report: [String] = []
+    let loaded: LoadedDataset
+    do throws(Failure) {
+      loaded = try DatasetLoader.load(inputs, options: options, report: { report.append($0) }, log: { printError($0) })
+    } catch {
+      for line in report { printError(line) }
+      throw error
+    }
+    for line in report { print(TerminalText.escaped(line, keepsLineEnds: false)) }
     print("data set                  \(loaded.dataset.name)")
     print(loaded.statistics.description)
     print("fingerprint               \(loaded.dataset.fingerprint)")

@@ -24,20 +24,28 @@ struct RecommendCommand: ParsableCommand {
       "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
   var checkpoint: String
 
-  @Option(help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
-  var data: String?
+  @Option(
+    parsing: .upToNextOption, help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
+  var data: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input.",
+      "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input; more than two "
+        + "columns need a header, or --format or --columns.",
       valueName: "file"))
   var histories: String?
 
   @Option(help: ArgumentHelp("Items a user.", valueName: "k"))
   var topK = 10
 
-  @Option(help: "csv, tsv or jsonl.")
-  var format = RecommendationFormat.csv
+  @OptionGroup(title: "What the data or histories are") var reading: ReadingOptions
+
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp(
+      "Of the output: csv, tsv or jsonl (default: csv). Other names, such as lists, are the input's, as --data-format.",
+      valueName: "name"))
+  var formats: [String] = []
 
   @Flag(help: "Also recommend items that the user has had.")
   var keepSeen = false
@@ -50,7 +58,11 @@ struct RecommendCommand: ParsableCommand {
 
   func validate() throws {
     try Main.checkStallTimeout(stallTimeout)
-    if (data == nil) == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
+    if data.isEmpty == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
+    let outputs = formats.filter { RecommendationFormat(rawValue: $0) != nil }
+    if outputs.count > 1 || formats.count - outputs.count > (reading.dataFormat == nil ? 1 : 0) {
+      throw ValidationError("--format is given twice.")
+    }
     if topK < 1 { throw ValidationError("--top-k must be at least 1.") }
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be from 1 to 1024.") }
   }
@@ -64,7 +76,9 @@ struct RecommendCommand: ParsableCommand {
       // Rank 0 alone reads and writes.
       var users = UserHistories()
       try communicator.onRankZero { () throws(Failure) in
-        users = try UserHistories(data: data, histories: histories, model: model)
+        users = try UserHistories(
+          data: data.isEmpty ? nil : InputPaths.joined(data), histories: histories,
+          options: reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil }), model: model)
         if users.unknownCount > 0 {
           printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
         }
@@ -84,6 +98,7 @@ struct RecommendCommand: ParsableCommand {
       try Recommender(
         scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
     }
+    let format = formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv
     var writer = RecommendationWriter(format: format, itemIDs: model.itemIDs)
     try communicator.onRankZero { () throws(Failure) in try writer.begin() }
     var fallbacks = 0
@@ -114,13 +129,16 @@ private struct UserHistories {
   /// Nobody: what ranks other than 0 have.
   init() {}
 
-  init(data: String?, histories path: String?, model: CheckpointModel) throws(Failure) {
+  init(
+    data: String?, histories path: String?, options: LoadingOptions?, model: CheckpointModel
+  ) throws(Failure) {
     if let data {
-      let dataset = try model.translate(loadDataset(data, log: { printError($0) }), log: { printError($0) })
+      let dataset = try model.translate(
+        model.load(data, options: options, log: { printError($0) }), log: { printError($0) })
       ids = dataset.userIDs
       for user in 0..<dataset.sequences.userCount { histories.append(Array(dataset.sequences[user])) }
     } else if let path {
-      let read = try Histories.read(path, log: { printError($0) })
+      let read = try Histories.read(path, options: options ?? LoadingOptions(), log: { printError($0) })
       let index = ItemIndex(model.itemIDs)
       ids = read.users
       for user in 0..<read.users.count {

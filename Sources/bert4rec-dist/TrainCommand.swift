@@ -34,8 +34,11 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Configuration in YAML; its values win over a recipe's.", valueName: "file"))
   var config: String?
 
-  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
-  var data: String?
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "A prepared folder, or any files that prepare reads, which are one data set (- is standard input).", valueName: "path"))
+  var data: [String] = []
 
   @Option(
     name: .customLong("run"),
@@ -67,7 +70,7 @@ struct TrainCommand: ParsableCommand {
     var options = TrainingOptions()
     options.recipe = recipe
     options.configurationFile = config
-    options.data = data
+    options.data = data.isEmpty ? nil : InputPaths.joined(data)
     options.runFolder = runFolder
     options.resume = ResumeMode(resume)
     options.threads = threads

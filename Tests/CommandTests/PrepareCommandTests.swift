@@ -12,12 +12,21 @@ extension CommandTests {
         #expect(raw.status == 0)
         #expect(raw.output.contains("data set                  tiny\n"))
         #expect(raw.output.contains("interactions              3\n"))
-        #expect(raw.errors.contains("tiny.csv: read as: columns separated by commas; columns: user, item, rating"))
-        #expect(raw.errors.contains("epoch in seconds") && !raw.output.contains("read as"))
+        #expect(
+          raw.output.hasPrefix(
+            """
+            tiny.csv: read as: columns separated by commas
+              user: column 1
+              item: column 2
+              time: column 4, epoch in seconds
+              not used: column 3 (such as "1")
+
+            """))
         #expect(try String(contentsOfFile: folder + "/pairs.txt", encoding: .utf8) == "u a\nu b\nv a\n")
 
         let prepared = try Program.run(["prepare", "out/set"], in: folder)
-        #expect(prepared.status == 0 && prepared.output == raw.output)
+        #expect(prepared.status == 0 && prepared.output.hasPrefix("out/set: read as: prepared folder tiny\n"))
+        #expect(prepared.lines.dropFirst() == raw.lines.dropFirst(5))
         #expect(prepared.errors.contains("nothing is written without --output or --write-pairs"))
         let again = try Program.run(["prepare", "pairs.txt", "--output", "out/set"], in: folder)
         #expect(again.status == 0 && again.output.contains("data set                  pairs\n"))
@@ -28,7 +37,7 @@ extension CommandTests {
     @Test func standardInput() throws {
       let result = try Program.run(["prepare", "-"], input: "u a\nu b\n")
       #expect(result.status == 0 && result.output.contains("data set                  data\n"))
-      #expect(result.errors.contains("standard input: read as: pairs separated by one space"))
+      #expect(result.output.hasPrefix("standard input: read as: pairs separated by one space\n"))
       let empty = try Program.run(["prepare", "-"], input: "")
       #expect(empty.status == 65 && empty.errors.contains("standard input"))
     }
@@ -55,6 +64,45 @@ extension CommandTests {
         let overwriting = try run("good.txt", "--write-pairs", "./good.txt")
         #expect(overwriting.status == 64 && overwriting.errors.contains("is an input"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["good.txt", "odd.txt"])
+      }
+    }
+
+    @Test func optionsSayWhatAFileIs() throws {
+      try Program.withTemporaryFolder { folder in
+        let text = "kunde;ware;wann;art;note\nu;c;3.5.2021;view;1\nu;a;1.5.2021;buy;5\nu;b;2.5.2021;buy;4\nv;a;2.5.2021;buy;5\n"
+        try text.write(toFile: folder + "/laden.csv", atomically: true, encoding: .utf8)
+        func pairs(_ options: String...) throws -> String {
+          let result = try Program.run(["prepare", "laden.csv", "--write-pairs", "pairs.txt"] + options, in: folder)
+          #expect(result.status == 0, "\(result.errors)")
+          return try String(contentsOfFile: folder + "/pairs.txt", encoding: .utf8)
+        }
+        let refused = try Program.run(["prepare", "laden.csv"], in: folder)
+        #expect(refused.status == 65 && refused.errors.contains("--columns"))
+        let columns = ["--columns", "user=kunde,item=ware"]
+        #expect(try pairs(columns[0], columns[1]) == "u a\nu b\nu c\nv a\n")
+        #expect(try pairs(columns[0], "user=kunde,item=ware,time=none", "--format", "semicolons") == "u c\nu a\nu b\nv a\n")
+        #expect(try pairs(columns[0], columns[1], "--time-format", "%d.%m.%Y", "--before", "2021-05-03") == "u a\nu b\nv a\n")
+        #expect(try pairs(columns[0], "user=kunde,item=ware,event=art", "--events", "buy") == "u a\nu b\nv a\n")
+        #expect(try pairs(columns[0], "user=kunde,item=ware,rating=note", "--min-rating", "4.5") == "u a\nv a\n")
+        #expect(try pairs(columns[0], columns[1], "--last", "1") == "u c\nv a\n")
+        let few = try Program.run(["prepare", "laden.csv", "--min-user-count", "2", "--after", "2021-05-02"] + columns, in: folder)
+        #expect(few.status == 0 && few.output.contains("rows filtered             2 (1 rows before --after, 1 rows of users below"))
+        for wrong in [["--columns", "who=1"], ["--format", "excel"], ["--time-format", "%Q"], ["--after", "soon"], ["--last", "0"]] {
+          #expect(try Program.run(["prepare", "laden.csv"] + wrong, in: folder).status == 64, "\(wrong)")
+        }
+      }
+    }
+
+    @Test func onRanksOneReads() throws {
+      try Program.withTemporaryFolder { folder in
+        try "u a\nu b\n".write(toFile: folder + "/p1.txt", atomically: true, encoding: .utf8)
+        try "v a\n".write(toFile: folder + "/p2.txt", atomically: true, encoding: .utf8)
+        let alone = try Program.run(["prepare", "p?.txt", "--output", "set"], in: folder)
+        #expect(alone.status == 0 && alone.output.contains("interactions              3\n"))
+        let ranks = try Program.mpirun(ranks: 2, ["prepare", "p?.txt", "--output", "set"], in: folder)
+        #expect(ranks.status == 0 && ranks.output == alone.output, "\(ranks.errors)")
+        let refused = try Program.mpirun(ranks: 2, ["prepare", "q?.txt"], in: folder)
+        #expect(refused.status == 66 && refused.count(ofErrors: "error: cannot read q?.txt: no file matches it") == 1, "\(refused.errors)")
       }
     }
 

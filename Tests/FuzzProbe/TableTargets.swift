@@ -52,6 +52,28 @@ enum TableTargets {
     ("semicolons", rows { "\($0.user);\($0.item);\($0.rating);\($0.second)000\n" }),
     ("clicks", rows { "\($0.user),\($0.date)T\($0.clock).277Z,2145\($0.item),0\n" }),
     ("spaces", rows { "\($0.user) \($0.item) \($0.rating) \($0.second)\n" }),
+    ("backslash.csv", "user,item\n" + rows { "\($0.user),\"say \\\"\($0.item)\\\", \\\\\"\n" }),
+    ("quoted.tsv", "\"user_id\"\t\"sku\"\t\"created_at\"\n" + rows { "\"\($0.user)\"\t\"\($0.item)\"\t\"\($0.date) \($0.clock) UTC\"\n" }),
+    ("check-ins", rows { "\($0.user)\t\($0.date)T\($0.clock)Z\t30.\($0.second)\t-97.\($0.second)\t\($0.item)\n" }),
+    ("taobao", rows { "\($0.user),\($0.item),\($0.rating)5,pv,\($0.second)\n" }),
+    ("words.csv", "user;item;date\n" + rows { "\($0.user);\($0.item);Tue Apr 0\($0.rating) \($0.clock) +0000 2012\n" }),
+    ("two-times.csv", "user,item,date,time_ms\n" + rows { "\($0.user),\($0.item),1997120\($0.second < 881_280_000 ? 4 : 5),\($0.second)123\n" }),
+    ("lists", "7 3 6 9\n8 1 2\n9 4 5 6 7\n10 2\n11 3 4 5\n12 8 9\n"),
+    ("bracketed", "u1,\"[1, 2, 3]\"\nu2,\"[4, 5]\"\nu3,\"['6', '7']\"\n"),
+    (
+      "recbole-lists",
+      "user_id:token\titem_id_list:token_seq\titem_id:token\nu\ta\tb\nu\ta b\tc\nu\tb c\td\nv\tx\ty\nv\tx y\tz\nw\t\ta\n"
+    ),
+    ("netflix", "1:\n" + rows { "\($0.user),\($0.rating),\($0.date)\n" } + "22:\n" + rows { "\($0.item),\($0.rating),\($0.date)\n" }),
+    (
+      "json-lines",
+      rows { #"{"reviewerID": "\#($0.user)", "asin": "\u00e9 \#($0.item)", "nested": {"a": [1, {"b": null}]}, "unixReviewTime": \#($0.second)}"# + "\n" }
+    ),
+    ("json-array", "[\n" + rows { #"  {"user": \#($0.user), "items": ["\#($0.item)", 7]},"# + "\n" } + #"{"user": 1, "items": []}]"#),
+    (
+      "events", rows { #"{"session":\#($0.user),"events":[{"aid":\#($0.item),"ts":\#($0.second)000,"type":"clicks"},{"aid":9,"ts":\#($0.second)001}]}"# + "\n" }
+    ),
+    ("python", rows { "{u'username': u'\($0.user)', 'product_id': \"\($0.item)\\x41\", 'date': '\($0.date)', 'x': (None, True,)}\n" }),
   ]
 
   static func all(in folder: String) -> [FuzzTarget] {
@@ -65,7 +87,7 @@ enum TableTargets {
     return FuzzTarget(name, corpus: corpus, places: [path, folder + "/pairs"]) { input, random in
       put(input, path)
       var lines: [String] = []
-      let options = LoadingOptions(skipBadRows: random.chance(1, in: 2))
+      let options = try chance(options: &random)
       let loaded = try DatasetLoader.load([path], options: options) { lines.append($0) }
       for line in lines { try requirePrintable(line) }
       try check(loaded.dataset)
@@ -79,6 +101,26 @@ enum TableTargets {
       default: break
       }
     }
+  }
+
+  /// Mostly none; else a format or columns that may be wrong, or filters.
+  private static func chance(options random: inout FuzzRandom) throws(Failure) -> LoadingOptions {
+    var options = LoadingOptions(skipBadRows: random.chance(1, in: 2))
+    switch random.below(10) {
+    case 0: options.format = DataFormat.allCases[random.below(DataFormat.allCases.count)]
+    case 1: options.columns = try ColumnChoice(["user=1,item=2", "user=2,item=1,time=3", "time=none", "item=2"][random.below(4)], origin: "")
+    case 2: options.timePattern = try TimePattern(["%Y-%m-%d %H:%M:%S", "%a %b %d %T %z %Y", "%s"][random.below(3)], origin: "")
+    case 3:
+      options.filters.dropsDuplicates = random.chance(1, in: 2)
+      options.filters.collapsesRepeats = random.chance(1, in: 2)
+      options.filters.last = random.chance(1, in: 2) ? 2 : nil
+      options.filters.minimumUserCount = random.below(4)
+      options.filters.minimumItemCount = random.below(4)
+      options.filters.minimumRating = random.chance(1, in: 4) ? 3 : nil
+      options.filters.after = random.chance(1, in: 4) ? 881_280_000_000_000_000 : nil
+    default: break
+    }
+    return options
   }
 
   /// The same users with the same items, or a refusal.

@@ -14,7 +14,7 @@ import Testing
         == "u2\t \nu2\tToy Story\nu2 é\nu1 x\nu1 c,d\nJohn Doe\tx\n")
     let again = try load(scratch.path("pairs.txt"))
     #expect(again.histories == loaded.histories)
-    #expect(again.log[0].contains("pairs separated by a tab or spaces"))
+    #expect(again.said.contains("pairs separated by a tab or spaces"))
     #expect(try scratch.names() == ["data.txt", "pairs.txt"])
   }
 
@@ -75,6 +75,26 @@ import Testing
         History("u", ["a", "b"]), History("v", ["a"]),
       ])
     #expect(try read("u,a\nu,b\n") == [History("u", ["a", "b"])])
+  }
+
+  /// Lists and JSON say what they are; plain numbers do not.
+  @Test func listsAndObjects() throws {
+    #expect(try read("anna\ti3 i6 i9\nben\ti1 i2\n") == [History("anna", ["i3", "i6", "i9"]), History("ben", ["i1", "i2"])])
+    #expect(
+      try read("{\"user\": \"u\", \"items\": [\"a\", \"b\"]}\n{\"user\": \"v\", \"items\": []}\n") == [
+        History("u", ["a", "b"]), History("v", []),
+      ])
+    for text in ["7 3 6 9\n", "7 3 6\n8 1 2 3\n9 5 6 7 8\n", "u,a,5,1500000000\n", "u,a,1500000000\n", "u\ta\t5\n"] {
+      let failure = failure { try read(text) }
+      #expect(failure.exitCode == .badData && failure.message.contains("--data-format lists"), "\(failure.message)")
+    }
+    func say(_ text: String, _ options: LoadingOptions) throws -> [ArraySlice<UInt8>] {
+      try Histories.read(try Scratch().write(text), options: options) { _ in }.items(of: 0)
+    }
+    #expect(try say("7 3 6 9\n", LoadingOptions(format: .lists)).map { Array($0) } == ["3", "6", "9"].map { Array($0.utf8) })
+    #expect(try say("7\n8 1\n", LoadingOptions(format: .lists)).isEmpty)
+    let columns = LoadingOptions(columns: try ColumnChoice("user=1,item=2,time=4", origin: "--columns"))
+    #expect(try say("u b 5 1500000001\nu a 5 1500000000\n", columns).map { Array($0) } == ["a", "b"].map { Array($0.utf8) })
   }
 
   @Test func emptyInput() throws {

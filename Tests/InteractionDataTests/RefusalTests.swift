@@ -15,9 +15,11 @@ import Testing
     ("UTF-16", [0xFF, 0xFE, 0x75, 0, 0x20, 0], "iconv"),
     ("binary", [0x7F, 0x45, 0x4C, 0x46, 2, 1, 1, 0, 0, 0, 0], "data.txt:1: \"\\x7FELF\\x02\\x01\\x01\\x00"),
     ("binary after text", Array("u i\nu j\n".utf8) + [0], "zero byte at offset 8"),
-    ("JSON lines", Array("{\"reviewerID\": \"a\", \"asin\": \"b\"}\n".utf8), "jq"),
-    ("JSON array", Array(" [ {\"user\": 1}]".utf8), "JSON"),
-    ("Python literals", Array("{u'username': u'a', u'product_id': u'b'}\n".utf8), "literal_eval"),
+    ("JSON without items", Array("{\"reviewerID\": \"a\", \"thing\": \"b\"}\n".utf8), "without a column for the item"),
+    ("JSON array", Array(" [ {\"user\": 1}]".utf8), "without a column for the item"),
+    ("JSON array cut off", Array(" [ {\"user\": 1, \"item\": 2}".utf8), "cut off"),
+    ("JSON document with a fault", Array("[{\"user\": 1, \"item\": 2},\n{\"user\": 1, \"item\"]".utf8), "data.txt:2"),
+    ("broken JSON", Array("{\"reviewerID\": \"a\", \"asin\" \"b\"}\n".utf8), "the first object cannot be read"),
     (
       "prose", Array("It was the best of times,\nit was the worst of times, it was the age of wisdom,\nof\n".utf8),
       "data.txt:1"
@@ -89,9 +91,9 @@ import Testing
     }
     let loaded = try load(try Scratch().write(rows(693, 7)))
     #expect(loaded.statistics.droppedRows == ["wrong number of columns": 7])
-    // How it is read, five rows, how many there are.
-    #expect(loaded.log.count == 7 && loaded.log.count { $0.hasPrefix("bad row: ") } == 5)
-    #expect(loaded.log[6].contains("7 in all"))
+    // Five rows, how many there are.
+    #expect(loaded.log.count { $0.hasPrefix("bad row: ") } == 5)
+    #expect(loaded.log.last?.contains("7 in all") ?? false)
     #expect(failure { try load(try Scratch().write(rows(692, 7))) }.exitCode == .badData)
   }
 

@@ -63,13 +63,38 @@ struct Loaded {
   let dataset: Dataset
   let statistics: DatasetStatistics
   let log: [String]
+  /// All that was said, as one text.
+  var said: String { log.joined(separator: "\n") }
   var histories: [History] { dataset.histories }
 }
 
-func load(_ paths: String..., skipBadRows: Bool = false) throws -> Loaded {
+func load(
+  _ paths: String..., skipBadRows: Bool = false, format: DataFormat? = nil, columns: String = "", times: String? = nil,
+  filters: InteractionFilters = InteractionFilters()
+) throws -> Loaded {
   var log: [String] = []
-  let loaded = try DatasetLoader.load(paths, options: LoadingOptions(skipBadRows: skipBadRows)) { log.append($0) }
+  let options = LoadingOptions(
+    skipBadRows: skipBadRows, format: format, columns: try ColumnChoice(columns, origin: "--columns"),
+    timePattern: try times.map { try TimePattern($0, origin: "--time-format") }, filters: filters)
+  let loaded = try DatasetLoader.load(paths, options: options) { log.append($0) }
   return Loaded(dataset: loaded.dataset, statistics: loaded.statistics, log: log)
+}
+
+/// A file with this text.
+func load(
+  text: String, format: DataFormat? = nil, columns: String = "", times: String? = nil, skipBadRows: Bool = false,
+  filters: InteractionFilters = InteractionFilters()
+) throws -> Loaded {
+  try load(
+    try Scratch().write(text), skipBadRows: skipBadRows, format: format, columns: columns, times: times, filters: filters)
+}
+
+/// Histories written `u: a b c; v: d`.
+func histories(_ text: String) -> [History] {
+  text.split(separator: ";").map { part in
+    let sides = part.split(separator: ":", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+    return History(sides[0], sides[1].split(separator: " ").map(String.init))
+  }
 }
 
 /// The failure of something that must fail.

@@ -1,0 +1,285 @@
+import SystemSupport
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// Reads the interactions of a file of JSON or Python objects, whose keys are known.
+struct ObjectReader: ~Copyable {
+  /// A key on the way to wanted values.
+  private struct Node {
+    var key: [UInt8]
+    /// The column whose value stands here.
+    var column: Int?
+    /// Here stands the array of objects that are interactions.
+    var isEvents = false
+    var children: [Node] = []
+  }
+
+  private enum Found {
+    case none
+    /// A string without escapes, a number or a word.
+    case text(Range<Int>)
+    /// Text in the scratch buffer.
+    case scratch(Range<Int>)
+    case list(Range<Int>)
+  }
+
+  private let layout: JSONLayout
+  private let input: InputBytes
+  private let base: UnsafePointer<UInt8>
+  private let nodes: [Node]
+  private let eventNodes: [Node]
+  private let found: UnsafeMutableBufferPointer<Found>  // (columns)
+  /// Columns that each event has of its own.
+  private let eventColumns: [Int]
+  private let timeReader: TimeValue.Reader
+  private let hasEvents: Bool
+  private let user: Int
+  private let item: Int
+  /// -1 without times.
+  private let time: Int
+  private let clock: ColumnRoles.Clock?
+  private let rating: Int?
+  private let event: Int?
+  private let list: ListSyntax?
+  private var scratch = GrowableStorage<UInt8>(capacity: 1 << 10)
+  private var events: Range<Int>?
+  private var hasKeyTwice = false
+
+  static func read(_ input: InputBytes, _ layout: JSONLayout, into sink: inout RowSink) throws(Failure) {
+    defer { withExtendedLifetime(input) {} }
+    try sink.requireColumns(layout.roles, file: input.name)
+    guard let base = input.body.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
+    var reader = ObjectReader(input, layout, base)
+    try reader.read(into: &sink)
+  }
+
+  private init(_ input: InputBytes, _ layout: JSONLayout, _ base: UnsafePointer<UInt8>) {
+    (self.input, self.layout, self.base) = (input, layout, base)
+    var (nodes, eventNodes): ([Node], [Node]) = ([], [])
+    for column in Set(layout.roles.used).sorted() {
+      let path = layout.paths[column]
+      if path.arrayDepth == 0 {
+        Self.insert(path.keys[...], column, &nodes)
+      } else {
+        Self.insert(path.keys[path.arrayDepth...], column, &eventNodes)
+      }
+    }
+    if let events = layout.events { Self.insert(events[...], nil, &nodes) }
+    (self.nodes, self.eventNodes) = (nodes, eventNodes)
+    found = .allocate(capacity: layout.paths.count)
+    found.initialize(repeating: .none)
+    eventColumns = layout.roles.used.filter { layout.paths[$0].arrayDepth > 0 }
+    timeReader = TimeValue.Reader(layout.roles.time?.format ?? .numbers)
+    hasEvents = layout.events != nil
+    (user, item, time) = (layout.roles.user, layout.roles.item, layout.roles.time?.column ?? -1)
+    (clock, list) = (layout.roles.time?.clock, layout.roles.list)
+    (rating, event) = (layout.roles.rating, layout.roles.event)
+  }
+
+  deinit { found.deallocate() }
+
+  private static func insert(_ keys: ArraySlice<String>, _ column: Int?, _ nodes: inout [Node]) {
+    guard let first = keys.first else { return }
+    let key = Array(first.utf8)
+    let place = nodes.firstIndex { $0.key == key } ?? nodes.count
+    if place == nodes.count { nodes.append(Node(key: key)) }
+    if keys.count > 1 {
+      insert(keys.dropFirst(), column, &nodes[place].children)
+    } else if let column {
+      nodes[place].column = column
+    } else {
+      nodes[place].isEvents = true
+    }
+  }
+
+  private mutating func read(into sink: inout RowSink) throws(Failure) {
+    var records = ObjectRecords(input.body, dialect: layout.dialect, isLines: layout.isLines)
+    let start = input.bytes.count - input.body.count
+    var discarded = 0
+    while records.next() {
+      let place = RowSink.Place(file: input.name, line: records.line, text: records.text)
+      guard let object = records.object else {
+        if layout.isLines {
+          sink.note(.notAnObject, place)
+          continue
+        }
+        throw Failure(
+          .badData,
+          "\(input.name):\(records.line): \(PrintableText.quoted(records.text)): not the object that should follow here; the "
+            + "file is damaged or cut off")
+      }
+      for column in found.indices { found[column] = .none }
+      scratch.removeAll()
+      events = nil
+      hasKeyTwice = false
+      var cursor = JSONCursor(base, object, layout.dialect)
+      if !collect(&cursor, nodes) {
+        sink.note(hasKeyTwice ? .keyTwice : .notAnObject, place)
+      } else if !hasEvents {
+        try hand(over: place, to: &sink)
+      } else {
+        try readEvents(place, &sink)
+      }
+      let end = (start + records.consumed) & ~0xFFFF
+      if end - discarded > 1 << 25 {
+        input.discard(discarded..<end)
+        discarded = end
+      }
+    }
+  }
+
+  private mutating func readEvents(_ place: RowSink.Place, _ sink: inout RowSink) throws(Failure) {
+    guard let events else { return sink.note(.emptyID, place) }
+    var cursor = JSONCursor(base, (events.lowerBound + 1)..<events.upperBound, layout.dialect)
+    let closing: Unicode.Scalar = base[events.lowerBound] == UInt8(ascii: "(") ? ")" : "]"
+    let kept = scratch.count
+    var isFirst = true
+    while cursor.hasNext(closing, isFirst: isFirst) == true {
+      isFirst = false
+      for column in eventColumns { found[column] = .none }
+      scratch.resize(kept)
+      cursor.skipSpace()
+      let start = cursor.place
+      if collect(&cursor, eventNodes) {
+        try hand(over: place, to: &sink)
+      } else {
+        sink.note(hasKeyTwice ? .keyTwice : .notAnObject, place)
+        cursor.place = start
+        if cursor.value() == nil { return }
+      }
+    }
+  }
+
+  // MARK: One object
+
+  /// Notes the wanted values of an object; false where it is not well-formed, or a wanted key stands twice.
+  private mutating func collect(_ cursor: inout JSONCursor, _ nodes: [Node]) -> Bool {
+    guard cursor.skip("{") else { return false }
+    var isFirst = true
+    while true {
+      guard let more = cursor.hasNext("}", isFirst: isFirst) else { return false }
+      if !more { return true }
+      isFirst = false
+      guard let key = cursor.key() else { return false }
+      let place = find(key.range, key.hasEscapes, cursor, nodes)
+      guard let value = cursor.value() else { return false }
+      if let place, !note(value, cursor, nodes[place]) { return false }
+    }
+  }
+
+  private func find(_ range: Range<Int>, _ hasEscapes: Bool, _ cursor: JSONCursor, _ nodes: [Node]) -> Int? {
+    if hasEscapes {
+      var text = GrowableStorage<UInt8>()
+      guard cursor.unescape(range, into: &text) else { return nil }
+      return nodes.indices.first { nodes[$0].key.elementsEqual(text.elements) }
+    }
+    for place in nodes.indices where nodes[place].key.count == range.count {
+      if memcmp(nodes[place].key, base + range.lowerBound, range.count) == 0 { return place }
+    }
+    return nil
+  }
+
+  private mutating func note(_ value: JSONCursor.Value, _ cursor: JSONCursor, _ node: Node) -> Bool {
+    if case .object(let range) = value {
+      if node.children.isEmpty { return true }
+      var inner = JSONCursor(base, range, layout.dialect)
+      return collect(&inner, node.children)
+    }
+    if node.isEvents, case .array(let range) = value {
+      hasKeyTwice = events != nil
+      events = range
+      return !hasKeyTwice
+    }
+    guard let column = node.column else { return true }
+    guard case .none = found[column] else {
+      hasKeyTwice = true
+      return false
+    }
+    switch value {
+    case .string(let range, hasEscapes: false), .plain(let range): found[column] = .text(range)
+    case .string(let range, hasEscapes: true):
+      let start = scratch.count
+      guard cursor.unescape(range, into: &scratch) else { return false }
+      found[column] = .scratch(start..<scratch.count)
+    case .array(let range): found[column] = .list(range)
+    case .object: break
+    }
+    return true
+  }
+
+  /// A column's value; empty where it is not there.
+  private func text(_ column: Int) -> UnsafeRawBufferPointer {
+    switch found[column] {
+    case .none: UnsafeRawBufferPointer(start: nil, count: 0)
+    case .text(let range), .list(let range): UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+    case .scratch(let range): UnsafeRawBufferPointer(start: scratch.base + range.lowerBound, count: range.count)
+    }
+  }
+
+  // MARK: One interaction
+
+  private mutating func hand(over place: RowSink.Place, to sink: inout RowSink) throws(Failure) {
+    let (userID, itemID) = (text(user), text(item))
+    if case .list = found[user] { return sink.note(.missingUser, place) }
+    if !sink.hasIDs(userID, itemID, place) { return }
+    var moment: Int64 = 0
+    if time >= 0 {
+      guard let value = sink.time(text(time), timeReader, place) else { return }
+      moment = value
+      if let clock {
+        guard let sum = sink.time(value, adding: text(clock.column), clock, place) else { return }
+        moment = sum
+      }
+    }
+    if sink.filters.filterRows {
+      let isKept = sink.passes(
+        time: time < 0 ? nil : moment, rating: rating.map { text($0) }, event: event.map { text($0) }, place)
+      if !isKept { return }
+    }
+    if case .list(let range) = found[item] {
+      guard list != nil else { return sink.note(.missingItem, place, detail: " (a list)") }
+      return try append(range, moment, place, &sink)
+    }
+    guard let list else { return try sink.append(userID, itemID, moment, place) }
+    try RowReader.append(list, itemID, user: userID, moment, place, &sink)
+  }
+
+  /// The items of an array.
+  private mutating func append(
+    _ range: Range<Int>, _ time: Int64, _ place: RowSink.Place, _ sink: inout RowSink
+  ) throws(Failure) {
+    var cursor = JSONCursor(base, (range.lowerBound + 1)..<range.upperBound, layout.dialect)
+    let closing: Unicode.Scalar = base[range.lowerBound] == UInt8(ascii: "(") ? ")" : "]"
+    var items: [Found] = []
+    var isFirst = true
+    while cursor.hasNext(closing, isFirst: isFirst) == true {
+      isFirst = false
+      switch cursor.value() {
+      case .string(let text, hasEscapes: false)?, .plain(let text)?: items.append(.text(text))
+      case .string(let text, hasEscapes: true)?:
+        let start = scratch.count
+        guard cursor.unescape(text, into: &scratch) else { return sink.note(.notAnObject, place) }
+        items.append(.scratch(start..<scratch.count))
+      default: return sink.note(.missingItem, place, detail: " (a list in a list)")
+      }
+    }
+    let userID = text(user)
+    if items.isEmpty {
+      if sink.allowsUserOnly { return try sink.introduce(userID, place) }
+      return sink.note(.emptyID, place)
+    }
+    func bytes(_ item: Found) -> UnsafeRawBufferPointer {
+      switch item {
+      case .text(let range), .list(let range): UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+      case .scratch(let range): UnsafeRawBufferPointer(start: scratch.base + range.lowerBound, count: range.count)
+      case .none: UnsafeRawBufferPointer(start: nil, count: 0)
+      }
+    }
+    for item in items where MissingValue.isOne(bytes(item)) { return sink.note(.missingItem, place) }
+    for item in items { try sink.append(userID, bytes(item), time, place) }
+  }
+}

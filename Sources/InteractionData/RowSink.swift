@@ -1,0 +1,149 @@
+import SystemSupport
+
+/// Where the readers put rows: checks ids, reads times, filters, numbers the ids.
+struct RowSink: ~Copyable {
+  var rows: InteractionRows
+  var badRows: BadRows
+  let filters: InteractionFilters
+  /// A line with a user alone introduces the user.
+  let allowsUserOnly: Bool
+  /// Rows that a filter left out, by its name.
+  private(set) var filtered: [String: Int] = [:]
+
+  init(hasTimes: Bool, options: LoadingOptions, allowsUserOnly: Bool, log: @escaping (String) -> Void) {
+    rows = InteractionRows(hasTimes: hasTimes)
+    badRows = BadRows(log: log)
+    filters = options.filters
+    self.allowsUserOnly = allowsUserOnly
+  }
+
+  /// Ends the reading.
+  consuming func takeRows() -> InteractionRows { rows }
+
+  /// A row's place, for messages.
+  struct Place {
+    let file: String
+    let line: Int
+    let text: UnsafeRawBufferPointer
+  }
+
+  mutating func note(_ problem: RowProblem, _ place: Place, detail: String = "") {
+    badRows.note(problem, file: place.file, line: place.line, text: place.text, detail: detail)
+  }
+
+  /// Introduces a user without items.
+  mutating func introduce(_ user: UnsafeRawBufferPointer, _ place: Place) throws(Failure) {
+    if rows.userIDs.intern(user) == nil { throw tooMany("user", place) }
+  }
+
+  /// Whether both ids are there; notes the row where not.
+  @inline(__always)
+  mutating func hasIDs(_ user: UnsafeRawBufferPointer, _ item: UnsafeRawBufferPointer, _ place: @autoclosure () -> Place) -> Bool {
+    if !MissingValue.isOne(user) && !MissingValue.isOne(item) { return true }
+    noteMissing(user, item, place())
+    return false
+  }
+
+  @inline(never)
+  private mutating func noteMissing(_ user: UnsafeRawBufferPointer, _ item: UnsafeRawBufferPointer, _ place: Place) {
+    note(user.isEmpty || item.isEmpty ? .emptyID : MissingValue.isOne(user) ? .missingUser : .missingItem, place)
+  }
+
+  /// Numbers the ids and keeps the row. Last of all: a bad row must not leave its ids behind.
+  @inline(__always)
+  mutating func append(
+    _ userID: UnsafeRawBufferPointer, _ itemID: UnsafeRawBufferPointer, _ time: Int64, _ place: @autoclosure () -> Place
+  ) throws(Failure) {
+    guard let user = rows.userIDs.intern(userID) else { throw tooMany("user", place()) }
+    guard let item = rows.itemIDs.intern(itemID) else { throw tooMany("item", place()) }
+    rows.append(user: user, item: item, time: time)
+  }
+
+  mutating func number(ofUser id: UnsafeRawBufferPointer, _ place: Place) throws(Failure) -> Int32 {
+    guard let user = rows.userIDs.intern(id) else { throw tooMany("user", place) }
+    return user
+  }
+
+  mutating func number(ofItem id: UnsafeRawBufferPointer, _ place: Place) throws(Failure) -> Int32 {
+    guard let item = rows.itemIDs.intern(id) else { throw tooMany("item", place) }
+    return item
+  }
+
+  private func tooMany(_ what: String, _ place: Place) -> Failure {
+    Failure(.badData, "\(place.file):\(place.line): more than two thousand million different \(what)s")
+  }
+
+  // MARK: Times
+
+  /// The time of a row in nanoseconds; nil, and a note, where it cannot be read.
+  @inline(__always)
+  mutating func time(
+    _ text: UnsafeRawBufferPointer, _ reader: TimeValue.Reader, _ place: @autoclosure () -> Place
+  ) -> Int64? {
+    let problem: RowProblem
+    switch reader.parse(text) {
+    case .nanoseconds(let value): return value
+    case .unparsable: problem = .unparsableTime
+    case .notFinite: problem = .nonFiniteTime
+    case .outOfRange: problem = .timeOutOfRange
+    }
+    note(problem, place())
+    return nil
+  }
+
+  /// A time with what a second column adds.
+  mutating func time(_ day: Int64, adding text: UnsafeRawBufferPointer, _ clock: ColumnRoles.Clock, _ place: Place) -> Int64? {
+    let added: TimeValue
+    if clock.isMilliseconds {
+      added = TimeValue.epoch(text, EpochUnit.milliseconds.inNanoseconds)
+    } else {
+      var cursor = TimeCursor(TimeValue.trimmed(text))
+      let read = cursor.clock()
+      added = read.flatMap { cursor.isAtEnd ? .nanoseconds($0.seconds * 1_000_000_000 + $0.nanoseconds) : nil } ?? .unparsable
+    }
+    guard case .nanoseconds(let value) = added else {
+      note(added == .outOfRange ? .timeOutOfRange : added == .notFinite ? .nonFiniteTime : .unparsableTime, place)
+      return nil
+    }
+    let (sum, overflow) = day.addingReportingOverflow(value)
+    if overflow { note(.timeOutOfRange, place) }
+    return overflow ? nil : sum
+  }
+
+  // MARK: Filters
+
+  /// Whether a row passes the filters of rows; counts it where not.
+  mutating func passes(
+    time: Int64?, rating: UnsafeRawBufferPointer?, event: UnsafeRawBufferPointer?, _ place: Place
+  ) -> Bool {
+    if let events = filters.events, let event, !events.contains(where: { $0.utf8.elementsEqual(event) }) {
+      return isLeftOut(InteractionFilters.eventName)
+    }
+    if let least = filters.minimumRating, let rating {
+      guard let value = ColumnContent.number(Array(rating)), value.isFinite else {
+        note(.unparsableRating, place)
+        return false
+      }
+      if value < least { return isLeftOut(InteractionFilters.ratingName) }
+    }
+    if let time, filters.before.map({ time >= $0 }) ?? false { return isLeftOut(InteractionFilters.beforeName) }
+    if let time, filters.after.map({ time < $0 }) ?? false { return isLeftOut(InteractionFilters.afterName) }
+    return true
+  }
+
+  private mutating func isLeftOut(_ name: String) -> Bool {
+    filtered[name, default: 0] += 1
+    return false
+  }
+
+  /// Refuses filters of columns that a file has not.
+  func requireColumns(_ roles: ColumnRoles, file: String) throws(Failure) {
+    func absent(_ option: String, _ role: String) -> Failure {
+      Failure(.badData, "\(file): \(option) needs a column for the \(role), and none is known; name it with --columns \(role)=COLUMN")
+    }
+    if filters.minimumRating != nil && roles.rating == nil { throw absent("--min-rating", "rating") }
+    if filters.events != nil && roles.event == nil { throw absent("--events", "event") }
+    if filters.before != nil && roles.time == nil { throw absent("--before", "time") }
+    if filters.after != nil && roles.time == nil { throw absent("--after", "time") }
+  }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import BERT4RecDist
+
+/// What the data are, where their contents should not decide: options of `prepare`, `evaluate` and `recommend`.
+struct ReadingOptions: ParsableArguments {
+  @Option(
+    name: .customLong("data-format"),
+    help: ArgumentHelp(
+      "Layout of the data: \(DataFormat.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "name"))
+  var dataFormat: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Which column is what: user=NAME|NUMBER,item=...,time=...|none, also rating, event, session.", valueName: "role=column,..."))
+  var columns: String?
+
+  @Option(help: ArgumentHelp("How times are written, in strptime's letters, such as '%d/%m/%Y %H:%M'.", valueName: "letters"))
+  var timeFormat: String?
+
+  /// nil where nothing is said.
+  func options(format: String? = nil) throws(Failure) -> LoadingOptions? {
+    let format = format ?? dataFormat
+    if format == nil && columns == nil && timeFormat == nil { return nil }
+    return LoadingOptions(
+      format: try format.map { name throws(Failure) in try DataFormat.named(name, origin: "--format") },
+      columns: try ColumnChoice(columns ?? "", origin: "--columns"),
+      timePattern: try timeFormat.map { text throws(Failure) in try TimePattern(text, origin: "--time-format") })
+  }
+}
