@@ -90,7 +90,7 @@ private struct ProcessStatus {
   let started: String
 
   init?(of id: pid_t) {
-    guard let bytes = try? FileSystem.read("/proc/\(id)/stat") else { return nil }
+    guard let bytes = try? FileSystem.read("/proc/\(id)/stat", isWork: false) else { return nil }
     let line = String(decoding: bytes, as: UTF8.self)
     guard let open = line.firstIndex(of: "("), let close = line.lastIndex(of: ")"), open < close else { return nil }
     let fields = line[line.index(after: close)...].split(separator: " ")

@@ -40,8 +40,9 @@ package enum FileSystem {
     }
   }
 
-  /// A whole file. Pipes and devices are read to their end; for large regular files prefer `MappedFile`.
-  package static func read(_ path: String, limit: Int = .max) throws(Failure) -> [UInt8] {
+  /// A whole file. Pipes and devices are read to their end; for large regular files prefer `MappedFile`. What a watchdog reads is no
+  /// work of the process that it watches (`isWork`).
+  package static func read(_ path: String, limit: Int = .max, isWork: Bool = true) throws(Failure) -> [UInt8] {
     try reading { () throws(SystemError) in
       let descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
       defer { close(descriptor) }
@@ -56,7 +57,7 @@ package enum FileSystem {
         }
         if count == 0 { break }
         bytes.append(contentsOf: block[..<min(count, limit - bytes.count)])
-        Liveness.tick()
+        if isWork { Liveness.tick() }
       }
       return bytes
     }
