@@ -8,12 +8,47 @@ import SystemSupport
 
 /// The paths of a data set's files.
 public enum InputPaths {
-  /// Several paths in one text, as the configuration key `data` has them: a line each.
+  /// Several paths in one text, as the configuration key `data` has them: a line each. A line end that belongs to a path has a
+  /// backslash before it; of backslashes that themselves stand before a line end there are twice as many.
   public static func split(_ text: String) -> [String] {
-    text.split(separator: "\n").map(String.init)
+    var paths: [String] = []
+    var path = String.UnicodeScalarView()
+    var backslashes = 0
+    for scalar in text.unicodeScalars {
+      guard scalar == "\n" else {
+        backslashes = scalar == "\\" ? backslashes + 1 : 0
+        path.append(scalar)
+        continue
+      }
+      path.removeLast((backslashes + 1) / 2)
+      if backslashes.isMultiple(of: 2) {
+        if !path.isEmpty { paths.append(String(path)) }
+        path.removeAll()
+      } else {
+        path.append(scalar)
+      }
+      backslashes = 0
+    }
+    if !path.isEmpty { paths.append(String(path)) }
+    return paths
   }
 
-  public static func joined(_ paths: [String]) -> String { paths.joined(separator: "\n") }
+  /// What `split` makes these paths of again.
+  public static func joined(_ paths: [String]) -> String {
+    var text = String.UnicodeScalarView()
+    for (index, path) in paths.enumerated() {
+      var backslashes = 0
+      for scalar in path.unicodeScalars {
+        if scalar == "\n" { text.append(contentsOf: repeatElement("\\", count: backslashes + 1)) }
+        backslashes = scalar == "\\" ? backslashes + 1 : 0
+        text.append(scalar)
+      }
+      guard index + 1 < paths.count else { break }
+      text.append(contentsOf: repeatElement("\\", count: backslashes))
+      text.append("\n")
+    }
+    return String(text)
+  }
 
   /// Patterns, which no file has for its name, become the files that match, sorted. Exit code 66 where none does.
   static func expanded(_ paths: [String]) throws(Failure) -> [String] {
