@@ -12,12 +12,15 @@ extension CommandTests {
     }
 
     /// The script's words on host 1.
-    private func command(_ lab: LabHosts, _ arguments: [String]) -> [String] {
+    private func command(_ lab: LabHosts, _ arguments: [String]) throws -> [String] {
+      // Hosts have a /tmp of their own, where the checkout may be; the lab's folder they see.
+      let script = lab.folder + "/train-over-ssh.sh"
+      if !FileManager.default.fileExists(atPath: script) { try FileManager.default.copyItem(atPath: Self.script, toPath: script) }
       let state = LabHosts.stateFolder(of: lab.name)
       return [
         "exec", "--name", lab.name, "1", "env", "AGENT=bash \(state)/agent.sh \(state)",
         // Each host believes that all cores are its own.
-        "MPIRUN_OPTIONS=--bind-to none --mca mpi_yield_when_idle 1", Self.script, "--hostfile", state + "/hostfile",
+        "MPIRUN_OPTIONS=--bind-to none --mca mpi_yield_when_idle 1", script, "--hostfile", state + "/hostfile",
         "--interface", "eth0", "--container", "--program", Program.path,
       ] + arguments
     }
@@ -59,7 +62,7 @@ extension CommandTests {
       try LabHosts.with(hosts: 3) { lab in
         let arguments = Self.arguments(steps: 60) + settings(["num_train_steps": 100_000])
         let program = try start(lab, arguments)
-        let shell = try #require(try lab.processes.first { $0.command.contains("bash \(Self.script) ") })
+        let shell = try #require(try lab.processes.first { $0.command.contains("bash \(lab.folder)/train-over-ssh.sh ") })
         kill(shell.id, SIGTERM)
         let end = try program.wait()
         #expect(end.status == 75 && end.count(ofErrors: "the state is saved") == 1, "\(end.status): \(end.errors)")
