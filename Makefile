@@ -3,7 +3,9 @@
 #   make demo                        builds (minutes), then trains with eight ranks on a built-in data set (under a minute)
 #   make build [BUILD_FLAGS=...]     the program, as .build/release/bert4rec-dist; BUILD_FLAGS=--static-swift-stdlib makes
 #                                    one for hosts without Swift
-#   make test                        all tests
+#   make test                        all tests (some 10 minutes on two cores; CONTRIBUTING.md says how to run a part)
+#   make check                       format of Swift and C, lint of shell and Python, unused and missing dependencies,
+#                                    warnings as errors
 #   make bench [DATA=data] [PYTHON=python3] [OUTPUT=.build/benchmark-rows.jsonl] [ARGUMENTS=...]
 #                                    speed, memory and scaling by Tests/Benchmarks/run.py, which gets ARGUMENTS
 #                                    (--quick, --only NAME,...); DATA is a folder with ml-1m.txt and beauty.txt (lines
@@ -22,10 +24,12 @@ ARGUMENTS ?=
 PYTHON ?= python3
 DATA ?= data
 OUTPUT ?= .build/benchmark-rows.jsonl
+ruff := $(shell command -v ruff || echo .build/check-tools/bin/ruff)
 
 program := .build/release/bert4rec-dist
 sources := Package.swift $(shell find Sources -type f)
 packages := libopenmpi-dev openmpi-bin libopenblas-dev pkg-config
+scripts := .ci/run $(shell find cluster Tests -name '*.sh' -o -name '*.sbatch')
 
 # mpirun refuses more ranks than cores, and root (the user of most containers), unless told otherwise.
 mpi_environment := cluster/mpi-environment.sh
@@ -33,7 +37,7 @@ mpi_environment := cluster/mpi-environment.sh
 # Any OpenBLAS will do: pthread, OpenMP or serial.
 libraries_are_there := pkg-config --exists ompi-c openblas && command -v mpirun
 
-.PHONY: build demo deps test bench install clean swift-is-there libraries-are-there
+.PHONY: build check check-tools demo deps test bench install clean swift-is-there libraries-are-there
 # `make -j` must not build while deps still installs; Swift uses all cores by itself.
 .NOTPARALLEL:
 
@@ -53,6 +57,30 @@ demo: deps build
 	@echo "  $(program) prepare FILE"
 	@echo "  . $(mpi_environment)   # in bash or sh: more ranks than cores, also as root"
 	@echo "  mpirun -np 8 $(program) train --data FILE"
+
+# The tests are built here as `make test` builds them, so that this build is not done twice. A warning fails where it is
+# printed: in what was compiled now, so in everything after `make clean`.
+check: deps check-tools swift-is-there
+	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests configs
+	find Sources -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
+	shellcheck --external-sources --severity=warning $(scripts)
+	$(ruff) check Tests
+	Tests/package-edges.sh
+	@log=$$(mktemp) && set -x && \
+	{ $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error 2>&1; echo "exit $$?"; } \
+	  | tee "$$log" | grep -v '^\[' ; \
+	{ set +x; } 2>/dev/null; \
+	grep -qx 'exit 0' "$$log" && ! grep -E '/(Sources|Tests|configs)/.*warning:' "$$log" >/dev/null; status=$$?; \
+	rm -f "$$log"; exit $$status
+
+# ruff is not among Debian 12's packages; it comes from PyPI into a folder of its own.
+check-tools:
+	@{ command -v clang-format && command -v shellcheck && { command -v '$(ruff)' || $(PYTHON) -m ensurepip --version; }; } >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then as_root=env; else as_root='sudo -n env'; fi; set -ex; \
+	  $$as_root apt-get update; \
+	  $$as_root DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends clang-format shellcheck python3-venv; }
+	@command -v '$(ruff)' >/dev/null || { \
+	  set -ex; $(PYTHON) -m venv .build/check-tools; .build/check-tools/bin/pip install --quiet ruff==0.17.6; }
 
 test: deps swift-is-there
 	$(SWIFT) build -c release --build-tests

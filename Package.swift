@@ -34,7 +34,7 @@ let package = Package(
     .target(name: "Collectives", dependencies: ["CMPI", "CKernels", "SystemSupport"]),
     .target(
       name: "Evaluation",
-      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "CKernels", "Collectives", "SystemSupport"]),
+      dependencies: ["InteractionData", "MaskedInstances", "CKernels", "Collectives", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(

@@ -61,7 +61,9 @@ extension KernelBackend {
     kernels.pointee.tile_exponentials(logits.base, bias, logits.rows, logits.columns, logits.stride, state.kernel)
   }
 
-  package func softmaxFactors(_ state: OnlineSoftmax, rows: Int, into factors: UnsafeMutablePointer<Float>) { kernels.pointee.softmax_factors(state.tileMaximum, state.rowMaximum, state.rowSum, factors, rows) }
+  package func softmaxFactors(_ state: OnlineSoftmax, rows: Int, into factors: UnsafeMutablePointer<Float>) {
+    kernels.pointee.softmax_factors(state.tileMaximum, state.rowMaximum, state.rowSum, factors, rows)
+  }
 
   package func multiplyRows(
     _ values: Matrix, by factors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>

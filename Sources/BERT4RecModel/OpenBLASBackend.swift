@@ -41,11 +41,12 @@ extension OpenBLASBackend {
   /// Such as "OpenBLAS 0.3.21, pthread, Zen".
   package static var description: String {
     let version = String(cString: openblas_get_config()).split(separator: " ").prefix(2).joined(separator: " ")
-    let name = switch build {
-    case .serial: "serial"
-    case .pthread: "pthread"
-    case .openMP: "OpenMP"
-    }
+    let name =
+      switch build {
+      case .serial: "serial"
+      case .pthread: "pthread"
+      case .openMP: "OpenMP"
+      }
     return "\(version), \(name), \(coreType)"
   }
 

@@ -1,9 +1,10 @@
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import SystemSupport
 
 /// The parts that a step's time is told apart into.
 public enum Phase: Int, Sendable, CaseIterable {

@@ -37,20 +37,24 @@ INLINE f16 hyperbolic_tangent(f16 x, f16 *derivative) {
 
 INLINE f16 activate(f16 x, kernel_activation activation, f16 *derivative) {
   switch (activation) {
-  case KERNEL_GELU: return gelu(x, derivative);
-  case KERNEL_TANH: return hyperbolic_tangent(x, derivative);
+  case KERNEL_GELU:
+    return gelu(x, derivative);
+  case KERNEL_TANH:
+    return hyperbolic_tangent(x, derivative);
   case KERNEL_RELU:
     *derivative = x > 0.0f ? (f16)1.0f : (f16)0.0f;
     // A NaN stays one.
     return x < 0.0f ? (f16)0.0f : x;
-  case KERNEL_LINEAR: break;
+  case KERNEL_LINEAR:
+    break;
   }
   *derivative = 1.0f;
   return x;
 }
 
 INLINE void rows_of_one_activation(
-    float *values, const float *bias, kernel_activation activation, float *derivative, size_t rows, size_t columns, const int whole) {
+    float *values, const float *bias, kernel_activation activation, float *derivative, size_t rows, size_t columns,
+    const int whole) {
   for (size_t row = 0; row < rows; row++) {
     float *v = values + row * columns, *d = derivative ? derivative + row * columns : 0;
     for (size_t i = 0; i < columns; i += 16) {
@@ -66,10 +70,18 @@ static void FUNCTION(bias_activation)(
     float *values, const float *bias, kernel_activation activation, float *derivative, size_t rows, size_t columns) {
   // Each case with a constant, so that the choice is made once, not in the loop.
   switch (activation) {
-  case KERNEL_GELU: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_GELU, derivative, rows, columns, whole)); break;
-  case KERNEL_RELU: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_RELU, derivative, rows, columns, whole)); break;
-  case KERNEL_TANH: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_TANH, derivative, rows, columns, whole)); break;
-  case KERNEL_LINEAR: WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_LINEAR, derivative, rows, columns, whole)); break;
+  case KERNEL_GELU:
+    WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_GELU, derivative, rows, columns, whole));
+    break;
+  case KERNEL_RELU:
+    WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_RELU, derivative, rows, columns, whole));
+    break;
+  case KERNEL_TANH:
+    WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_TANH, derivative, rows, columns, whole));
+    break;
+  case KERNEL_LINEAR:
+    WHOLE_OR_NOT(columns, rows_of_one_activation(values, bias, KERNEL_LINEAR, derivative, rows, columns, whole));
+    break;
   }
 }
 

@@ -50,8 +50,7 @@ INLINE void softmax_rows(
   }
 }
 
-static void FUNCTION(softmax)(
-    float *scores, float *dropped, size_t rows, size_t n, size_t stride, kernel_dropout dropout) {
+static void FUNCTION(softmax)(float *scores, float *dropped, size_t rows, size_t n, size_t stride, kernel_dropout dropout) {
   for (size_t row = 0; row < rows; row += SOFTMAX_ROWS)
     softmax_rows(
         scores + row * stride, stride, dropped + row * stride, stride, at_most(rows - row, SOFTMAX_ROWS), n, dropout,
@@ -103,8 +102,8 @@ static size_t FUNCTION(attention_scratch)(size_t keys, size_t size) {
 }
 
 static void FUNCTION(attention)(
-    kernel_matrix query, kernel_matrix key, kernel_matrix value, kernel_matrix probabilities, kernel_matrix context,
-    float scale, kernel_dropout dropout, float *scratch) {
+    kernel_matrix query, kernel_matrix key, kernel_matrix value, kernel_matrix probabilities, kernel_matrix context, float scale,
+    kernel_dropout dropout, float *scratch) {
   size_t n = key.rows, size = key.columns, padded = padded_to_16(n), stride = probabilities.stride;
   float *keys = scratch, *values = keys + padded * padded_to_16(size);
   float *dropped = values + padded * padded_to_16(size);
@@ -137,8 +136,8 @@ INLINE void add_strip(
 
 static void FUNCTION(attention_backward)(
     kernel_matrix context_gradient, kernel_matrix query, kernel_matrix key, kernel_matrix value,
-    kernel_matrix signed_probabilities, kernel_matrix query_gradient, kernel_matrix key_gradient,
-    kernel_matrix value_gradient, float scale, float dropout_scale, float *scratch) {
+    kernel_matrix signed_probabilities, kernel_matrix query_gradient, kernel_matrix key_gradient, kernel_matrix value_gradient,
+    float scale, float dropout_scale, float *scratch) {
   size_t n = key.rows, size = key.columns, padded = padded_to_16(n);
   float *values = scratch, *keys = values + padded * padded_to_16(size);
   float *gradients = keys + padded * padded_to_16(size), *dropped = gradients + QUERY_ROWS * padded;
@@ -154,8 +153,7 @@ static void FUNCTION(attention_backward)(
       float *g = gradients + i * padded;
       // The next rows of what the forward pass left long ago; behind this head's stand the next one's.
       prefetch(
-          signed_probabilities.values + (first + i + rows) * signed_probabilities.stride,
-          ROWS * signed_probabilities.stride);
+          signed_probabilities.values + (first + i + rows) * signed_probabilities.stride, ROWS * signed_probabilities.stride);
       for (size_t j = 0; j < padded; j += COLUMNS)
         any_tile(
             (left_operand){dy.values + i * dy.stride, dy.stride, 1}, packed_panels(values + j * size, size), size,

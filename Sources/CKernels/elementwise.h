@@ -36,7 +36,10 @@ INLINE void add_rows(
   size_t i = 0;
 #define TAKE(n) \
   for (; i + 16 * n <= columns; i += 16 * n) add_rows_of(values + i, weights, sums + i, rows, 16, stride, weighted, n);
-  TAKE(4) TAKE(3) TAKE(2) TAKE(1)
+  TAKE(4)
+  TAKE(3)
+  TAKE(2)
+  TAKE(1)
 #undef TAKE
   if (i < columns) add_rows_of(values + i, weights, sums + i, rows, columns - i, stride, weighted, 1);
 }
@@ -50,8 +53,7 @@ static void FUNCTION(add_weighted_column_sums)(
   add_rows(values, weights, sums, rows, columns, stride, 1);
 }
 
-static void FUNCTION(multiply_rows)(
-    const float *values, const float *factors, float *target, size_t rows, size_t columns) {
+static void FUNCTION(multiply_rows)(const float *values, const float *factors, float *target, size_t rows, size_t columns) {
   for (size_t row = 0; row < rows; row++)
     for (size_t i = 0; i < columns; i += 16) {
       size_t place = row * columns + i, count = columns - i;
@@ -72,8 +74,7 @@ INLINE void sum_embeddings_rows(
     float *sum = sums + row * columns;
     for (size_t i = 0; i < columns; i += 16) {
       size_t count = whole ? 16 : columns - i;
-      store_up_to(
-          sum + i, load_up_to(word + i, count) + load_up_to(type + i, count) + load_up_to(position + i, count), count);
+      store_up_to(sum + i, load_up_to(word + i, count) + load_up_to(type + i, count) + load_up_to(position + i, count), count);
     }
   }
 }

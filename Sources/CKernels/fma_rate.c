@@ -13,14 +13,13 @@ static double now(void) {
 }
 
 // `chains` sums of 16 lanes, each multiplied and added to once per round. Adding nearly nothing keeps them normal numbers.
-#define CHAINS(chains)                                                      \
-  f16 sums[chains];                                                         \
-  for (int i = 0; i < chains; i++) sums[i] = (float)(i + 1);                \
-  for (int round = 0; round < ROUNDS; round++)                              \
-    for (int i = 0; i < chains; i++)                                        \
-      sums[i] = __builtin_elementwise_fma(sums[i], (f16)0.9999999f, (f16)1e-9f); \
-  f16 total = 0;                                                            \
-  for (int i = 0; i < chains; i++) total += sums[i];                        \
+#define CHAINS(chains) \
+  f16 sums[chains]; \
+  for (int i = 0; i < chains; i++) sums[i] = (float)(i + 1); \
+  for (int round = 0; round < ROUNDS; round++) \
+    for (int i = 0; i < chains; i++) sums[i] = __builtin_elementwise_fma(sums[i], (f16)0.9999999f, (f16)1e-9f); \
+  f16 total = 0; \
+  for (int i = 0; i < chains; i++) total += sums[i]; \
   return total[0];
 
 #if defined(__x86_64__)

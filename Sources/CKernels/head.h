@@ -66,7 +66,8 @@ static void FUNCTION(tile_exponentials)(
         logits + row * stride, stride, at_most(rows - row, SOFTMAX_ROWS), width, (width + 15) / 16 * 16, state, row, 0, 0, 0);
 }
 
-static void FUNCTION(softmax_factors)(const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows) {
+static void FUNCTION(softmax_factors)(
+    const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows) {
   for (size_t row = 0; row < rows; row += 16) {
     size_t count = rows - row;
     f16 e = exp16(load_up_to(tile_maximum + row, count) - load_up_to(row_maximum + row, count));
@@ -81,8 +82,7 @@ static size_t FUNCTION(vocabulary_tile_scratch)(size_t width, size_t size) {
 }
 
 // c = bias + A B or c += A B for a tile's rows, over all blocks of the inner index.
-INLINE void strip_product(
-    left_operand a, right_operand b, size_t inner_count, result c, size_t columns, size_t rows) {
+INLINE void strip_product(left_operand a, right_operand b, size_t inner_count, result c, size_t columns, size_t rows) {
   for (size_t first = 0; first < inner_count; first += INNER) {
     size_t inner = at_most(inner_count - first, INNER);
     for (size_t j = 0; j < columns; j += COLUMNS) {
@@ -99,9 +99,8 @@ INLINE void strip_product(
 }
 
 static void FUNCTION(vocabulary_tile)(
-    kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label,
-    float *exponentials, int streams, kernel_online_softmax state, float *label_logits, float *row_gradients, int adds,
-    float *scratch) {
+    kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *exponentials,
+    int streams, kernel_online_softmax state, float *label_logits, float *row_gradients, int adds, float *scratch) {
   size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
   float *columns = scratch, *words = columns + padded * size, *z = words + padded * ((size + 15) / 16 * 16);
   pack_right(table, 1, 0, size, 0, width, columns);
@@ -112,8 +111,8 @@ static void FUNCTION(vocabulary_tile)(
   for (size_t i = 0; i < rows.rows; i += ROWS) {
     size_t count = at_most(rows.rows - i, ROWS);
     strip_product(
-        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, packed_panels(columns, size), size, (result){z, padded, 1, 0, bias},
-        width, count);
+        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, packed_panels(columns, size), size,
+        (result){z, padded, 1, 0, bias}, width, count);
     for (size_t row = 0; row < count; row++) {
       size_t label = (size_t)labels[i + row] - first_label;
       if (label < width) label_logits[i + row] = z[row * padded + label];
@@ -137,8 +136,8 @@ static void FUNCTION(vocabulary_tile)(
 }
 
 static void FUNCTION(vocabulary_tile_backward)(
-    const float *exponentials, const float *factors, kernel_matrix rows, kernel_matrix table_gradient,
-    float *bias_gradient, int adds, float *scratch) {
+    const float *exponentials, const float *factors, kernel_matrix rows, kernel_matrix table_gradient, float *bias_gradient,
+    int adds, float *scratch) {
   size_t width = table_gradient.rows, size = table_gradient.columns;
   size_t widest = PACKED_FLOATS / INNER / COLUMNS * COLUMNS;
   if (!adds) memset(bias_gradient, 0, width * sizeof *bias_gradient);
@@ -163,8 +162,9 @@ static void FUNCTION(vocabulary_tile_backward)(
             prefetch(next, part);
             any_tile(
                 (left_operand){panel + i, 1, PANEL}, packed_panels(scratch + column * inner, inner), inner,
-                (result){table_gradient.values + (vocabulary + i) * table_gradient.stride + j + column,
-                         table_gradient.stride, 1, adds || first > 0, 0},
+                (result){
+                    table_gradient.values + (vocabulary + i) * table_gradient.stride + j + column, table_gradient.stride, 1,
+                    adds || first > 0, 0},
                 columns - column, count - i);
           }
       }

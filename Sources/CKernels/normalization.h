@@ -14,9 +14,9 @@ INLINE f16 residual_sum(
 }
 
 INLINE void residual_norm_rows(
-    const float *input, const float *input_bias, const float *residual, const float *weight, const float *bias,
-    float epsilon, kernel_dropout input_dropout, kernel_dropout output_dropout, float *output, float *normalized,
-    float *inverse_deviation, size_t rows, size_t columns, const int whole) {
+    const float *input, const float *input_bias, const float *residual, const float *weight, const float *bias, float epsilon,
+    kernel_dropout input_dropout, kernel_dropout output_dropout, float *output, float *normalized, float *inverse_deviation,
+    size_t rows, size_t columns, const int whole) {
   for (size_t row = 0; row < rows; row++) {
     const float *in = input + row * columns;
     const float *res = residual ? residual + row * columns : 0;
@@ -46,18 +46,20 @@ INLINE void residual_norm_rows(
       f16 x = (load_up_to(norm + i, count) - mean) * inverse;
       store_up_to(norm + i, x, count);
       f16 y = fma16(x, load_up_to(weight + i, count), load_up_to(bias + i, count));
-      if (output_dropout.threshold)
-        y = select_lanes(kept(out_key, i / 16, output_dropout.threshold), y * output_dropout.scale);
+      if (output_dropout.threshold) y = select_lanes(kept(out_key, i / 16, output_dropout.threshold), y * output_dropout.scale);
       store_up_to(out + i, y, count);
     }
   }
 }
 
 static void FUNCTION(residual_norm)(
-    const float *input, const float *input_bias, const float *residual, const float *weight, const float *bias,
-    float epsilon, kernel_dropout input_dropout, kernel_dropout output_dropout, float *output, float *normalized,
-    float *inverse_deviation, size_t rows, size_t columns) {
-  WHOLE_OR_NOT(columns, residual_norm_rows(input, input_bias, residual, weight, bias, epsilon, input_dropout, output_dropout, output, normalized, inverse_deviation, rows, columns, whole));
+    const float *input, const float *input_bias, const float *residual, const float *weight, const float *bias, float epsilon,
+    kernel_dropout input_dropout, kernel_dropout output_dropout, float *output, float *normalized, float *inverse_deviation,
+    size_t rows, size_t columns) {
+  WHOLE_OR_NOT(
+      columns, residual_norm_rows(
+                   input, input_bias, residual, weight, bias, epsilon, input_dropout, output_dropout, output, normalized,
+                   inverse_deviation, rows, columns, whole));
 }
 
 INLINE void residual_norm_backward_rows(
@@ -75,8 +77,7 @@ INLINE void residual_norm_backward_rows(
     for (size_t i = 0; i < columns; i += 16) {
       size_t count = whole ? 16 : columns - i;
       f16 dy = load_up_to(dy_row + i, count), x = load_up_to(norm + i, count);
-      if (output_dropout.threshold)
-        dy = select_lanes(kept(out_key, i / 16, output_dropout.threshold), dy * output_dropout.scale);
+      if (output_dropout.threshold) dy = select_lanes(kept(out_key, i / 16, output_dropout.threshold), dy * output_dropout.scale);
       store_up_to(weight_gradient + i, fma16(dy, x, load_up_to(weight_gradient + i, count)), count);
       store_up_to(bias_gradient + i, load_up_to(bias_gradient + i, count) + dy, count);
       f16 g = dy * load_up_to(weight + i, count);
@@ -91,11 +92,9 @@ INLINE void residual_norm_backward_rows(
       f16 dx = fma16(load_up_to(norm + i, count), (f16)-mean_gx, load_up_to(dres + i, count) - mean_g) * inverse;
       store_up_to(dres + i, dx, count);
       if (!din) continue;
-      if (input_dropout.threshold)
-        dx = select_lanes(kept(key, i / 16, input_dropout.threshold), dx * input_dropout.scale);
+      if (input_dropout.threshold) dx = select_lanes(kept(key, i / 16, input_dropout.threshold), dx * input_dropout.scale);
       store_up_to(din + i, dx, count);
-      if (input_bias_gradient)
-        store_up_to(input_bias_gradient + i, load_up_to(input_bias_gradient + i, count) + dx, count);
+      if (input_bias_gradient) store_up_to(input_bias_gradient + i, load_up_to(input_bias_gradient + i, count) + dx, count);
     }
   }
 }
@@ -104,5 +103,8 @@ static void FUNCTION(residual_norm_backward)(
     const float *output_gradient, const float *normalized, const float *inverse_deviation, const float *weight,
     kernel_dropout input_dropout, kernel_dropout output_dropout, float *residual_gradient, float *input_gradient,
     float *weight_gradient, float *bias_gradient, float *input_bias_gradient, size_t rows, size_t columns) {
-  WHOLE_OR_NOT(columns, residual_norm_backward_rows(output_gradient, normalized, inverse_deviation, weight, input_dropout, output_dropout, residual_gradient, input_gradient, weight_gradient, bias_gradient, input_bias_gradient, rows, columns, whole));
+  WHOLE_OR_NOT(
+      columns, residual_norm_backward_rows(
+                   output_gradient, normalized, inverse_deviation, weight, input_dropout, output_dropout, residual_gradient,
+                   input_gradient, weight_gradient, bias_gradient, input_bias_gradient, rows, columns, whole));
 }

@@ -14,8 +14,7 @@ INLINE uint64_t fold_bits(u16 sums) {
 }
 
 static kernel_bit_sums FUNCTION(adam_update)(
-    kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment,
-    size_t count) {
+    kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment, size_t count) {
   u16 before = 0, after = 0;
   for (size_t i = 0; i < count; i += 16) {
     size_t lanes = count - i;
@@ -35,13 +34,12 @@ static kernel_bit_sums FUNCTION(adam_update)(
   return (kernel_bit_sums){fold_bits(before), fold_bits(after)};
 }
 
-static uint64_t FUNCTION(bit_sum)(
-    const float *parameters, const float *first_moment, const float *second_moment, size_t count) {
+static uint64_t FUNCTION(bit_sum)(const float *parameters, const float *first_moment, const float *second_moment, size_t count) {
   u16 sums = 0;
   for (size_t i = 0; i < count; i += 16) {
     size_t lanes = count - i;
-    sums += (u16)float_to_bits(load_up_to(parameters + i, lanes)) + (u16)float_to_bits(load_up_to(first_moment + i, lanes))
-            + (u16)float_to_bits(load_up_to(second_moment + i, lanes));
+    sums += (u16)float_to_bits(load_up_to(parameters + i, lanes)) + (u16)float_to_bits(load_up_to(first_moment + i, lanes)) +
+            (u16)float_to_bits(load_up_to(second_moment + i, lanes));
   }
   return fold_bits(sums);
 }

@@ -34,16 +34,14 @@ static void FUNCTION(product)(
       // Rows of whole panels that meet few tiles are read where they are.
       int packs = transposes_b || !transposes_a || columns % 16 != 0;
       if (packs) pack_right(b, transposes_b, first, inner, j, columns, right);
-      right_operand panels = packs ? packed_panels(right, inner)
-                                   : (right_operand){b.values + first * b.stride + j, 16, b.stride};
+      right_operand panels = packs ? packed_panels(right, inner) : (right_operand){b.values + first * b.stride + j, 16, b.stride};
       for (size_t i = 0; i < c.rows; i += strip) {
         size_t rows = at_most(c.rows - i, strip);
         if (transposes_a) pack_left(a.values + first * a.stride + i, a.stride, inner, rows, left);
         for (size_t column = 0; column < columns; column += COLUMNS)
           for (size_t row = 0; row < rows; row += ROWS) {
-            left_operand x = transposes_a
-                                 ? (left_operand){left + row * inner, 1, ROWS}
-                                 : (left_operand){a.values + (i + row) * a.stride + first, a.stride, 1};
+            left_operand x = transposes_a ? (left_operand){left + row * inner, 1, ROWS}
+                                          : (left_operand){a.values + (i + row) * a.stride + first, a.stride, 1};
             result y = {
                 c.values + (i + row) * c.stride + j + column, c.stride, scale, accumulates || first > 0,
                 bias ? bias + j + column : 0};

@@ -32,11 +32,11 @@ INLINE void pack_rows(const float *b, size_t stride, size_t inner, size_t column
 
 // Four steps of a 16 x 16 transposition: each exchanges blocks of half the size between pairs of vectors.
 INLINE void transpose(f16 v[16]) {
-#define SWAP(a, b, ...)                                                                                              \
-  {                                                                                                                  \
-    f16 x = v[a], y = v[b];                                                                                          \
-    v[a] = __builtin_shufflevector(x, y, SWAP_LOW);                                                                  \
-    v[b] = __builtin_shufflevector(x, y, SWAP_HIGH);                                                                 \
+#define SWAP(a, b, ...) \
+  { \
+    f16 x = v[a], y = v[b]; \
+    v[a] = __builtin_shufflevector(x, y, SWAP_LOW); \
+    v[b] = __builtin_shufflevector(x, y, SWAP_HIGH); \
   }
 #define SWAP_LOW 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
 #define SWAP_HIGH 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
@@ -80,7 +80,6 @@ INLINE void pack_transposed(const float *b, size_t stride, size_t inner, size_t 
   for (; k < inner; k++)
     for (size_t i = 0; i < 16; i++) packed[k * 16 + i] = i < columns ? b[i * stride + k] : 0;
 }
-
 
 // A row of a tile's width, copied without a call.
 INLINE void copy_tile_row(float *target, const float *source) {
@@ -140,8 +139,7 @@ typedef struct {
 } result;
 
 // c (rows, columns) = bias + scale * A (rows, inner) B (inner, columns), or c += the product; at most PANELS panels of columns.
-INLINE void tile(
-    left_operand a, right_operand b, size_t inner, result c, size_t columns, const int rows, const int panels) {
+INLINE void tile(left_operand a, right_operand b, size_t inner, result c, size_t columns, const int rows, const int panels) {
   f16 sums[ROWS * PANELS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * panels; i++) sums[i] = 0;
@@ -178,15 +176,17 @@ INLINE void tile(
 }
 
 // The same for fewer rows than a tile has.
-INLINE void few_rows(
-    left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows, const int panels) {
-#define TAKE(n)                                                  \
-  while (ROWS > n && rows >= n) {                                \
-    tile(a, b, inner, c, columns, ROWS > n ? n : ROWS, panels);  \
-    a.values += n * a.stride, c.values += n * c.stride;          \
-    rows -= n;                                                   \
+INLINE void few_rows(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows, const int panels) {
+#define TAKE(n) \
+  while (ROWS > n && rows >= n) { \
+    tile(a, b, inner, c, columns, ROWS > n ? n : ROWS, panels); \
+    a.values += n * a.stride, c.values += n * c.stride; \
+    rows -= n; \
   }
-  TAKE(8) TAKE(4) TAKE(2) TAKE(1)
+  TAKE(8)
+  TAKE(4)
+  TAKE(2)
+  TAKE(1)
 #undef TAKE
 }
 

@@ -60,14 +60,14 @@ INLINE void store_up_to(float *p, f16 v, size_t count) {
 
 // `call` with `whole` as a constant: rows of whole vectors, the usual ones, need no look at their ends.
 #define WHOLE_OR_NOT(columns, call) \
-  do {                              \
-    if ((columns) % 16 == 0) {      \
-      enum { whole = 1 };           \
-      call;                         \
-    } else {                        \
-      enum { whole = 0 };           \
-      call;                         \
-    }                               \
+  do { \
+    if ((columns) % 16 == 0) { \
+      enum { whole = 1 }; \
+      call; \
+    } else { \
+      enum { whole = 0 }; \
+      call; \
+    } \
   } while (0)
 
 // Asks for `count` floats ahead of their use, into the second cache.
@@ -140,8 +140,6 @@ INLINE u16 random_halves(uint64_t row_key, size_t i) {
 }
 
 // All ones in the lanes that are kept.
-INLINE i16 kept(uint64_t row_key, size_t i, uint32_t threshold) {
-  return (i16)(random_halves(row_key, i)) >= (int32_t)threshold;
-}
+INLINE i16 kept(uint64_t row_key, size_t i, uint32_t threshold) { return (i16)(random_halves(row_key, i)) >= (int32_t)threshold; }
 
 INLINE f16 select_lanes(i16 mask, f16 v) { return bits_to_float(float_to_bits(v) & mask); }

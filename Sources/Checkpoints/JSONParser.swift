@@ -76,7 +76,7 @@ private struct JSONParser {
       skipSpace()
       guard current == UInt8(ascii: "\"") else { throw failure("a key is missing") }
       let key = try parseString()
-      guard keys.insert(key).inserted else { throw failure("the key \"\(key)\" stands twice") }
+      guard keys.insert(key).inserted else { throw failure("the key \"\(key)\" is given twice") }
       skipSpace()
       guard take(":") else { throw failure("a colon is missing") }
       members.append(JSON.Member(key, try parseValue(depth: depth + 1)))

@@ -1,9 +1,10 @@
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import SystemSupport
 
 /// A value in a line of metrics.jsonl.
 public enum MetricValue: Sendable, Equatable {
@@ -24,7 +25,7 @@ public enum MetricValue: Sendable, Equatable {
 /// metrics.jsonl: a JSON object a line, each appended by one write.
 ///
 /// A crash may tear the last line and leave lines of steps that the resumed run does again; both go when the file is
-/// opened, so that no step stands twice.
+/// opened, so that no step is given twice.
 public final class MetricsLog {
   public let path: String
   /// Lines that were removed at opening, because they were torn, not readable, or of later steps.

@@ -1,9 +1,10 @@
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import SystemSupport
 
 /// Keeps a second run out of a run folder: an flock on the file `lock` in it, which the kernel drops when its owner
 /// dies.

@@ -55,7 +55,8 @@ public struct TrainerState: Sendable, Equatable {
   public package(set) var files: [String: FileRecord] = [:]
 
   public init(
-    step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, trainedSeconds: Double = 0, dataName: String, dataFingerprint: String, numericsVersion: Int,
+    step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, trainedSeconds: Double = 0, dataName: String,
+    dataFingerprint: String, numericsVersion: Int,
     programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String]
   ) {
     self.step = step

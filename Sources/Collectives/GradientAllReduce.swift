@@ -23,7 +23,10 @@ public enum ReductionMode: String, Sendable, CaseIterable {
 public final class GradientAllReduce {
   public let methodDescription: String
 
-  private enum Method { case alone, allreduce, movedBytes(MovedBytesReduction) }
+  private enum Method {
+    case alone, allreduce
+    case movedBytes(MovedBytesReduction)
+  }
   private let method: Method
   private let communicator: any Communicator
   private let length: Int

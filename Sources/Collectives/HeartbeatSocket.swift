@@ -1,9 +1,10 @@
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import SystemSupport
 
 /// A UDP socket over IPv4. MPI's own connections cannot be asked whether the other end is alive; losing a datagram now and
 /// then does no harm.

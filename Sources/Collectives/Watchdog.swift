@@ -1,10 +1,11 @@
+import Synchronization
+import SystemSupport
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Musl
 #endif
-import Synchronization
-import SystemSupport
 
 /// Ends a run that has come to a standstill. MPI's collective calls have no time limit: when a host vanishes, freezes or loses
 /// its network, the other ranks would wait for it for ever, and keep their cores and the allocation.
@@ -158,9 +159,11 @@ private final class Watch {
 
   private func leave(_ verdict: String) -> Never {
     if !isEnding() {
-      let saved = progress.savedStep.map { ": it goes on from the checkpoint of step \($0)" } ?? ": it begins anew, as there is no checkpoint yet"
+      let saved =
+        progress.savedStep.map { ": it resumes from the checkpoint of step \($0)" }
+        ?? ": it starts from the beginning, as there is no checkpoint yet"
       printError(
-        "error: \(verdict). The run is at a standstill and ends (stall_timeout). See to that host, or leave it out, and run the "
+        "error: \(verdict). The run has made no progress for that long and is aborted (stall_timeout). Check that host, or exclude it, and run the "
           + "same command again\(resumes ? saved : "").")
     }
     if judgement.ranks.count > 1 { LauncherEnd.enforce(within: 10) }

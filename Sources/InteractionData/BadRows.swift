@@ -9,7 +9,7 @@ enum RowProblem: String, CaseIterable {
   case quotes = "quotes that do not match"
   case backslashQuotes = "quotes after backslashes, as Spark writes them (--format csv-backslash reads them)"
   case notAnObject = "no object"
-  case keyTwice = "a key that stands twice"
+  case keyTwice = "a duplicate key"
   case brokenHistory = "list that does not continue the user's other rows"
   case unparsableRating = "rating that cannot be read"
   case unparsableTime = "time that cannot be read"
@@ -28,8 +28,7 @@ struct BadRows {
 
   init(log: @escaping (String) -> Void) { self.log = log }
 
-  mutating func note(_ problem: RowProblem, file: String, line: Int, text: UnsafeRawBufferPointer, detail: String = "")
-  {
+  mutating func note(_ problem: RowProblem, file: String, line: Int, text: UnsafeRawBufferPointer, detail: String = "") {
     counts[problem, default: 0] += 1
     total += 1
     if total > Self.shown { return }

@@ -20,16 +20,17 @@ enum ColumnNames {
   /// Times of the interaction itself, whatever numbers they are.
   static let certainTime = ["timestamp", "datetime", "time", "unixreviewtime", "eventtime", "date", "ts"]
   /// The same and others, whose values must look like times.
-  static let time = certainTime + [
-    "unixtime", "unixtimestamp",
-    "eventtimestamp", "eventdate", "tdat", "timems", "timestampms", "timens", "timeus", "epoch", "createdat", "createtime", "createdtime",
-    "created", "creationtime", "purchasedat", "purchasetime", "purchasedate", "orderdate", "ordertime", "orderedat",
-    "orderpurchasetimestamp", "reviewdate", "reviewtime", "reviewedat", "ratedat", "ratingdate", "ratingtime", "ratingtimestamp",
-    "transactiondate", "transactiontime", "invoicedate", "lastwatchdt", "watchedat", "watchdate", "playedat",
-    "listenedat", "viewedat", "visittime", "visitdate", "visitedat", "clickedat", "clicktime", "checkintime",
-    "checkindate", "interactiontime", "interactiondate", "interactedat", "behaviortime", "actiontime", "actiondate", "logtime",
-    "utctime", "utctimestamp", "localtime", "dt",
-  ]
+  static let time =
+    certainTime + [
+      "unixtime", "unixtimestamp",
+      "eventtimestamp", "eventdate", "tdat", "timems", "timestampms", "timens", "timeus", "epoch", "createdat", "createtime", "createdtime",
+      "created", "creationtime", "purchasedat", "purchasetime", "purchasedate", "orderdate", "ordertime", "orderedat",
+      "orderpurchasetimestamp", "reviewdate", "reviewtime", "reviewedat", "ratedat", "ratingdate", "ratingtime", "ratingtimestamp",
+      "transactiondate", "transactiontime", "invoicedate", "lastwatchdt", "watchedat", "watchdate", "playedat",
+      "listenedat", "viewedat", "visittime", "visitdate", "visitedat", "clickedat", "clicktime", "checkintime",
+      "checkindate", "interactiontime", "interactiondate", "interactedat", "behaviortime", "actiontime", "actiondate", "logtime",
+      "utctime", "utctimestamp", "localtime", "dt",
+    ]
   static let rating = ["rating", "stars", "overall", "score", "bookrating", "userrating", "ratingvalue"]
   static let event = [
     "event", "eventtype", "eventname", "behaviortype", "behaviourtype", "behavior", "behaviour", "action", "actiontype",
@@ -83,9 +84,10 @@ enum ColumnNames {
   /// A time, but not the interaction's: it must not order a history.
   static func isTimeOfSomethingElse(_ field: String) -> Bool {
     let name = normalised(field)
-    return ["release", "birth", "expir", "publish", "upload", "signup", "regist", "joined", "updat", "modif", "crawl", "scrap", "member"].contains {
-      name.contains($0)
-    }
+    return ["release", "birth", "expir", "publish", "upload", "signup", "regist", "joined", "updat", "modif", "crawl", "scrap", "member"]
+      .contains {
+        name.contains($0)
+      }
   }
 
   /// An id, whatever its values look like.

@@ -18,8 +18,7 @@ struct GrowableStorage<Element: BitwiseCopyable>: ~Copyable {
 
   deinit { free(base) }
 
-  private static func allocate(_ old: UnsafeMutablePointer<Element>?, _ capacity: Int) -> UnsafeMutablePointer<Element>
-  {
+  private static func allocate(_ old: UnsafeMutablePointer<Element>?, _ capacity: Int) -> UnsafeMutablePointer<Element> {
     guard let memory = realloc(old, capacity * MemoryLayout<Element>.stride) else {
       // As Swift's own allocations do.
       preconditionFailure("out of memory")

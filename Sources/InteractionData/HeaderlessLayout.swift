@@ -70,7 +70,8 @@ struct HeaderlessLayout {
     if ColumnContent(values).isBracketedList { roles.list = ListSyntax.of(values) }
     let others = (0..<sample.columnCount).filter { $0 != user && $0 != item }
     roles.time = try TimeChoice(sample: sample, columns: others, choice: choice.time, pattern: options.timePattern).time()
-    roles.rating = try optional(choice.rating, roles, "rating") ?? others.first { sample.content(of: $0).isRating && $0 != roles.time?.column }
+    roles.rating =
+      try optional(choice.rating, roles, "rating") ?? others.first { sample.content(of: $0).isRating && $0 != roles.time?.column }
     roles.event = try optional(choice.event, roles, "event") ?? others.first { sample.content(of: $0).isEventWord }
     return roles.needed(by: options.filters)
   }
@@ -124,7 +125,8 @@ struct HeaderlessLayout {
   private func checkIns(_ coordinate: Int, _ times: [Int]) throws(Failure) -> ColumnRoles {
     if times == [1], coordinate == 2, count == 5 { return try roles(0, 4, time: 1) }
     if times.count == 1, times[0] > 1, coordinate > 1 { return try roles(0, 1, time: times[0]) }
-    throw ambiguous("columns \(first + coordinate + 1) and \(first + coordinate + 2) look like coordinates, and no header says which is the place")
+    throw ambiguous(
+      "columns \(first + coordinate + 1) and \(first + coordinate + 2) look like coordinates, and no header says which is the place")
   }
 
   /// `1,1464128559.277,214536502`: a time with a fraction is no item, nor is a time before what is none.

@@ -10,7 +10,7 @@ public struct ItemIndex: Sendable {
   /// The item of each distinct id: without duplicates it is the id's place + 1.
   private let items: [Int32]
 
-  /// Item `i` has the id at index `i - 1`; the first one counts where an id stands twice.
+  /// Item `i` has the id at index `i - 1`; the first one counts where an id is given twice.
   public init(_ ids: ExternalIDs) {
     var table = IDTable()
     var items: [Int32] = []

@@ -101,7 +101,8 @@ struct JSONLayoutDetection {
     }
     let all = Array(found.paths.indices)
     let names = found.paths.map(\.name)
-    let item = options.columns.item.flatMap { $0.place(in: names, count: names.count) }
+    let item =
+      options.columns.item.flatMap { $0.place(in: names, count: names.count) }
       ?? ColumnNames.place(of: ColumnNames.item, in: names)
     // Interactions are the objects themselves, or those of one array in them.
     let array = item.flatMap { found.paths[$0].array }

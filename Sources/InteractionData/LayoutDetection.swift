@@ -76,7 +76,8 @@ struct LayoutDetection {
     if options.format == .lists { return try listLayout() }
     if let format = options.format, let separator = format.separator {
       let quoting: Quoting? = format == .backslashCSV ? .backslash : nil
-      let found = quoting == nil && separator != .pairs ? bestCut(separator) : cut(separator, quoting: quoting, withUserOnly: readsHistories)
+      let found =
+        quoting == nil && separator != .pairs ? bestCut(separator) : cut(separator, quoting: quoting, withUserOnly: readsHistories)
       guard let found else { throw unrecognised(firstLine, firstText, "no \(separator.description) between columns") }
       return try accepted(found)
     }
@@ -190,7 +191,8 @@ struct LayoutDetection {
           + "names, but the rows have \(cut.columnCount) columns; correct the header, or leave it out and say which column is "
           + "what with --columns user=NUMBER,item=NUMBER,time=NUMBER (data_columns)")
     }
-    let isHeader = isKnown || NamedRoles.areKnown(header, ColumnChoice()) || header.contains(where: ColumnNames.isTyped) || options.columns.needsHeader
+    let isHeader =
+      isKnown || NamedRoles.areKnown(header, ColumnChoice()) || header.contains(where: ColumnNames.isTyped) || options.columns.needsHeader
     if isHeader { return header }
     let names = header.map(ColumnNames.normalised)
     let hasUser = ColumnNames.place(of: ColumnNames.user, in: header) != nil

@@ -156,7 +156,7 @@ struct ObjectReader: ~Copyable {
 
   // MARK: One object
 
-  /// Notes the wanted values of an object; false where it is not well-formed, or a wanted key stands twice.
+  /// Notes the wanted values of an object; false where it is not well-formed, or a wanted key is given twice.
   private mutating func collect(_ cursor: inout JSONCursor, _ nodes: [Node]) -> Bool {
     guard cursor.skip("{") else { return false }
     var isFirst = true

@@ -44,7 +44,8 @@ extension TimeValue {
       if cursor.hasDigit(after: 0) {
         var length = 1
         while cursor.hasDigit(after: length) { length += 1 }
-        let isClock = length <= 2 && start + length < text.count && cursor.text.count > start + length
+        let isClock =
+          length <= 2 && start + length < text.count && cursor.text.count > start + length
           && cursor.text[start + length] == UInt8(ascii: ":")
         if isClock {
           guard clock == nil, let read = cursor.clock() else { return .unparsable }

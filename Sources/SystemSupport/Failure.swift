@@ -1,4 +1,4 @@
-/// What the program's exit code tells a script (README, "Exit codes"; the numbers follow sysexits.h).
+/// What the program's exit code tells a script (docs/runs.md, "Exit codes"; the numbers follow sysexits.h).
 public enum ExitCode: Int32, Sendable {
   case success = 0
   /// Wrong usage or configuration.
@@ -11,7 +11,7 @@ public enum ExitCode: Int32, Sendable {
   case internalFault = 70
   /// The disk is full, not writable, or fails.
   case disk = 74
-  /// Stopped by a signal or by `--stop-after`; the state is saved, the same command goes on.
+  /// Stopped by a signal or by `--stop-after`; the state is saved, the same command resumes the run.
   case stopped = 75
 }
 

@@ -8,7 +8,8 @@ extension Benchmark {
     _ options: TrainingOptions, communicator: any Communicator
   ) throws(Failure) -> Double {
     let setup = try RunSetup(
-      try RunSetup.configuration(options, mayResume: false, communicator: communicator, log: { _ in }), communicator: communicator, log: { _ in })
+      try RunSetup.configuration(options, mayResume: false, communicator: communicator, log: { _ in }), communicator: communicator,
+      log: { _ in })
     _ = try MemoryCheck.run(MemoryPlan(.benchmark, setup, communicator), communicator)
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     state.initialize(seed: setup.configuration.seed)

@@ -81,7 +81,8 @@ public struct Benchmark {
       ranks: communicator.size, threads: step.threadCount, steps: steps, secondsPerStep: median, fastestStep: times[0],
       slowestStep: times[times.count - 1], instancesPerSecond: Double(setup.configuration.batchSize) / median,
       tokensPerSecond: Double(tokens) / Double(steps) / median, phases: phases, flopPerStep: flop / Double(steps),
-      sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try largest(peakMemory, communicator), gradientBytes: network.bytes,
+      sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try largest(peakMemory, communicator),
+      gradientBytes: network.bytes,
       allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription,
       shards: setup.configuration.gradientShards)
   }

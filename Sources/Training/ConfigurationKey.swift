@@ -37,18 +37,18 @@ public struct ConfigurationKey: Sendable {
     text("data_time_format", \.dataTimeFormat, "how times are written, in strptime's letters", mayChange: true),
 
     integer("max_seq_length", \.maximumSequenceLength, 2...65_536, "longest sequence in tokens (L)"),
-    real("masked_lm_prob", \.maskedProbability, 1e-9...1, "part of a window's items that is to be predicted"),
+    real("masked_lm_prob", \.maskedProbability, 1e-9...1, "fraction of a window's items to mask and predict"),
     optionalInteger(
       "max_predictions_per_seq", \.maximumPredictions, 1...65_536,
-      "most masked positions; auto: L * masked_lm_prob, rounded up"),
+      "maximum masked positions per instance; auto: L * masked_lm_prob, rounded up"),
     real(
       "mask_prob", \.maskProbability, 0...1,
-      "chosen items that become [MASK]; the others stay or become random, half each"),
+      "fraction of the chosen items replaced by [MASK]; of the rest, half keep their item and half get a random one"),
     integer(
       "dupe_factor", \.duplicationFactor, 0...1_000_000,
-      "instances of a window with masks of their own; one more masks the last item alone"),
+      "masked copies of each window per epoch; one more copy masks only the last item"),
     real(
-      "prop_sliding_window", \.slidingWindow, -1...1, "step between windows of a long sequence, as a part of L; -1: L"),
+      "prop_sliding_window", \.slidingWindow, -1...1, "stride between windows of a long sequence, as a fraction of L; -1: no overlap"),
     choice("masking", \.masking, "dynamic: fresh masks each epoch; static: the same ones, as the original"),
     choice(
       "holdout", \.holdout,
@@ -66,7 +66,7 @@ public struct ConfigurationKey: Sendable {
       "initializer_range", \.initializerRange, 0...10,
       "standard deviation of the truncated normal that weights start from"),
 
-    real("learning_rate", \.learningRate, 0...10, "highest learning rate"),
+    real("learning_rate", \.learningRate, 0...10, "peak learning rate"),
     choice(
       "schedule", \.schedule,
       "learning rate after the warm-up; linear: falls to 0 at num_train_steps, as the original's; cosine: the same along half "
@@ -85,17 +85,18 @@ public struct ConfigurationKey: Sendable {
       "patience", \.patience, 0...1_000_000,
       "validations in a row without a better monitor after which the run ends; 0: no limit", mayChange: true),
     integer("num_warmup_steps", \.warmupSteps, 0...1_000_000_000, "steps over which the learning rate rises from 0"),
-    integer("batch_size", \.batchSize, 1...1_048_576, "instances a step, over all ranks"),
+    integer("batch_size", \.batchSize, 1...1_048_576, "instances per step, over all ranks"),
     integer(
       "gradient_shards", \.gradientShards, 1...65_536,
-      "parts a step's batch is cut into; most ranks * threads that can work. Results depend on it, not on ranks"),
+      "parts that a step's batch is split into for summation, and so the maximum of ranks * threads that can work; results depend on this value, not on the number of ranks"
+    ),
     choice(
       "backend", \.backend,
       "what multiplies matrices; native: our own code, the same bits on every processor with FMA; openblas: its "
         + "library, the same bits on one type of processor; auto: native where there is FMA"),
     choice(
       "reduction", \.reduction, "exact: the same bits on any number of ranks; fast: MPI_Allreduce in its own order"),
-    seed("seed", \.seed, "all that is random follows from it"),
+    seed("seed", \.seed, "seeds every random draw"),
 
     integer(
       "save_checkpoints_steps", \.checkpointInterval, 1...1_000_000_000, "steps between checkpoints", mayChange: true),
@@ -107,27 +108,27 @@ public struct ConfigurationKey: Sendable {
       mayChange: true),
     optionalInteger(
       "validation_users", \.validationUsers, 1...1_000_000_000,
-      "users that validations ask: so many, drawn by the seed, the same ones each time; auto: all"),
+      "number of users that validations rank, drawn by the seed, the same each time; auto: all"),
     protocols(
       "validation_protocols", \.validationProtocols,
       "protocols of validations, with commas between: full, pop100, uniform100; the test always has all"),
     string("monitor", \.monitor, "validation metric that chooses the best checkpoint"),
     integer("report_steps", \.reportInterval, 1...1_000_000_000, "steps between reports", mayChange: true),
     optionalInteger(
-      "threads", \.threads, 1...1_024, "threads a rank; auto: the cores it may use, shared with the ranks beside it",
+      "threads", \.threads, 1...1_024, "threads per rank; auto: the available cores, divided among the ranks of the host",
       mayChange: true),
 
     real(
       "stall_timeout", \.stallTimeout, 1...1e6,
-      "seconds without progress on any rank after which the run ends, naming the rank that is to blame", mayChange: true),
+      "seconds without progress on any rank after which the run is aborted and the stalled rank named", mayChange: true),
     integer(
       "checkpoint_failures", \.checkpointFailures, 1...1_000_000,
-      "checkpoints in a row that the disk may refuse before the run stops with 74", mayChange: true),
+      "consecutive failed checkpoint writes after which the run stops with 74", mayChange: true),
     choice(
       "on_nonfinite", \.onNonFinite, "a loss or gradient that is not finite: stop with 70, or skip the step",
       mayChange: true),
     integer(
-      "max_skipped_steps", \.maximumSkippedSteps, 0...1_000_000, "most steps of a run that are skipped so",
+      "max_skipped_steps", \.maximumSkippedSteps, 0...1_000_000, "maximum number of steps that one run may skip this way",
       mayChange: true),
     integer(
       "verify_every", \.verificationInterval, 1...1_000_000_000,

@@ -118,7 +118,9 @@ public struct InstanceCost: Sendable {
   }
 
   /// Saturates below `limit`: such instances cannot be told apart, and the cut stays the same on every rank.
-  package func callAsFunction(tokens: Int, masked: Int) -> UInt64 { UInt64(min(flop(tokens: tokens, masked: masked), Double(Self.limit - 1))) }
+  package func callAsFunction(tokens: Int, masked: Int) -> UInt64 {
+    UInt64(min(flop(tokens: tokens, masked: masked), Double(Self.limit - 1)))
+  }
 
   /// Exact in double up to 2^53.
   public func flop(tokens: Int, masked: Int) -> Double {

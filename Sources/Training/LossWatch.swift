@@ -51,7 +51,7 @@ package struct LossWatch {
       say(
         .popularity,
         "at step \(step) the model knows nothing but how often items occur, which alone gives a loss of \(rounded(popularity, 3)): its "
-          + "own is \(rounded(smoothed, 3)) (smoothed). If that stays so, start anew with a lower learning_rate (it is "
+          + "own is \(rounded(smoothed, 3)) (smoothed). If that stays so, start a new run with a lower learning_rate (it is "
           + "\(rounded(result.learningRate, 6)) now) or more num_warmup_steps.")
     }
   }

@@ -47,9 +47,10 @@ package enum MemoryCheck {
       for limit in record.limits {
         // Once for all ranks that share it.
         if let key = limit.sharedAs, !judged.insert([record.host, key]).inserted { continue }
-        let sharing = limit.sharedAs.map { key in
-          records.filter { $0.host == record.host && $0.limits.contains { $0.sharedAs == key } }
-        } ?? [record]
+        let sharing =
+          limit.sharedAs.map { key in
+            records.filter { $0.host == record.host && $0.limits.contains { $0.sharedAs == key } }
+          } ?? [record]
         let inUse = sharing.reduce(0) { sum, one in
           sum + (limit.sharedAs == nil ? limit : one.limits.first { $0.sharedAs == limit.sharedAs } ?? limit).inUse
         }

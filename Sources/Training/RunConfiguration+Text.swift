@@ -71,7 +71,8 @@ extension RunConfiguration {
       if line.first(where: { $0 != 0x20 && $0 != 0x09 }) == UInt8(ascii: "#") { continue }
       var previous = UInt8(ascii: " ")
       for byte in line {
-        let isInWord = previous >= 0x80 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= previous
+        let isInWord =
+          previous >= 0x80 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= previous
           || UInt8(ascii: "a")...UInt8(ascii: "z") ~= previous | 0x20
         if byte == UInt8(ascii: "*") && !isInWord { count += 1 }
         previous = byte
@@ -83,7 +84,7 @@ extension RunConfiguration {
   private static func failure(_ error: any Error, _ file: String) -> Failure {
     switch error {
     case YamlError.duplicatedKeysInMapping(let keys, _):
-      Failure(.usage, "\(file): \(keys.map { "\"\($0)\"" }.joined(separator: ", ")) stands twice.")
+      Failure(.usage, "\(file): \(keys.map { "\"\($0)\"" }.joined(separator: ", ")) is given twice.")
     case YamlError.scanner(_, let problem, let mark, _), YamlError.parser(_, let problem, let mark, _),
       YamlError.composer(_, let problem, let mark, _):
       Failure(.usage, "\(file):\(mark.line): not YAML: \(problem).")

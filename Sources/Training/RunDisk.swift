@@ -76,7 +76,7 @@ final class RunDisk {
     if isOver && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
     try run.create(configuration: configuration.yaml)
     metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
-    log("going on from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
+    log("resuming from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
     return isOver && !(configuration.holdout == .testAndValidation && lacksValidation) ? .evaluating : .resumed
   }
 
@@ -133,7 +133,7 @@ final class RunDisk {
         throw Failure(
           .usage,
           "\(run.path) has checkpoints (the newest is \(newest)) and --resume never would write over them. "
-            + "Name another folder with --run, remove this one, or leave out --resume to go on.")
+            + "Name another folder with --run, remove this one, or leave out --resume to continue.")
       }
       return nil
     case .auto: return try run.newestGood(log: log)
@@ -143,7 +143,7 @@ final class RunDisk {
       if let newest = later.first {
         throw Failure(
           .usage,
-          "\(run.path) has later checkpoints (the newest is \(newest)) than \(checkpoint.path); going on from there would "
+          "\(run.path) has later checkpoints (the newest is \(newest)) than \(checkpoint.path); resuming from there would "
             + "mix two runs. Name another folder with --run.")
       }
       return checkpoint
@@ -151,19 +151,19 @@ final class RunDisk {
   }
 
   private func requireSameRun(_ recorded: TrainerState, _ path: String) throws(Failure) {
-    let startAnew = "Go on with the old values, or start anew in another folder (--run)."
+    let startAnew = "Continue with the old values, or start a new run in another folder (--run)."
     if recorded.dataFingerprint != dataset.fingerprint {
       throw Failure(
         .usage,
         "\(path) was trained on other data (\(recorded.dataName), fingerprint \(recorded.dataFingerprint.prefix(12))) than "
-          + "\(dataset.name) (\(dataset.fingerprint.prefix(12))). Give the same data, or start anew in another folder (--run)."
+          + "\(dataset.name) (\(dataset.fingerprint.prefix(12))). Give the same data, or start a new run in another folder (--run)."
       )
     }
     if recorded.numericsVersion != ProgramVersion.numerics {
       throw Failure(
         .usage,
         "\(path) was made with numerics version \(recorded.numericsVersion) (program \(recorded.programVersion)), this "
-          + "program has \(ProgramVersion.numerics): the run could not go on with the same bits. Use that program. \(startAnew)"
+          + "program has \(ProgramVersion.numerics): the run could not continue with the same bits. Use that program. \(startAnew)"
       )
     }
     var refused: [String] = []
@@ -194,7 +194,7 @@ final class RunDisk {
   /// A line of metrics.jsonl. One that the disk refuses is said loudly and kept until the next line or checkpoint.
   func append(_ line: [(key: String, value: MetricValue)]) {
     do throws(Failure) { try metrics?.append(line) } catch {
-      log("warning: \(error.message). Training goes on; the lines are kept and written as soon as the disk takes them.")
+      log("warning: \(error.message). Training continues; these lines are kept in memory and written as soon as the disk accepts them.")
     }
   }
 
@@ -238,7 +238,7 @@ final class RunDisk {
         throw Failure(
           error.exitCode, "\(error.message); \(count): the run stops. Make room or mend the disk, and run the same command again.")
       }
-      log("warning: \(error.message); \(count), training goes on")
+      log("warning: \(error.message); \(count), training continues")
       return false
     }
   }

@@ -48,7 +48,7 @@ final class TrainingEvaluation {
 
   /// What is said after that.
   static func stopped(_ state: ModelState, of configuration: RunConfiguration) -> String {
-    "stopped in the evaluation of step \(state.step) of \(configuration.trainingSteps); the state is saved, the same command goes on"
+    "stopped in the evaluation of step \(state.step) of \(configuration.trainingSteps); the state is saved, the same command resumes the run"
   }
 
   private func madeScorer() throws(Failure) -> ModelScorer {

@@ -90,7 +90,7 @@ struct TrainingLoop {
       if validates && (isLast || !decision.stops), try validate() == .stopped { return .stopped }
       if decision.ends || (validates && !stops), try endsEarly() { return .finished }
       if stops && !isLast {
-        log("stopped after step \(state.step) of \(total); the state is saved, the same command goes on")
+        log("stopped after step \(state.step) of \(total); the state is saved, the same command resumes the run")
         return .stopped
       }
     }
@@ -126,7 +126,7 @@ struct TrainingLoop {
       Failure(
         .internalFault,
         "\(what). The parameters are as the last good step left them; \(saved).\(skipped) A lower learning_rate or more "
-          + "num_warmup_steps may help; on_nonfinite=skip goes on without such steps."))
+          + "num_warmup_steps may help; on_nonfinite=skip continues without such steps."))
   }
 
   // MARK: - Reports
@@ -221,7 +221,7 @@ struct TrainingLoop {
         throw Failure(
           .internalFault,
           "\(found). The run has gone back to \(place) \(Returns.limit) times and ends. Leave that host out and run the same command "
-            + "again: it goes on from there.")
+            + "again: it resumes from there.")
       }
       log("warning: \(found). All ranks go back to \(place) and do the steps again.")
     }

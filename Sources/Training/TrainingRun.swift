@@ -85,8 +85,8 @@ public final class TrainingRun {
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
       log(
-        "To train further: --set num_train_steps=N with a larger N (or a larger patience or max_minutes, where these ended it). To start anew: "
-          + "another folder with --run.")
+        "To train further: --set num_train_steps=N with a larger N (or a larger patience or max_minutes, where these ended it). To start a new run, "
+          + "give another folder with --run.")
       return .finished
     }
     if start != .evaluating {
@@ -98,7 +98,8 @@ public final class TrainingRun {
       if let line = try idleCores(setup, step) { log(line) }
       if start == .fresh { warnOfLargeUpdates(configuration) }
       var loop = try TrainingLoop(
-        configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step, evaluation: evaluation,
+        configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
+        evaluation: evaluation,
         disk: disk, communicator: communicator, progress: progress, log: log)
       if try loop.run() == .stopped { return .stopped }
     }
@@ -137,7 +138,8 @@ public final class TrainingRun {
     let (used, available) = counts.reduce((0, 0)) { ($0.0 + $1[0], $0.1 + $1[1]) }
     guard used < available else { return nil }
     let what = setup.configuration.threads == nil ? "cores" : "threads"
-    return "\(used) of \(available) \(what) work: gradient_shards is \(setup.configuration.gradientShards); a new run with more of them can "
+    return
+      "\(used) of \(available) \(what) work: gradient_shards is \(setup.configuration.gradientShards); a new run with more of them can "
       + "use more (another number is another run, with other bits)"
   }
 
@@ -147,7 +149,8 @@ public final class TrainingRun {
     log(
       "warning: early updates are larger than the learning rate, as Adam has no bias correction here: of \(rounded(peak.rate, 4)) at step "
         + "\(peak.step). Above \(LearningRateSchedule.safeEffectiveRate) models are known to learn nothing but popularity: "
-        + "a lower learning_rate (it is \(configuration.learningRate)) or more num_warmup_steps (\(configuration.warmupSteps)) avoids that.")
+        + "a lower learning_rate (it is \(configuration.learningRate)) or more num_warmup_steps (\(configuration.warmupSteps)) avoids that."
+    )
   }
 
   // MARK: - End

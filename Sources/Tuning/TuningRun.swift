@@ -136,7 +136,7 @@ public final class TuningRun {
       }
     } catch {
       // Numbers that are not finite end this trial alone, and reach every rank.
-      guard error.exitCode == .internalFault, (communicator.sharedFailure == error || communicator.size == 1) else { throw error }
+      guard error.exitCode == .internalFault, communicator.sharedFailure == error || communicator.size == 1 else { throw error }
       log("\(name): \(error.message)")
     }
     try communicator.onRankZero { () throws(Failure) in
@@ -174,7 +174,8 @@ public final class TuningRun {
             + pad(score, base.monitor.count) + "  " + (trial.settings.isEmpty ? "(as given)" : trial.settingsText))
       }
       output("best: trial \(best), as \(folder)/best.yaml; the curves are in \(folder)/trials.tsv")
-      output("next, with the validation items in training: bert4rec-dist train --config \(folder)/best.yaml --set holdout=test --run FOLDER")
+      output(
+        "next, with the validation items in training: bert4rec-dist train --config \(folder)/best.yaml --set holdout=test --run FOLDER")
     }
   }
 

@@ -10,7 +10,7 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure training steps on this machine and data; alone or under mpirun. Writes nothing.",
     discussion: """
-      Utilisation is useful work (the cost model in README) over what the used cores could do at the rate of a
+      Utilisation is useful work (the cost model in docs/benchmarks.md) over what the used cores could do at the rate of a
       1024 x 1024 x 1024 product measured in the same run. Without --data and --config it measures the demo.
       """)
 
@@ -23,7 +23,7 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Steps to measure, after \(Benchmark.warmUpSteps) that are not.", valueName: "n"))
   var steps = 10
 
-  @Option(help: ArgumentHelp("Threads a rank (default: the cores it may use).", valueName: "n"))
+  @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
 
   @Option(

@@ -1,7 +1,8 @@
 import ArgumentParser
 import BERT4RecDist
-import enum SystemSupport.ExitCode
 import Glibc
+
+import enum SystemSupport.ExitCode
 
 @main
 struct Main: ParsableCommand {

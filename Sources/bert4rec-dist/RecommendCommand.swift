@@ -35,7 +35,7 @@ struct RecommendCommand: ParsableCommand {
       valueName: "file"))
   var histories: String?
 
-  @Option(help: ArgumentHelp("Items a user.", valueName: "k"))
+  @Option(help: ArgumentHelp("Items per user.", valueName: "k"))
   var topK = 10
 
   @OptionGroup(title: "What the data or histories are") var reading: ReadingOptions

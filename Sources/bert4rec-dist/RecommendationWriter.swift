@@ -1,6 +1,7 @@
 import BERT4RecDist
-import enum SystemSupport.ExitCode
 import Glibc
+
+import enum SystemSupport.ExitCode
 
 /// Writes recommendations to standard output in the user's own ids. A reader that has had enough (`| head`) ends it quietly.
 struct RecommendationWriter {

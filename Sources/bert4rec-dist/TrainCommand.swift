@@ -52,7 +52,7 @@ struct TrainCommand: ParsableCommand {
       valueName: "auto|never|checkpoint"))
   var resume = "auto"
 
-  @Option(help: ArgumentHelp("Threads a rank (default: the cores it may use).", valueName: "n"))
+  @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
 
   @Option(help: ArgumentHelp("Save and stop after this step, with exit code 75.", valueName: "step"))

@@ -195,11 +195,12 @@ import Testing
       let (gradients, tGradient) = (Buffer(zeros: context.layout.count), Buffer(zeros: rows * 6))
       let pass = Pass(parameters: values.base, gradients: gradients.base, dropout: nil)
       let sum = ranges.reduce(0.0) { sum, range in
-        sum + labels.withUnsafeBufferPointer {
-          loss(
-            input.matrix(rows, 6).rows(range), labels: $0.baseAddress! + range.lowerBound,
-            tGradient: tGradient.matrix(rows, 6).rows(range), pass)
-        }
+        sum
+          + labels.withUnsafeBufferPointer {
+            loss(
+              input.matrix(rows, 6).rows(range), labels: $0.baseAddress! + range.lowerBound,
+              tGradient: tGradient.matrix(rows, 6).rows(range), pass)
+          }
       }
       return (loss: sum, rows: tGradient.values, table: gradients.values)
     }

@@ -103,7 +103,7 @@ class Suite:
         ])
 
     def _against_peer_on_two_ranks(self, data: str) -> Comparison:
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]  # torchrun
+        launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")  # torchrun
         return Comparison(f"{data}, 64 wide, two ranks", [
             Contender("bert4rec-dist", self._pinned(2) + self._mpirun(2) + self._bench(data)),
             Contender("PyTorch, expert, DDP", self._pinned(2) + self._peer(data, "expert", launcher)),
@@ -208,7 +208,7 @@ class Suite:
         return [self.program, "bench", "--config", str(CONFIGS / f"{config or data + '-64'}.yaml"), "--data",
                 str(self._data_file(data)), "--threads", str(threads), "--steps", str(self.steps), "--json"]
 
-    def _peer(self, data: str, level: str, launcher: list[str] = []) -> list[str]:
+    def _peer(self, data: str, level: str, launcher: tuple[str, ...] = ()) -> list[str]:
         if not self.torch_version:
             raise Unavailable(f"{self.options.python} has no torch and numpy (see --python)")
         warm = 1 if self.options.quick else 3
@@ -343,7 +343,7 @@ def summary(comparison: Comparison, results: dict[str, list[dict]]) -> str:
             lines.append(f"| {contender.name} | failed" + " |" * (len(heads) - 1))
             continue
 
-        def median(name: str) -> float | None:
+        def median(name: str, good: list[dict] = good) -> float | None:
             values = [result[name] for result in good if name in result]
             return statistics.median(values) if values else None
 
@@ -361,8 +361,8 @@ def summary(comparison: Comparison, results: dict[str, list[dict]]) -> str:
             contender.name, cell(middle, digits), f"{cell(min(times), digits)} to {cell(max(times), digits)}", *last,
             cell(median("peak_mib")), str(len(good))]) + " |")
     if growth:
-        lines += ["", "The limit is the cost model's useful work (README) at the sgemm rate that the same command "
-                      "measured, on all its cores."]
+        lines += ["", "The limit is the cost model's useful work (docs/benchmarks.md) at the sgemm rate that the same "
+                      "command measured, on all its cores."]
     if comparison.note:
         lines += ["", comparison.note]
     return "\n".join(lines) + "\n"
@@ -422,9 +422,10 @@ def main() -> int:
                     load = os.getloadavg()[0]
                     result = measured(contender)
                     results[contender.name].append(result)
-                    row = {"what": name, "contender": contender.name, "round": number, "command": suite.told(contender.command),
-                           "point": contender.point, "result": result, "load_before": load,
-                           "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")}
+                    row = {"what": name, "contender": contender.name, "round": number,
+                           "command": suite.told(contender.command), "point": contender.point, "result": result,
+                           "load_before": load,
+                           "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
                     rows.write(json.dumps(row | constants) + "\n")
                     rows.flush()
                     failures += "error" in result

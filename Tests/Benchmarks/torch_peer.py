@@ -40,7 +40,7 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--data", required=True, help="lines `user item`, a user's oldest first")
     parser.add_argument("--level", choices=["usual", "strong", "expert"], default="expert")
     parser.add_argument("--micro", type=int, default=16, help="instances a micro-batch (expert)")
-    parser.add_argument("--batch", type=int, default=256, help="instances a step, over all ranks")
+    parser.add_argument("--batch", type=int, default=256, help="instances per step, over all ranks")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--heads", type=int, default=2)

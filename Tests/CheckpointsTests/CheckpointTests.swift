@@ -40,7 +40,7 @@ import Testing
     #expect(second == Example.secondMoment)
   }
 
-  /// What Hugging Face and README's Python recipes rely on.
+  /// What Hugging Face and the recipes of docs/python.md rely on.
   @Test func filesAreOfTheirForms() throws {
     let items = try FileSystem.read(path + "/items.tsv")
     let lines = items.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }

@@ -32,7 +32,7 @@ import Testing
     #expect(try file.floats("a") == Array(values[6...]))
     #expect(failure { _ = try file.floats("c") }?.message.contains("\"c\"") == true)
 
-    // The data begins at a multiple of 8 and is the buffers as they stand: README's recipe for parameter_hash.
+    // The data begins at a multiple of 8 and is the buffers as they stand: the recipe of docs/runs.md for parameter_hash.
     let bytes = try FileSystem.read(path)
     #expect((bytes.count - 52) % 8 == 0)
     #expect(bytes.suffix(52).elementsEqual(values.withUnsafeBytes { Array($0) }))
@@ -53,23 +53,27 @@ import Testing
 
   @Test(arguments: [
     (
-      "gap", #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
+      "gap",
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
         + #""b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}"#, 12
     ),
     ("gap", #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8),
     (
-      "overlap", #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"#
+      "overlap",
+      #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"#
         + #""b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8
     ),
     (
-      "overlap", #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
+      "overlap",
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
         + #""b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4
     ),
     ("follows the last", #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 5),
     ("follows the last", "{}", 1),
     ("cut short", #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 3),
     (
-      "twice", #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
+      "twice",
+      #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"#
         + #""a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8
     ),
     ("needs 8 bytes", #"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, 4),

@@ -29,7 +29,8 @@ enum Probe {
       "/bin/sh", ["-c", ". \"$0\" && exec mpirun \"$@\"", settings, "-np", "\(ranks)"] + options + [path] + arguments)
   }
 
-  private static let settings = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  private static let settings =
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().path + "/cluster/mpi-environment.sh"
 
   static func execute(

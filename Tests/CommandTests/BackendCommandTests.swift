@@ -7,9 +7,9 @@ extension CommandTests {
   @Suite struct Backends {
     private static let steps = settings(["num_train_steps": 20])
 
-    /// What README shows. The same on every machine with fused multiply-add, on any number of ranks and threads, whatever its C
+    /// What docs/reproducibility.md shows. The same on every machine with fused multiply-add, on any number of ranks and threads, whatever its C
     /// library, its OpenBLAS and the width of its registers; a change of the arithmetic changes it, and `ProgramVersion.numerics`.
-    static let hashOfSixtySteps = 
+    static let hashOfSixtySteps =
       "f937e10f9163ff8f750d9d6bffe5e6147ef0208cb0b4926b5307ca1aa8af1a29"
 
     @Test(.enabled(if: BackendChoice.runsNative, "this processor has no AVX2 and FMA"))
@@ -58,10 +58,13 @@ extension CommandTests {
         }
       }
       let (here, old) = ([String: String](), ["OPENBLAS_CORETYPE": "Nehalem"])
-      let warning = "warning: run/checkpoints/step-00000010 was computed elsewhere, so the run will not have the bits of one that stayed there: "
+      let warning =
+        "warning: run/checkpoints/step-00000010 was computed elsewhere, so the run will not have the bits of one that stayed there: "
       let openblas = settings(["backend": "openblas"])
       let moved = try resume(openblas, first: (old, 2), then: (here, 2))
-      #expect(moved.components(separatedBy: warning + "openblas was OpenBLAS ").count == 2 && moved.contains(", Nehalem and is OpenBLAS "), "\(moved)")
+      #expect(
+        moved.components(separatedBy: warning + "openblas was OpenBLAS ").count == 2 && moved.contains(", Nehalem and is OpenBLAS "),
+        "\(moved)")
       let (said, resumed) = (try #require(moved.range(of: warning)), try #require(moved.range(of: "going on from")))
       #expect(said.lowerBound < resumed.lowerBound)
       // Any number of ranks adds alike.

@@ -51,7 +51,7 @@ extension CommandTests {
           try #require(lines.count == 1, "\(result.errors)")
           #expect(lines[0].contains("cannot be used and is left as it is") && lines[0].contains(words), "\(lines[0])")
           let source = status == 75 ? "step-00000030: 30" : "step-00000035: 35"
-          #expect(result.errors.contains("going on from run/checkpoints/\(source) of 40"), "\(result.errors)")
+          #expect(result.errors.contains("resuming from run/checkpoints/\(source) of 40"), "\(result.errors)")
           if status == 75 { #expect(try contents(newest) == before) }
         }
         #expect(try RunFiles(folder + "/run").hash == Resume.undisturbed.get().hash)

@@ -39,7 +39,7 @@ extension CommandTests {
       #expect(!checkpoints.isEmpty)
       for name in checkpoints { _ = try CheckpointReader.open("\(run.path)/checkpoints/\(name)", withMoments: true) }
       let rest = try Program.run(Self.arguments(), in: folder)
-      #expect(rest.status == 0 && rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")
+      #expect(rest.status == 0 && rest.errors.contains("resuming from run/checkpoints/step-"), "\(rest.errors)")
       try expectUndisturbed(run)
     }
 
@@ -65,7 +65,7 @@ extension CommandTests {
         kill(writer, SIGCONT)
         let end = try program.wait()
         #expect(end.status == 74, "\(end.status): \(end.errors)")
-        #expect(end.count(ofErrors: "failure 1 of 2 in a row (checkpoint_failures), training goes on") == 1)
+        #expect(end.count(ofErrors: "failure 1 of 2 in a row (checkpoint_failures), training continues") == 1)
         #expect(end.count(ofErrors: "error: ") == 1)
         #expect(end.errors.contains("failure 2 of 2 in a row (checkpoint_failures): the run stops."))
         #expect(end.output.isEmpty)
@@ -93,7 +93,7 @@ extension CommandTests {
           in: folder)
         #expect(limited.status == 74, "\(limited.status): \(limited.errors)")
         #expect(limited.errors.contains("File too large"))
-        #expect(limited.errors.contains("failure 14 of 1000000 in a row (checkpoint_failures), training goes on"))
+        #expect(limited.errors.contains("failure 14 of 1000000 in a row (checkpoint_failures), training continues"))
         #expect(limited.errors.contains("the lines are kept and written as soon as the disk takes them"))
         #expect(limited.count(ofErrors: "error: ") == 1)
         let run = RunFiles(folder + "/run")
@@ -167,7 +167,7 @@ extension CommandTests {
         let end = try program.wait()
         #expect(end.status == 74, "\(end.status): \(end.errors)")
         #expect(end.errors.contains("Read-only file system") || end.errors.contains("Input/output error"))
-        #expect(end.errors.contains("failure 1 of \(failures) in a row (checkpoint_failures), training goes on"))
+        #expect(end.errors.contains("failure 1 of \(failures) in a row (checkpoint_failures), training continues"))
         #expect(end.count(ofErrors: "error: ") == 1)
         let again = try Program.run(Self.arguments(), in: folder)
         #expect(again.status == 74 && again.errors.contains("Read-only file system"), "\(again.errors)")

@@ -5,12 +5,14 @@ extension CommandTests {
   /// Runs that end before their last step, by patience or by time.
   @Suite struct EarlyEnd {
     /// A rate of 0: the first validation is the best one for ever.
-    static let patient = [
-      "train", "--run", "run", "--threads", "1",
-    ] + settings([
-      "learning_rate": 0, "num_train_steps": 1000, "eval_every": 5, "save_checkpoints_steps": 10, "patience": 3, "batch_size": 8,
-      "gradient_shards": 4, "report_steps": 10,
-    ])
+    static let patient =
+      [
+        "train", "--run", "run", "--threads", "1",
+      ]
+      + settings([
+        "learning_rate": 0, "num_train_steps": 1000, "eval_every": 5, "save_checkpoints_steps": 10, "patience": 3, "batch_size": 8,
+        "gradient_shards": 4, "report_steps": 10,
+      ])
 
     private func expectEnd(_ result: CommandResult, _ folder: String, isSaid: Bool = true) throws {
       #expect(result.status == 0, "\(result.errors)")
@@ -51,9 +53,10 @@ extension CommandTests {
 
     @Test(arguments: [1, 2]) func time(ranks: Int) throws {
       try Program.withTemporaryFolder { folder in
-        let arguments = [
-          "train", "--run", "run", "--threads", "1",
-        ] + settings(["num_train_steps": 1_000_000, "max_minutes": 0.02, "eval_every": 1_000_000, "report_steps": 1000])
+        let arguments =
+          [
+            "train", "--run", "run", "--threads", "1",
+          ] + settings(["num_train_steps": 1_000_000, "max_minutes": 0.02, "eval_every": 1_000_000, "report_steps": 1000])
         let result =
           ranks == 1 ? try Program.run(arguments, in: folder) : try Program.mpirun(ranks: ranks, arguments, in: folder)
         #expect(result.status == 0 && result.errors.contains("minutes of training are over (max_minutes)"), "\(result.errors)")

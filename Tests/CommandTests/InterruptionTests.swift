@@ -33,10 +33,10 @@ extension CommandTests {
         // It did not simply finish before.
         let last = try #require(try run.reportedSteps.last)
         #expect(last < 800 && end.output.isEmpty)
-        if end.status == 75 { #expect(end.count(ofErrors: "the state is saved, the same command goes on") == 1) }
+        if end.status == 75 { #expect(end.count(ofErrors: "the state is saved, the same command resumes the run") == 1) }
         // What was killed may leave half a line and half a checkpoint behind.
         let rest = try Program.run(Self.arguments, in: folder)
-        #expect(rest.status == 0 && rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")
+        #expect(rest.status == 0 && rest.errors.contains("resuming from run/checkpoints/step-"), "\(rest.errors)")
         let expected = try Self.undisturbed.get()
         #expect(try run.hash == expected.hash)
         #expect(try run.comparableLines == expected.lines)
@@ -60,7 +60,8 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         let program = try Program.start(
           // UCX, which Open MPI 5 may load, else takes HUP for a signal of its own, before the program can see that it is ignored.
-          executable: "/bin/sh", ["-c", "trap '' HUP; export UCX_DEBUG_SIGNO=0; exec \"$@\"", "sh", Program.path] + Self.arguments, in: folder)
+          executable: "/bin/sh", ["-c", "trap '' HUP; export UCX_DEBUG_SIGNO=0; exec \"$@\"", "sh", Program.path] + Self.arguments,
+          in: folder)
         try program.wait(for: "\"step\":100,", in: folder + "/run/metrics.jsonl")
         program.send(SIGHUP)
         let end = try program.wait()
@@ -199,10 +200,11 @@ extension CommandTests {
         if ending.signal == SIGUSR1 {
           #expect(end.status == 75, "\(end.errors)")
           #expect(
-            end.count(ofErrors: "stopped in the evaluation of step 4 of 5; the state is saved, the same command goes on") == 1, "\(end.errors)")
+            end.count(ofErrors: "stopped in the evaluation of step 4 of 5; the state is saved, the same command resumes the run") == 1,
+            "\(end.errors)")
         }
         let rest = try Program.run(arguments, in: folder)
-        #expect(rest.status == 0 && rest.errors.contains("going on from run/checkpoints/step-0000000"), "\(rest.errors)")
+        #expect(rest.status == 0 && rest.errors.contains("resuming from run/checkpoints/step-0000000"), "\(rest.errors)")
         let expected = try Self.undisturbedValidation.get()
         #expect(try run.hash == expected.hash)
         #expect(try run.comparableLines == expected.lines)
@@ -222,7 +224,7 @@ extension CommandTests {
         program.send(SIGUSR1)
         let end = try program.wait()
         #expect(end.status == 75, "\(end.errors)")
-        #expect(end.count(ofErrors: "; the state is saved, the same command goes on") == 1 && end.output.isEmpty, "\(end.errors)")
+        #expect(end.count(ofErrors: "; the state is saved, the same command resumes the run") == 1 && end.output.isEmpty, "\(end.errors)")
         let rest = try Program.run(arguments, in: folder)
         #expect(rest.status == 0, "\(rest.errors)")
         #expect(try run.comparableLines == Self.undisturbedValidation.get().lines)

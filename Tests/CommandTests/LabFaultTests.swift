@@ -44,7 +44,7 @@ extension CommandTests {
       func line(_ lab: LabHosts) throws -> Regex<Substring> {
         let silent =
           #" ha(?:s|ve) not been heard from for [0-9]+ s; last step [0-9]+, the others wait in phase: [a-z' ]+\. "#
-          + #".*run the same command again: it goes on from the checkpoint of step [0-9]+\."#
+          + #".*run the same command again: it resumes from the checkpoint of step [0-9]+\."#
         return switch self {
         case .frozenRank, .frozenHost, .cutHost: try Regex("error: rank 2 on host \(lab.name)-3" + silent)
         case .cutFirstHost: try Regex("error: rank 1 on host \(lab.name)-2, rank 2 on host \(lab.name)-3" + silent)
@@ -90,7 +90,7 @@ extension CommandTests {
         if fault == .cutFirstHost { try lab.order("mend", ["1"]) }
         let rest = try lab.command("mpirun", ["-x", "BERT4REC_DONE_FILE=\(mark)", Program.path] + Self.arguments)
         #expect(rest.status == 0 && FileManager.default.fileExists(atPath: mark))
-        #expect(rest.errors.contains("going on from run/checkpoints/step-"), "\(rest.errors)")
+        #expect(rest.errors.contains("resuming from run/checkpoints/step-"), "\(rest.errors)")
         #expect(try run.hash == Self.undisturbed.get())
       }
     }

@@ -8,16 +8,16 @@ extension CommandTests {
     private func writeRecipe(to folder: String) throws -> String {
       try TrainedDemo.writeData(to: folder + "/demo.txt")
       try """
-        data: demo.txt
-        num_train_steps: 30
-        save_checkpoints_steps: 10
-        batch_size: 32
-        max_seq_length: 20
-        hidden_size: 32
-        num_hidden_layers: 1
-        num_attention_heads: 2
-        intermediate_size: 64
-        """.write(toFile: folder + "/recipe.yaml", atomically: true, encoding: .utf8)
+      data: demo.txt
+      num_train_steps: 30
+      save_checkpoints_steps: 10
+      batch_size: 32
+      max_seq_length: 20
+      hidden_size: 32
+      num_hidden_layers: 1
+      num_attention_heads: 2
+      intermediate_size: 64
+      """.write(toFile: folder + "/recipe.yaml", atomically: true, encoding: .utf8)
       let alone = try Program.run(Self.training("alone"), in: folder)
       try #require(alone.status == 0, "\(alone.errors)")
       return try RunFiles(folder + "/alone").hash

@@ -50,7 +50,7 @@ extension CommandTests {
         // The program goes on where the library stopped, and the other way round.
         let program = try Program.run(
           ["train", "--run", "run"] + settings(["num_train_steps": 9, "eval_every": 3, "batch_size": 16]), in: folder)
-        #expect(program.status == 0 && program.errors.contains("going on from run/checkpoints/step-00000006"))
+        #expect(program.status == 0 && program.errors.contains("resuming from run/checkpoints/step-00000006"))
       }
     }
 

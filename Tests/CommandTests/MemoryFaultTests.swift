@@ -99,7 +99,8 @@ extension CommandTests {
         let host = SoloCommunicator().hostName
         #expect(
           end.count(
-            ofErrors: "warning: the replicas of ranks 0 on host \(host), 1 on host \(host) differ, and nothing tells which is right, found at "
+            ofErrors:
+              "warning: the replicas of ranks 0 on host \(host), 1 on host \(host) differ, and nothing tells which is right, found at "
               + "step 1: a memory or a processor there is failing. All ranks go back to the beginning ") == 1, "\(end.errors)")
         let run = RunFiles(folder + "/run")
         let expected = try Self.undisturbed.get()
@@ -125,7 +126,8 @@ extension CommandTests {
         #expect(
           end.count(
             ofErrors: "error: the replica of rank 1 on host \(SoloCommunicator().hostName) differs from those of the other 2 ranks, which "
-              + "agree, found at step 1: a memory or a processor there is failing. The run has gone back to the beginning 3 times and ends.")
+              + "agree, found at step 1: a memory or a processor there is failing. The run has gone back to the beginning 3 times and ends."
+          )
             == 1, "\(end.errors)")
         let rest = try Program.mpirun(ranks: 2, Self.arguments, in: folder)
         #expect(rest.status == 0, "\(rest.errors)")

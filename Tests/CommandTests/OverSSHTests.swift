@@ -68,7 +68,7 @@ extension CommandTests {
         #expect(end.status == 75 && end.count(ofErrors: "the state is saved") == 1, "\(end.status): \(end.errors)")
         try expectNothingLeft(lab)
         let further = try run(lab, arguments + ["--stop-after", "1"])
-        #expect(further.status == 75 && further.errors.contains("going on from run/checkpoints/step-"), "\(further.errors)")
+        #expect(further.status == 75 && further.errors.contains("resuming from run/checkpoints/step-"), "\(further.errors)")
       }
     }
 

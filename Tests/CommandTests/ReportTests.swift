@@ -15,7 +15,8 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         let run = RunFiles(folder + "/run")
         func train(_ more: [String] = []) throws -> CommandResult {
-          try ranks.map { try Program.mpirun(ranks: $0, Self.arguments + more, in: folder) } ?? Program.run(Self.arguments + more, in: folder)
+          try ranks.map { try Program.mpirun(ranks: $0, Self.arguments + more, in: folder) }
+            ?? Program.run(Self.arguments + more, in: folder)
         }
         #expect(try train(["--stop-after", "5"]).status == 75)
         #expect(try run.reportedSteps == Array(1...5))

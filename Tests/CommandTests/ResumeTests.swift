@@ -41,7 +41,7 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         let stopped = try train(folder, ["--stop-after", "18", "--threads", "2"])
         #expect(stopped.status == 75)
-        #expect(stopped.errors.contains("stopped after step 18 of 40; the state is saved, the same command goes on"))
+        #expect(stopped.errors.contains("stopped after step 18 of 40; the state is saved, the same command resumes the run"))
         let run = RunFiles(folder + "/run")
         #expect(try run.checkpoints == ["step-00000010", "step-00000018"])
         #expect(try run.reportedSteps == [1, 4, 8, 12, 16])
@@ -52,13 +52,13 @@ extension CommandTests {
         let rest = try Program.mpirun(
           ranks: 3, ["train", "--run", "run", "--threads", "1"] + Self.forty, in: folder)
         #expect(rest.status == 0, "\(rest.errors)")
-        #expect(rest.count(ofErrors: "going on from run/checkpoints/step-00000018: 18 of 40 steps are done") == 1)
+        #expect(rest.count(ofErrors: "resuming from run/checkpoints/step-00000018: 18 of 40 steps are done") == 1)
         try expectUndisturbed(run)
 
         let finished = try train(folder)
         #expect(finished.status == 0 && finished.output.isEmpty)
         #expect(finished.errors.contains("run is finished: 40 of 40 steps are done"))
-        #expect(finished.errors.contains("To start anew: another folder with --run."))
+        #expect(finished.errors.contains("To start a new run, give another folder with --run."))
         try expectUndisturbed(run)
         let never = try train(folder, ["--resume", "never"])
         #expect(never.status == 64)
@@ -128,7 +128,7 @@ extension CommandTests {
         #expect(try train(folder).status == 0)
         let source = "run/checkpoints/step-00000020"
         let copy = try train(folder, ["--resume", source], run: "second")
-        #expect(copy.status == 0 && copy.errors.contains("going on from \(source): 20 of 40 steps are done"))
+        #expect(copy.status == 0 && copy.errors.contains("resuming from \(source): 20 of 40 steps are done"))
         let second = RunFiles(folder + "/second")
         #expect(try second.hash == Self.undisturbed.get().hash)
         #expect(try second.reportedSteps == [24, 28, 32, 36, 40])
@@ -240,7 +240,7 @@ extension CommandTests {
         #expect(again.status == 0, "\(again.errors)")
         #expect(again.errors.contains("checkpoint step-00000040 cannot be used and is left as it is"))
         #expect(again.errors.contains(file))
-        #expect(again.errors.contains("going on from run/checkpoints/step-00000030"))
+        #expect(again.errors.contains("resuming from run/checkpoints/step-00000030"))
         try expectUndisturbed(run)
 
         for name in try run.checkpoints { try damage.apply(to: "\(run.path)/checkpoints/\(name)/\(file)") }

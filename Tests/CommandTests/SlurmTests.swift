@@ -46,12 +46,12 @@ extension CommandTests {
         #expect(try signalled.comparableLines == expected.comparableLines)
         let signalledLog = try String(contentsOfFile: folder + "/signalled.log", encoding: .utf8)
         #expect(signalledLog.contains("train.sbatch: saved, and put back into the queue"))
-        #expect(signalledLog.contains("going on from signalled/checkpoints/step-"))
+        #expect(signalledLog.contains("resuming from signalled/checkpoints/step-"))
 
         // Its time was over, it went on, and no step is missing; cancelled, it was not put back.
         let limitedLog = try String(contentsOfFile: folder + "/limited.log", encoding: .utf8)
         #expect(limitedLog.components(separatedBy: "put back into the queue").count == 2)
-        #expect(limitedLog.contains("the state is saved, the same command goes on"))
+        #expect(limitedLog.contains("the state is saved, the same command resumes the run"))
         let steps = try RunFiles(folder + "/limited").reportedSteps
         #expect(steps == Array(1...steps.count))
 

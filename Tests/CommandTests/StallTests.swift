@@ -44,7 +44,7 @@ extension CommandTests {
         #expect(lines.count == 1)
         #expect(line.hasPrefix("error: rank \(rank) on host "))
         #expect(line.contains("has not been heard from for") && line.contains(" s; last step 2"), "\(line)")
-        #expect(line.contains("run the same command again: it goes on from the checkpoint of step "))
+        #expect(line.contains("run the same command again: it resumes from the checkpoint of step "))
       }
     }
 
@@ -121,7 +121,9 @@ extension CommandTests {
     /// A reader that pauses keeps the program waiting in the middle of a line.
     @Test func aReaderThatPausesIsNoStandstill() throws {
       try Program.withTemporaryFolder { folder in
-        let more = settings(["report_steps": 1, "num_train_steps": 1500, "batch_size": 16, "eval_every": 1500, "save_checkpoints_steps": 1500])
+        let more = settings([
+          "report_steps": 1, "num_train_steps": 1500, "batch_size": 16, "eval_every": 1500, "save_checkpoints_steps": 1500,
+        ])
         let words = ([Program.path] + Self.arguments + more).joined(separator: " ")
         let result = try Program.execute(
           "/bin/bash", ["-c", "\(words) 2>&1 | (sleep 8; cat > said); echo ${PIPESTATUS[0]}"], in: folder)

@@ -131,8 +131,10 @@ enum Torture {
 /// What was hit, for the test's last line.
 struct TortureCount: CustomStringConvertible {
   enum Place: String, CaseIterable {
-    case start = "in the start", steps = "in steps"
-    case checkpoint = "in a checkpoint's write", evaluation = "in an evaluation"
+    case start = "in the start"
+    case steps = "in steps"
+    case checkpoint = "in a checkpoint's write"
+    case evaluation = "in an evaluation"
   }
 
   var places: [Place: Int] = [:]

@@ -76,7 +76,7 @@ extension CommandTests {
         let rest = mark.waitUntilGone(within: 60)
         #expect(rest.isEmpty, "these processes did not end: \(rest)")
         let next = try Program.run(arguments + ["--stop-after", "1"], in: folder)
-        #expect(next.status == 75 && next.errors.contains("going on from run/checkpoints/step-"), "\(next.errors)")
+        #expect(next.status == 75 && next.errors.contains("resuming from run/checkpoints/step-"), "\(next.errors)")
       }
     }
 

@@ -7,9 +7,10 @@ extension CommandTests {
       learning_rate: {from: 1e-4, to: 1e-2, scale: log}
       hidden_dropout_prob: [0.1, 0.2]
       """
-    private static let arguments = [
-      "tune", "--space", "space.yaml", "--budget", "0.03", "--trials", "3", "--run", "search", "--threads", "1",
-    ] + settings(["batch_size": 16, "gradient_shards": 4, "num_warmup_steps": 5])
+    private static let arguments =
+      [
+        "tune", "--space", "space.yaml", "--budget", "0.03", "--trials", "3", "--run", "search", "--threads", "1",
+      ] + settings(["batch_size": 16, "gradient_shards": 4, "num_warmup_steps": 5])
 
     private func table(_ folder: String) throws -> [[Substring]] {
       let text = try String(contentsOfFile: folder + "/search/trials.tsv", encoding: .utf8)

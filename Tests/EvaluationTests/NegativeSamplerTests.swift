@@ -21,9 +21,11 @@ struct NegativeSamplerTests {
     let popular = try #require(
       NegativeSampler.draw(
         .pop100, sequences: Sequences(last.sequences), itemCounts: last.counts, split: .test))
-    #expect(popular.shortUserCount == last.pop100["test"]?.enumerated().count { user, items in
-      last.sequences[user].count >= 3 && items.count < 100
-    })
+    #expect(
+      popular.shortUserCount
+        == last.pop100["test"]?.enumerated().count { user, items in
+          last.sequences[user].count >= 3 && items.count < 100
+        })
     let uniform = try #require(
       NegativeSampler.draw(
         .uniform100, sequences: Sequences(last.sequences), itemCounts: last.counts, split: .test))

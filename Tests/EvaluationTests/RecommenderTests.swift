@@ -34,9 +34,10 @@ struct RecommenderTests {
     let scores: [Float] = [99, 2, 5, 5, 1, 5, 98, 97, 96]
     #expect(topK(3, scores, itemCount: 5).map(\.item) == [2, 3, 5])
     #expect(topK(4, scores, itemCount: 5, excluding: [3]).map(\.item) == [2, 5, 1, 4])
-    #expect(topK(9, scores, itemCount: 5, excluding: [2, 3]) == [
-      ScoredItem(item: 5, score: 5), ScoredItem(item: 1, score: 2), ScoredItem(item: 4, score: 1),
-    ])
+    #expect(
+      topK(9, scores, itemCount: 5, excluding: [2, 3]) == [
+        ScoredItem(item: 5, score: 5), ScoredItem(item: 1, score: 2), ScoredItem(item: 4, score: 1),
+      ])
   }
 
   @Test(arguments: [1, 2, 5, 64, 300])

@@ -116,7 +116,8 @@ enum CheckpointTargets {
 
   private static func safetensors(_ folder: String) throws -> FuzzTarget {
     let path = folder + "/x.safetensors"
-    let header = #"{"h":{"dtype":"F16","shape":[3],"data_offsets":[4,10]},"s":{"dtype":"F32","shape":[],"#
+    let header =
+      #"{"h":{"dtype":"F16","shape":[3],"data_offsets":[4,10]},"s":{"dtype":"F32","shape":[],"#
       + #""data_offsets":[0,4]},"e":{"dtype":"I64","shape":[0,5],"data_offsets":[10,10]}}"#
     let model = try FileSystem.read(
       Example.write(Example.state(step: 20), in: RunFolder(folder + "/model")) + "/" + CheckpointName.model)

@@ -12,8 +12,9 @@ enum PreparedTargets {
   private static func file(_ name: String, _ folder: String) throws -> FuzzTarget {
     let path = "\(folder)/prepared-\(name)"
     let source = folder + "/source.txt"
-    put(text.split(separator: "\n").map { $0.replacing("user", with: "user ", maxReplacements: 1) }
-      .map { $0.replacing(" item", with: "\titem") }.joined(separator: "\n"), source)
+    put(
+      text.split(separator: "\n").map { $0.replacing("user", with: "user ", maxReplacements: 1) }
+        .map { $0.replacing(" item", with: "\titem") }.joined(separator: "\n"), source)
     let original = try DatasetLoader.load([source], log: { _ in })
     try PreparedFolder.write(original, to: path)
     let manifest = String(decoding: try FileSystem.read(path + "/manifest.json"), as: UTF8.self)

@@ -57,7 +57,10 @@ enum TableTargets {
     ("check-ins", rows { "\($0.user)\t\($0.date)T\($0.clock)Z\t30.\($0.second)\t-97.\($0.second)\t\($0.item)\n" }),
     ("taobao", rows { "\($0.user),\($0.item),\($0.rating)5,pv,\($0.second)\n" }),
     ("words.csv", "user;item;date\n" + rows { "\($0.user);\($0.item);Tue Apr 0\($0.rating) \($0.clock) +0000 2012\n" }),
-    ("two-times.csv", "user,item,date,time_ms\n" + rows { "\($0.user),\($0.item),1997120\($0.second < 881_280_000 ? 4 : 5),\($0.second)123\n" }),
+    (
+      "two-times.csv",
+      "user,item,date,time_ms\n" + rows { "\($0.user),\($0.item),1997120\($0.second < 881_280_000 ? 4 : 5),\($0.second)123\n" }
+    ),
     ("lists", "7 3 6 9\n8 1 2\n9 4 5 6 7\n10 2\n11 3 4 5\n12 8 9\n"),
     ("bracketed", "u1,\"[1, 2, 3]\"\nu2,\"[4, 5]\"\nu3,\"['6', '7']\"\n"),
     (
@@ -67,11 +70,18 @@ enum TableTargets {
     ("netflix", "1:\n" + rows { "\($0.user),\($0.rating),\($0.date)\n" } + "22:\n" + rows { "\($0.item),\($0.rating),\($0.date)\n" }),
     (
       "json-lines",
-      rows { #"{"reviewerID": "\#($0.user)", "asin": "\u00e9 \#($0.item)", "nested": {"a": [1, {"b": null}]}, "unixReviewTime": \#($0.second)}"# + "\n" }
+      rows {
+        #"{"reviewerID": "\#($0.user)", "asin": "\u00e9 \#($0.item)", "nested": {"a": [1, {"b": null}]}, "unixReviewTime": \#($0.second)}"#
+          + "\n"
+      }
     ),
     ("json-array", "[\n" + rows { #"  {"user": \#($0.user), "items": ["\#($0.item)", 7]},"# + "\n" } + #"{"user": 1, "items": []}]"#),
     (
-      "events", rows { #"{"session":\#($0.user),"events":[{"aid":\#($0.item),"ts":\#($0.second)000,"type":"clicks"},{"aid":9,"ts":\#($0.second)001}]}"# + "\n" }
+      "events",
+      rows {
+        #"{"session":\#($0.user),"events":[{"aid":\#($0.item),"ts":\#($0.second)000,"type":"clicks"},{"aid":9,"ts":\#($0.second)001}]}"#
+          + "\n"
+      }
     ),
     ("python", rows { "{u'username': u'\($0.user)', 'product_id': \"\($0.item)\\x41\", 'date': '\($0.date)', 'x': (None, True,)}\n" }),
   ]
@@ -108,7 +118,8 @@ enum TableTargets {
     var options = LoadingOptions(skipBadRows: random.chance(1, in: 2))
     switch random.below(10) {
     case 0: options.format = DataFormat.allCases[random.below(DataFormat.allCases.count)]
-    case 1: options.columns = try ColumnChoice(["user=1,item=2", "user=2,item=1,time=3", "time=none", "item=2"][random.below(4)], origin: "")
+    case 1:
+      options.columns = try ColumnChoice(["user=1,item=2", "user=2,item=1,time=3", "time=none", "item=2"][random.below(4)], origin: "")
     case 2: options.timePattern = try TimePattern(["%Y-%m-%d %H:%M:%S", "%a %b %d %T %z %Y", "%s"][random.below(3)], origin: "")
     case 3:
       options.filters.dropsDuplicates = random.chance(1, in: 2)

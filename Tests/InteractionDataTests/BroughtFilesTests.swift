@@ -105,7 +105,8 @@ import Testing
       "not used: column 4 (such as \"pv\")"),
     Case("five columns", "1,2,3,4,5\n6,7,8,9,0\n", refused: "known names: users: userid"),
     Case(
-      "REES46", "event_time,event_type,product_id,category_id,price,user_id\n2019-10-01 00:00:02 UTC,view,b,2053013555631882655,1.5,u\n"
+      "REES46",
+      "event_time,event_type,product_id,category_id,price,user_id\n2019-10-01 00:00:02 UTC,view,b,2053013555631882655,1.5,u\n"
         + "2019-10-01 00:00:00 UTC,view,a,2053013555631882655,1.5,u\n", gives: "u: a b", "ISO-8601 text with zone"),
     Case(
       "Tianchi", "user_id,item_id,behavior_type,user_geohash,item_category,time\nu,b,1,,4076,2014-12-06 03\nu,a,1,,4076,2014-12-06 02\n",
@@ -127,13 +128,15 @@ import Testing
       refused: "5 columns and no header"),
     Case("LFM-1b", "31435741\t2\t4\t4\t1385212958\n31435741\t2\t4\t4\t1385212642\n", refused: "5 columns and no header"),
     Case(
-      "MIND", "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0\n2\tU91836\t11/12/2019 6:11:30 PM\tN31739 N6072\tN20678-0 N39317-0\n",
+      "MIND",
+      "1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782\tN55689-1 N35729-0\n2\tU91836\t11/12/2019 6:11:30 PM\tN31739 N6072\tN20678-0 N39317-0\n",
       refused: "5 columns and no header"),
     Case(
       "HetRec", "userID\tmovieID\trating\tdate_day\tdate_month\tdate_year\n75\t3\t1\t29\t10\t2006\n75\t32\t4.5\t29\t10\t2006\n",
       refused: "the date is spread over several columns"),
     Case(
-      "Trivago", "user_id,session_id,timestamp,step,action_type,reference\nu,s,1541037460,1,search for poi,Newtown\nu,s,1541037461,2,view,666856\n",
+      "Trivago",
+      "user_id,session_id,timestamp,step,action_type,reference\nu,s,1541037460,1,search for poi,Newtown\nu,s,1541037461,2,view,666856\n",
       refused: "without a column for the item"),
     Case(
       "both a shorter header and empty ends", "user_id,item_id,note\n1,u,b,\n2,u,a,\n3,v,a,\n",
@@ -183,7 +186,8 @@ import Testing
         + "{\"reviewerID\": \"u\", \"asin\": \"a\", \"overall\": 5.0, \"unixReviewTime\": 1252800000, \"reviewTime\": \"09 13, 2009\"}\n",
       gives: "u: a b", "read as: JSON lines"),
     Case(
-      "Yelp", "{\"user_id\":\"u\",\"business_id\":\"b\",\"stars\":4.0,\"date\":\"2018-07-07 22:09:11\"}\n"
+      "Yelp",
+      "{\"user_id\":\"u\",\"business_id\":\"b\",\"stars\":4.0,\"date\":\"2018-07-07 22:09:11\"}\n"
         + "{\"user_id\":\"u\",\"business_id\":\"a\",\"stars\":4.0,\"date\":\"2012-07-07 22:09:11\"}\n", gives: "u: a b"),
     Case(
       "OTTO",
@@ -191,14 +195,18 @@ import Testing
         + "{\"session\":2,\"events\":[{\"aid\":7,\"ts\":1661724000278,\"type\":\"orders\"}]}\n",
       gives: "1: 8 7; 2: 7", "item: column 2 \"events.aid\""),
     Case(
-      "Steam", "{u'username': u'u', u'product_id': u'b', u'date': u'2017-12-18', u'early_access': False, u'x': None}\n"
+      "Steam",
+      "{u'username': u'u', u'product_id': u'b', u'date': u'2017-12-18', u'early_access': False, u'x': None}\n"
         + "{'username': 'u', 'product_id': \"a\", 'date': '2017-12-17', 'tags': ('q', 'r',),}\n", gives: "u: a b",
       "read as: Python dictionaries"),
     Case("an array over several lines", "[\n {\"user\": 1,\n  \"item\": \"a\"},\n {\"user\": 1, \"item\": \"b\"}\n]\n", gives: "1: a b"),
     Case("objects over several lines", "{\n \"user\": 1,\n \"item\": \"a\"}\n{\n\"user\": 1, \"item\": \"b\"}\n", gives: "1: a b"),
-    Case("lists", "{\"user\": \"u\", \"items\": [\"a\", 7, \"\\u00e9\"]}\n{\"user\": \"v\", \"items\": [\"a\"]}\n", gives: "u: a 7 é; v: a"),
+    Case(
+      "lists", "{\"user\": \"u\", \"items\": [\"a\", 7, \"\\u00e9\"]}\n{\"user\": \"v\", \"items\": [\"a\"]}\n", gives: "u: a 7 é; v: a"),
     Case("nested keys", "{\"user\":{\"id\":\"u\"},\"item\":{\"id\":\"a\"},\"t\":1}\n", gives: "u: a", "item: column 2 \"item.id\""),
-    Case("keys in keys", "{\"data\":{\"user_id\":\"u\",\"item_id\":\"a\"}}\n{\"data\":{\"user_id\":\"u\",\"item_id\":\"b\"}}\n", gives: "u: a b"),
+    Case(
+      "keys in keys", "{\"data\":{\"user_id\":\"u\",\"item_id\":\"a\"}}\n{\"data\":{\"user_id\":\"u\",\"item_id\":\"b\"}}\n",
+      gives: "u: a b"),
     Case("one object with all", "{\"rows\":[{\"user\":\"u\",\"item\":\"a\"},{\"user\":\"u\",\"item\":\"b\"}]}", gives: "u: a b"),
     Case("unknown keys", "{\"kunde\":\"u\",\"ware\":\"a\"}\n", refused: "--columns item=NAME"),
     Case("an empty array", "[]", refused: "data.txt"),
@@ -210,7 +218,8 @@ import Testing
   @Test(arguments: [
     "{\"user\":\"u\",\"item\":\"a\"", "{\"user\":\"u\",\"item\":\"a\"} x", "{\"user\":\"u\",\"item\":\"\\q\"}", "[1,2]", "{\"user\":\"u\"}",
     "{\"user\":\"u\",\"item\":\"a\",\"item\":\"b\"}", "{\"user\":null,\"item\":\"a\"}", "{\"user\":\"u\",\"item\":{}}",
-    "{\"user\":\"u\",\"item\":[\"a\"]}", "{\"user\":\"u\",\"item\":\"\\ud800\"}", "{\"user\":12ab,\"item\":\"a\"}", "{'user':'u','item':'a'}",
+    "{\"user\":\"u\",\"item\":[\"a\"]}", "{\"user\":\"u\",\"item\":\"\\ud800\"}", "{\"user\":12ab,\"item\":\"a\"}",
+    "{'user':'u','item':'a'}",
   ])
   func badLine(_ line: String) throws {
     let good = (0..<20).map { "{\"user\":\"u\",\"item\":\"i\($0)\"}\n" }

@@ -59,9 +59,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ("%m/%d/%Y %H:%M", "12/13/2010 8:26", "12/1/2010 18:26"), ("%d/%m/%y", "13/12/10", "1/12/10"), ("%d-%b-%Y", "13-Dec-2010", "01-Dec-2010"),
+    ("%m/%d/%Y %H:%M", "12/13/2010 8:26", "12/1/2010 18:26"), ("%d/%m/%y", "13/12/10", "1/12/10"),
+    ("%d-%b-%Y", "13-Dec-2010", "01-Dec-2010"),
     ("%Y%j", "2010347", "2010335"), ("%m/%d/%Y %I:%M:%S %p", "12/01/2010 01:00:00 PM", "12/01/2010 11:00:00 AM"),
-    ("%Y.%m.%dT%T%z", "2010.12.13T00:00:00+0100", "2010.12.12T22:59:59Z"), ("[%s]", "[9]", "[8]"), ("%F %T.%f", "2010-12-13 00:00:00.25", "2010-12-13 00:00:00.125"),
+    ("%Y.%m.%dT%T%z", "2010.12.13T00:00:00+0100", "2010.12.12T22:59:59Z"), ("[%s]", "[9]", "[8]"),
+    ("%F %T.%f", "2010-12-13 00:00:00.25", "2010-12-13 00:00:00.125"),
   ])
   func timeFormats(_ pattern: String, _ late: String, _ early: String) throws {
     let text = "user;item;wann\nu;b;\(late)\nu;a;\(early)\n"
@@ -88,7 +90,8 @@ import Testing
   }
 
   @Test func filters() throws {
-    let text = "user,item,rating,event,time\nu,a,5,view,1600000000\nu,a,5,view,1600000000\nu,b,2,buy,1600000100\nu,b,4,buy,1600000200\n"
+    let text =
+      "user,item,rating,event,time\nu,a,5,view,1600000000\nu,a,5,view,1600000000\nu,b,2,buy,1600000100\nu,b,4,buy,1600000200\n"
       + "v,a,3,view,1600000300\nv,c,5,cart,1600000400\n"
     func run(_ change: (inout InteractionFilters) -> Void) throws -> Loaded {
       var filters = InteractionFilters()

@@ -51,19 +51,26 @@ enum RoundTripWriter {
   private static let times = [
     Time(name: "s", unit: 1) { "\($0)" }, Time(name: "s.0", unit: 1) { "\($0).0" }, Time(name: "ms", unit: 1) { "\($0)123" },
     Time(name: "us", unit: 1) { "\($0)123456" }, Time(name: "ns", unit: 1) { "\($0)123456789" },
-    Time(name: "iso", unit: 1, text: formatted("%Y-%m-%dT%H:%M:%SZ")), Time(name: "iso space", unit: 1, text: formatted("%Y-%m-%d %H:%M:%S")),
+    Time(name: "iso", unit: 1, text: formatted("%Y-%m-%dT%H:%M:%SZ")),
+    Time(name: "iso space", unit: 1, text: formatted("%Y-%m-%d %H:%M:%S")),
     Time(name: "iso zone", unit: 1, text: formatted("%Y-%m-%d %H:%M:%S UTC")),
-    Time(name: "iso offset", unit: 1, text: formatted("%Y-%m-%dT%H:%M:%S+00:00")), Time(name: "iso hours", unit: 3600, text: formatted("%Y-%m-%d %H")),
+    Time(name: "iso offset", unit: 1, text: formatted("%Y-%m-%dT%H:%M:%S+00:00")),
+    Time(name: "iso hours", unit: 3600, text: formatted("%Y-%m-%d %H")),
     Time(name: "day", unit: 86400, text: formatted("%Y-%m-%d")), Time(name: "digits", unit: 86400, text: formatted("%Y%m%d")),
     Time(name: "slashes", unit: 86400, text: formatted("%Y/%m/%d")), Time(name: "dotted", unit: 60, text: formatted("%d.%m.%Y %H:%M")),
-    Time(name: "ctime", unit: 1, text: formatted("%a %b %e %H:%M:%S %Y")), Time(name: "Twitter", unit: 1, text: formatted("%a %b %d %H:%M:%S +0000 %Y")),
+    Time(name: "ctime", unit: 1, text: formatted("%a %b %e %H:%M:%S %Y")),
+    Time(name: "Twitter", unit: 1, text: formatted("%a %b %d %H:%M:%S +0000 %Y")),
   ]
 
   // MARK: Tables
 
-  private static let userNames = ["user_id", "userId", "User-ID", "customer", "buyer_id", "visitorid", "reviewerID", "client_id", "user_idx", "account_id"]
+  private static let userNames = [
+    "user_id", "userId", "User-ID", "customer", "buyer_id", "visitorid", "reviewerID", "client_id", "user_idx", "account_id",
+  ]
   private static let itemNames = ["item_id", "movieId", "StockCode", "sku", "asin", "video_id", "poi_id", "itemid", "product_id", "Item"]
-  private static let timeNames = ["timestamp", "time", "created_at", "createdAt", "t_dat", "event_timestamp", "order_date", "unix_time", "wann", "last_watch_dt"]
+  private static let timeNames = [
+    "timestamp", "time", "created_at", "createdAt", "t_dat", "event_timestamp", "order_date", "unix_time", "wann", "last_watch_dt",
+  ]
 
   private struct Column {
     let name: String
@@ -96,7 +103,8 @@ enum RoundTripWriter {
     let isInter = separator == "\t" && random.chance(30)
     if isInter {
       columns = columns.map { column in
-        let name = userNames.contains(column.name) ? "user_id:token" : itemNames.contains(column.name) ? "item_id:token" : column.name + ":token"
+        let name =
+          userNames.contains(column.name) ? "user_id:token" : itemNames.contains(column.name) ? "item_id:token" : column.name + ":token"
         return Column(name: name, value: column.value)
       }
     }
@@ -117,7 +125,8 @@ enum RoundTripWriter {
       lines.append((front + fields).joined(separator: separator))
     }
     return Written(
-      layout: "table with a header, \(separator == "\t" ? "tab" : separator), quotes \(quotesAll), \(time?.name ?? "no time"), row names \(rowNames ?? "no")",
+      layout:
+        "table with a header, \(separator == "\t" ? "tab" : separator), quotes \(quotesAll), \(time?.name ?? "no time"), row names \(rowNames ?? "no")",
       bytes: text(lines, &random), histories: histories(rows.rows) { $0.second / (time?.unit ?? .max) })
   }
 
@@ -134,11 +143,13 @@ enum RoundTripWriter {
     let hasRating = random.chance(50)
     let hasNumbers = (hasRating || time != nil) && random.chance(15)
     let lines = rows.rows.enumerated().map { number, row in
-      ((hasNumbers ? ["\(number)"] : []) + [row.user, row.item] + (hasRating ? ["\(row.rating)"] : []) + (time.map { [$0.text(row.second)] } ?? []))
+      ((hasNumbers ? ["\(number)"] : []) + [row.user, row.item] + (hasRating ? ["\(row.rating)"] : [])
+        + (time.map { [$0.text(row.second)] } ?? []))
         .joined(separator: separator)
     }
     return Written(
-      layout: "table without a header, \(separator == "\t" ? "tab" : separator), \(time?.name ?? "no time"), rating \(hasRating), row numbers \(hasNumbers)",
+      layout:
+        "table without a header, \(separator == "\t" ? "tab" : separator), \(time?.name ?? "no time"), rating \(hasRating), row numbers \(hasNumbers)",
       bytes: text(lines, &random), histories: histories(rows.rows) { $0.second / (time?.unit ?? .max) })
   }
 
@@ -222,7 +233,8 @@ enum RoundTripWriter {
     }
     if random.chance(50) { lines = random.shuffled(lines) }
     return Written(
-      layout: "RecBole's lists", bytes: text(["user_id:token\titem_id_list:token_seq\titem_id:token"] + lines, &random), histories: expected)
+      layout: "RecBole's lists", bytes: text(["user_id:token\titem_id_list:token_seq\titem_id:token"] + lines, &random), histories: expected
+    )
   }
 
   private static func netflix(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {

@@ -3,8 +3,9 @@
 Usage: python check_hugging_face.py CHECKPOINT HISTORIES PROGRAM
 
 CHECKPOINT is a checkpoint folder, or a run folder: then its best checkpoint, else its latest, as the program takes it.
-HISTORIES holds `user item` lines of external ids, oldest first (a tab between them where an id holds a space). The scores
-of all items must agree within 1e-4 of the largest |logit|. Exit code: 0 they do, or PyTorch is not installed (said); 1 not.
+HISTORIES holds `user item` lines of external ids, oldest first (a tab between them where an id holds a space). The
+scores of all items must agree within 1e-4 of the largest |logit|. Exit code: 0 if they do, or if PyTorch is not
+installed (reported); 1 if not.
 """
 
 import json

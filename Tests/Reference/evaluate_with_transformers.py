@@ -2,9 +2,10 @@
 
     python evaluate_with_transformers.py CHECKPOINT PAIRS [--split test|validation] [--expect JSON] [--batch 64]
 
-CHECKPOINT is a checkpoint's folder, PAIRS the data set as lines `user item` (prepare --write-pairs writes them). Prints HR@10 and NDCG@10
-of the protocols full and pop100 as one JSON object. With --expect, the last line of `evaluate --json`, it compares these numbers and ends
-with 1 where one differs by more than 1e-3. Versions: requirements.txt.
+CHECKPOINT is a checkpoint's folder, PAIRS the data set as lines `user item` (prepare --write-pairs writes them). Prints
+HR@10 and NDCG@10 of the protocols full and pop100 as one JSON object. With --expect, the last line of
+`evaluate --json`, it compares these numbers and ends with 1 where one differs by more than 1e-3. Versions:
+requirements.txt.
 """
 
 import argparse

@@ -150,8 +150,8 @@ def main() -> None:
     tensors["learning_rates"] = torch.tensor(rates)
     tensors |= {f"final/{name}": value for name, value in run["parameters"].items()}
 
-    # The same in double precision says how much of a difference is only rounding. Softmax does not see the keys' biases:
-    # their gradients are rounding noise, which Adam enlarges.
+    # The same in double precision says how much of a difference is only rounding. Softmax does not see the keys'
+    # biases: their gradients are rounding noise, which Adam enlarges.
     precise_run = train(make_model("gelu", initial, torch.float64), batch)
     differences = {n: (run["parameters"][n] - precise_run["parameters"][n]).abs().max().item() for n in initial}
     rounding = {

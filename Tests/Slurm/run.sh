@@ -186,7 +186,7 @@ wait_for 20 "the refused run's end" is_over "$failing_job"
 # slurmctld looks at time limits every 30 seconds from its start, and then signals those jobs whose limit is less than
 # 30 seconds and the time of --signal away. So the long run gets its signal at the first look that finds it running.
 long_job=$(submit limited --time=1 --signal=B:USR1@30 -- "${long_run[@]}")
-wait_for 120 "the limited run's second start" has "going on from limited/checkpoints/step-" limited.log
+wait_for 120 "the limited run's second start" has "resuming from limited/checkpoints/step-" limited.log
 wait_for 60 "further steps" has_more_lines $(($(wc -l <limited/metrics.jsonl) + 2))
 scancel "$long_job"
 wait_for 60 "the cancelled run's end" is_over "$long_job"

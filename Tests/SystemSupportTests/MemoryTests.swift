@@ -44,12 +44,12 @@ import Testing
       "/proc/meminfo": "MemTotal:       24683656 kB\nMemFree:        1 kB\n",
       "/proc/self/status": "Name:\tx\nVmSize:\t  200000 kB\nVmData:\t   50000 kB\nRssAnon:\t   3000 kB\nRssShmem:\t     72 kB\n",
       "/proc/self/limits": """
-        Limit                     Soft Limit           Hard Limit           Units
-        Max data size             unlimited            unlimited            bytes
-        Max stack size            8388608              unlimited            bytes
-        Max address space         409600000            unlimited            bytes
+      Limit                     Soft Limit           Hard Limit           Units
+      Max data size             unlimited            unlimited            bytes
+      Max stack size            8388608              unlimited            bytes
+      Max address space         409600000            unlimited            bytes
 
-        """,
+      """,
       "/proc/self/cgroup": "0::/job\n",
       "/proc/self/mountinfo": "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
       "/sys/fs/cgroup/job/memory.max": "419430400\n",

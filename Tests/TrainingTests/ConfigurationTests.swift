@@ -10,7 +10,8 @@ import Training
   static let others: [String: String] = [
     "data": "odd \"name\"\\ of\t#1: é\n\u{7}.txt", "max_seq_length": "37", "masked_lm_prob": "0.15",
     "max_predictions_per_seq": "7",
-    "mask_prob": "0.8", "dupe_factor": "3", "prop_sliding_window": "-1.0", "masking": "static", "holdout": "none", "schedule": "cosine", "max_minutes": "1.5", "patience": "4",
+    "mask_prob": "0.8", "dupe_factor": "3", "prop_sliding_window": "-1.0", "masking": "static", "holdout": "none", "schedule": "cosine",
+    "max_minutes": "1.5", "patience": "4",
     "hidden_size": "48", "num_hidden_layers": "3", "num_attention_heads": "4", "intermediate_size": "100",
     "hidden_act": "relu", "hidden_dropout_prob": "0.3", "attention_probs_dropout_prob": "0.0",
     "initializer_range": "0.05", "learning_rate": "0.00037", "num_train_steps": "77", "num_train_epochs": "2.5",
@@ -142,7 +143,7 @@ import Training
     ("- 1\n- 2", "recipe.yaml: a configuration is a list of lines `key: value`"),
     ("just words", "recipe.yaml: a configuration is a list of lines"),
     ("seed: 1\nhidden_size: \"64", "recipe.yaml:2: not YAML: "),
-    ("seed: 1\nseed: 2", "recipe.yaml: \"seed\" stands twice."),
+    ("seed: 1\nseed: 2", "recipe.yaml: \"seed\" is given twice."),
   ]) func wrongConfigurationsAreRefused(yaml: String, words: String) {
     let failure = failure(yaml: yaml)
     #expect(failure?.exitCode == .usage)

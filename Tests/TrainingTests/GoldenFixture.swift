@@ -7,6 +7,8 @@ import Testing
 /// What Tests/Reference/make_golden.py wrote: transformers' BertForMaskedLM on a padded batch, whole last layer.
 struct GoldenFixture {
   struct Contents: Decodable {
+    // Named as in the file.
+    // swift-format-ignore: AlwaysUseLowerCamelCase
     struct Model: Decodable {
       let vocab_size, hidden_size, num_attention_heads, intermediate_size, num_hidden_layers, max_position_embeddings: Int
     }

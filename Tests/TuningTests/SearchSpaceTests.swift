@@ -1,6 +1,5 @@
 import SystemSupport
 import Testing
-
 import Tuning
 
 @Suite struct SearchSpaceTests {

@@ -1,7 +1,6 @@
 import Foundation
 import SystemSupport
 import Testing
-
 import Tuning
 
 @Suite struct TrialTableTests {
@@ -11,7 +10,8 @@ import Tuning
     try FileSystem.createDirectories(folder)
     var table = try TrialTable(folder: folder, question: "q")
     try table.put(Trial(rung: 0, number: 0, steps: 8, settings: [], curve: [(4, 0.25), (8, 0.125)], isDone: true))
-    try table.put(Trial(rung: 0, number: 1, steps: 8, settings: [("learning_rate", "0.01"), ("batch_size", "8")], curve: [(8, 0.5)], isDone: true))
+    try table.put(
+      Trial(rung: 0, number: 1, steps: 8, settings: [("learning_rate", "0.01"), ("batch_size", "8")], curve: [(8, 0.5)], isDone: true))
     try table.put(Trial(rung: 0, number: 2, steps: 8, settings: [("batch_size", "9")], isDone: true))
     try table.put(Trial(rung: 0, number: 3, steps: 9, settings: [("batch_size", "7")], curve: [(9, 0.25)], isDone: true))
     try table.put(Trial(rung: 1, number: 1, steps: 24, settings: [("batch_size", "8")]))

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Several hosts on one machine, for trying out a distributed run; `cluster/lab/lab.sh --help` explains.
+# The files that it reads use and set some of its variables.
+# shellcheck disable=SC2034,SC2154
 set -euo pipefail
 
 usage() {
@@ -49,6 +51,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 labs=/run/bert4rec-lab
 
 # --- the command line
+
 
 name=lab
 hosts=3

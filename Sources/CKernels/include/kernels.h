@@ -111,19 +111,16 @@ typedef struct {
   // adding to those of weight, bias and input_bias (which may be null). residual_gradient may be output_gradient.
   void (*residual_norm_backward)(
       const float *output_gradient, const float *normalized, const float *inverse_deviation, const float *weight,
-      kernel_dropout input_dropout, kernel_dropout output_dropout, float *residual_gradient,
-      float *_Nullable input_gradient, float *weight_gradient, float *bias_gradient, float *_Nullable input_bias_gradient,
-      size_t rows, size_t columns);
+      kernel_dropout input_dropout, kernel_dropout output_dropout, float *residual_gradient, float *_Nullable input_gradient,
+      float *weight_gradient, float *bias_gradient, float *_Nullable input_bias_gradient, size_t rows, size_t columns);
 
   // Activations ---------------------------------------------------------------------------------------------------------------
 
   // values = activation(values + bias) in place; `derivative` receives the activation's derivative there; it may be null.
   void (*bias_activation)(
-      float *values, const float *bias, kernel_activation activation, float *_Nullable derivative, size_t rows,
-      size_t columns);
+      float *values, const float *bias, kernel_activation activation, float *_Nullable derivative, size_t rows, size_t columns);
   // gradient *= derivative in place; bias_gradient += the sum of the rows.
-  void (*activation_backward)(
-      float *gradient, const float *derivative, float *bias_gradient, size_t rows, size_t columns);
+  void (*activation_backward)(float *gradient, const float *derivative, float *bias_gradient, size_t rows, size_t columns);
 
   // Attention -----------------------------------------------------------------------------------------------------------------
 
@@ -150,8 +147,8 @@ typedef struct {
   // Mirror image: from the context's gradient (r, d) to those of query (r, d), key and value (n, d).
   void (*attention_backward)(
       kernel_matrix context_gradient, kernel_matrix query, kernel_matrix key, kernel_matrix value,
-      kernel_matrix signed_probabilities, kernel_matrix query_gradient, kernel_matrix key_gradient,
-      kernel_matrix value_gradient, float scale, float dropout_scale, float *scratch);
+      kernel_matrix signed_probabilities, kernel_matrix query_gradient, kernel_matrix key_gradient, kernel_matrix value_gradient,
+      float scale, float dropout_scale, float *scratch);
 
   // Loss over the vocabulary --------------------------------------------------------------------------------------------------
 
@@ -161,8 +158,7 @@ typedef struct {
       float *logits, const float *_Nullable bias, size_t rows, size_t width, size_t stride, kernel_online_softmax state);
 
   // factors (R) = exp(tile_maximum - row_maximum) / row_sum.
-  void (*softmax_factors)(
-      const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows);
+  void (*softmax_factors)(const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows);
 
   // Floats of scratch that `vocabulary_tile` needs for a tile (W, H) of the table.
   size_t (*vocabulary_tile_scratch)(size_t width, size_t size);
@@ -173,15 +169,14 @@ typedef struct {
   // row_gradients (R, H), if not null, = what it is (if `adds`) * rescale + exponentials table.
   // With `streams`, the exponentials, which must begin at a multiple of 64 bytes, are written past the caches.
   void (*vocabulary_tile)(
-      kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label,
-      float *exponentials, int streams, kernel_online_softmax state, float *label_logits, float *_Nullable row_gradients,
-      int adds, float *scratch);
+      kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *exponentials,
+      int streams, kernel_online_softmax state, float *label_logits, float *_Nullable row_gradients, int adds, float *scratch);
 
   // table_gradient (W, H) = or += exponentials^T (factors rows (R, H)), bias_gradient (W) = or += exponentials^T factors (R); the
   // exponentials stand in panels. Needs the scratch of `product`.
   void (*vocabulary_tile_backward)(
-      const float *exponentials, const float *factors, kernel_matrix rows, kernel_matrix table_gradient,
-      float *bias_gradient, int adds, float *scratch);
+      const float *exponentials, const float *factors, kernel_matrix rows, kernel_matrix table_gradient, float *bias_gradient,
+      int adds, float *scratch);
 
   // The label's share of the gradients: row_gradients (R, H) -= words[labels], word_gradients[labels] -= rows,
   // bias_gradient[labels] -= 1, row by row.
@@ -194,8 +189,7 @@ typedef struct {
   // m = b1 m + w1 g; v = b2 v + w2 g g; p -= learning_rate * (m / (sqrt(v) + epsilon) + weight_decay p). Returns the bit sums of
   // p, m and v as they were found and as they are left.
   kernel_bit_sums (*adam_update)(
-      kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment,
-      size_t count);
+      kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment, size_t count);
 
   // The bit sum of p, m and v: integer sums of the bit patterns of every sixteenth element, each times a constant of its own. Any
   // change of a single number changes it.
