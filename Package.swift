@@ -39,7 +39,9 @@ let package = Package(
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
       name: "Recipes", path: "configs",
-      resources: ["beauty-64", "ml-1m-256", "ml-1m-64", "ml-20m-64", "steam-64"].map { .embedInCode("\($0).yaml") }),
+      resources: ["beauty", "beauty-64", "ml-1m", "ml-1m-256", "ml-1m-64", "ml-20m-64", "steam-64"].map {
+        .embedInCode("\($0).yaml")
+      }),
     .target(
       name: "Training",
       dependencies: [

@@ -8,18 +8,20 @@ final class BlockScorer {
   private let users: EvaluatedUsers
   private let tokens: TokenIDs
   private let maximumLength: Int
+  private let keepSeen: Bool
   private let candidates: [(EvaluationProtocol, DrawnNegatives?)]
   private var batch = PackedBatch()
   private var scans: [RowScan]
 
   init(
-    _ scorer: any TileScorer, users: EvaluatedUsers, tokens: TokenIDs, maximumLength: Int,
+    _ scorer: any TileScorer, users: EvaluatedUsers, tokens: TokenIDs, maximumLength: Int, keepSeen: Bool,
     candidates: [(EvaluationProtocol, DrawnNegatives?)]
   ) {
     self.scorer = scorer
     self.users = users
     self.tokens = tokens
     self.maximumLength = maximumLength
+    self.keepSeen = keepSeen
     self.candidates = candidates
     scans = [RowScan](repeating: RowScan(), count: min(scorer.instancesAtOnce, EvaluationBlock.size))
   }
@@ -57,7 +59,7 @@ final class BlockScorer {
     for (place, user) in part.enumerated() {
       let (history, label) = users.heldOut(of: user)
       scans[place].begin(
-        user: user, history: history, label: label, labelScore: scorer.score(instance: place, token: Int(label)),
+        user: user, history: keepSeen ? UnsafeBufferPointer(rebasing: history[..<0]) : history, label: label, labelScore: scorer.score(instance: place, token: Int(label)),
         listLength: min(10, tokens.itemCount), tokens)
       for (evaluationProtocol, drawn) in candidates {
         scans[place].rank(in: evaluationProtocol, among: drawn?[block: block, place: part.startIndex + place])

@@ -16,6 +16,7 @@ public final class Evaluator {
   private let dataset: Dataset
   private let tokens: TokenIDs
   private let maximumLength: Int
+  private let keepSeen: Bool
   private let communicator: any Communicator
   private let draws: NegativeDraws
   private var baselines: [BaselineKey: Baseline] = [:]
@@ -31,12 +32,14 @@ public final class Evaluator {
     var lists: ListStatistics
   }
 
-  /// Every rank has the data set. `maximumLength`: tokens of a query, `[MASK]` included.
-  public init(dataset: Dataset, maximumLength: Int, communicator: any Communicator) {
+  /// Every rank has the data set. `maximumLength`: tokens of a query, `[MASK]` included. With `keepSeen` the full protocol ranks among
+  /// all items, those of the user's history included, as `Recommender` does with its own `keepSeen`; what was drawn stays as it is.
+  public init(dataset: Dataset, maximumLength: Int, keepSeen: Bool = false, communicator: any Communicator) {
     precondition(maximumLength >= 1)
     self.dataset = dataset
     tokens = TokenIDs(itemCount: dataset.itemCount)
     self.maximumLength = maximumLength
+    self.keepSeen = keepSeen
     self.communicator = communicator
     draws = NegativeDraws(dataset: dataset, communicator: communicator)
   }
@@ -82,7 +85,7 @@ public final class Evaluator {
     try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.begin(context) } }
     let scorers = scorer.workers.map {
       BlockScorer(
-        $0, users: users, tokens: tokens, maximumLength: maximumLength,
+        $0, users: users, tokens: tokens, maximumLength: maximumLength, keepSeen: keepSeen,
         candidates: candidates.map { ($0, $1?.negatives) })
     }
     try score(try communicator.onEveryRank { () throws(Failure) in try BlockTeam(scorers, shouldStop) }, users, distinct, called)
@@ -93,7 +96,7 @@ public final class Evaluator {
       split: evaluated, step: step, users: users.count, totalUsers: users.totalCount, protocols: distinct,
       metrics: called[..<2].flatMap(\.metrics) + baseline(evaluated, sample, users, candidates)
         + called[2...].flatMap(\.metrics),
-      lines: distinct.map(ranking.line), notes: notes(candidates, users.count))
+      lines: distinct.map(ranking.line), notes: notes(candidates, users.count) + repeats(users))
   }
 
   /// Rounds of scoring here, gathering on rank 0, and agreeing on whether to go on.
@@ -140,11 +143,31 @@ public final class Evaluator {
     var result = Baseline(lists: ListStatistics(itemCounts: dataset.itemCounts))
     for user in (0..<users.blockCount).lazy.flatMap(users.users) {
       let (history, label) = users.heldOut(of: user)
-      let (rank, topItems) = baseline.full(history: history, label: label)
+      let (rank, topItems) = baseline.full(history: excluded(history), label: label)
       result.full.add(rank: rank)
       result.lists.add(topItems)
     }
     return result
+  }
+
+  /// The items that the full protocol leaves out.
+  private func excluded(_ history: UnsafeBufferPointer<Int32>) -> UnsafeBufferPointer<Int32> {
+    keepSeen ? UnsafeBufferPointer(rebasing: history[..<0]) : history
+  }
+
+  /// Held-out items that their users had before are ranked here, but not recommended.
+  private func repeats(_ users: EvaluatedUsers) -> [String] {
+    let count = (0..<users.blockCount).lazy.flatMap(users.users).count { user in
+      let (history, label) = users.heldOut(of: user)
+      return history.contains(label)
+    }
+    var notes: [String] = []
+    if count > 0 {
+      notes.append(
+        "\(count) of \(users.count) held-out items are in their user's history, where `recommend` hides them (unless --keep-seen)")
+    }
+    if keepSeen { notes.append("full: ranked among all items, those of the user's history included (--keep-seen)") }
+    return notes
   }
 
   private func notes(_ candidates: [(EvaluationProtocol, NegativeDraws.Drawn?)], _ userCount: Int) -> [String] {

@@ -43,6 +43,9 @@ struct EvaluateCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads per rank (default: the cores it may use, shared with the ranks beside it).", valueName: "n"))
   var threads: Int?
 
+  @Flag(help: "In full, rank among all items, also those in the user's history; as recommend --keep-seen does.")
+  var keepSeen = false
+
   @Flag(help: "Print one JSON object as the last line of standard output.")
   var json = false
 
@@ -69,7 +72,8 @@ struct EvaluateCommand: ParsableCommand {
         drawnUsers: dataset.sequences.userCount * asked.count { $0.negativeCount != nil }, threads: threads,
         communicator: communicator)
       let evaluator = Evaluator(
-        dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, communicator: communicator)
+        dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, keepSeen: keepSeen,
+        communicator: communicator)
       progress.enter(.evaluation)
       let clock = ContinuousClock()
       let start = clock.now

@@ -65,7 +65,7 @@ extension CommandTests {
       #expect(
         moved.components(separatedBy: warning + "openblas was OpenBLAS ").count == 2 && moved.contains(", Nehalem and is OpenBLAS "),
         "\(moved)")
-      let (said, resumed) = (try #require(moved.range(of: warning)), try #require(moved.range(of: "going on from")))
+      let (said, resumed) = (try #require(moved.range(of: warning)), try #require(moved.range(of: "resuming from")))
       #expect(said.lowerBound < resumed.lowerBound)
       // Any number of ranks adds alike.
       #expect(try !resume(openblas, first: (here, 1), then: (here, 2)).contains("was computed elsewhere"))

@@ -94,7 +94,7 @@ extension CommandTests {
         #expect(limited.status == 74, "\(limited.status): \(limited.errors)")
         #expect(limited.errors.contains("File too large"))
         #expect(limited.errors.contains("failure 14 of 1000000 in a row (checkpoint_failures), training continues"))
-        #expect(limited.errors.contains("the lines are kept and written as soon as the disk takes them"))
+        #expect(limited.errors.contains("these lines are kept in memory and written as soon as the disk accepts them"))
         #expect(limited.count(ofErrors: "error: ") == 1)
         let run = RunFiles(folder + "/run")
         #expect(try run.checkpoints == ["step-00000050"])

@@ -133,8 +133,8 @@ extension CommandTests {
       #expect(!result.errors.lowercased().contains("error") && !result.errors.contains("pipe"), "\(result.errors)")
     }
 
-    /// The place of the held-out item in the list is its rank in the full protocol.
-    @Test func agreesWithTheEvaluation() throws {
+    /// The place of the held-out item in the list is its rank in the full protocol, with the history's items and without them.
+    @Test(arguments: [false, true]) func agreesWithTheEvaluation(keepSeen: Bool) throws {
       final class Ranks: EvaluationHook {
         var ofUsers: [Int: (item: Int32, rank: Double)] = [:]
         func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) {
@@ -146,7 +146,7 @@ extension CommandTests {
       let model = try CheckpointModel(demo.run.path, communicator: communicator, log: { Issue.record("\($0)") })
       let dataset = try model.sharedDataset(demo.data, for: .test, communicator: communicator, log: { _ in }).dataset
       let ranks = Ranks()
-      _ = try Evaluator(dataset: dataset, maximumLength: 32, communicator: communicator)
+      _ = try Evaluator(dataset: dataset, maximumLength: 32, keepSeen: keepSeen, communicator: communicator)
         .evaluate(try ModelScorer(model.state), split: .test, protocols: [.full], step: 0, hooks: [ranks])
 
       let itemIDs = (0..<dataset.itemCount).map { String(decoding: dataset.itemIDs[$0], as: UTF8.self) }
@@ -154,7 +154,10 @@ extension CommandTests {
       for user in 0..<dataset.sequences.userCount {
         for item in dataset.sequences[user].dropLast() { histories += "\(user) \(itemIDs[Int(item) - 1])\n" }
       }
-      let output = try recommend("--top-k", "120", "--format", "tsv", histories: histories)
+      let output =
+        keepSeen
+        ? try recommend("--top-k", "120", "--keep-seen", "--format", "tsv", histories: histories)
+        : try recommend("--top-k", "120", "--format", "tsv", histories: histories)
       var places: [String: Int] = [:]
       for line in output.lines.dropFirst() {
         let fields = line.split(separator: "\t")
@@ -163,7 +166,7 @@ extension CommandTests {
       var compared = 0
       for (user, result) in ranks.ofUsers {
         // A held-out item that the user has had before is not recommended again.
-        if dataset.sequences[user].dropLast().contains(result.item) { continue }
+        if !keepSeen, dataset.sequences[user].dropLast().contains(result.item) { continue }
         #expect(places["\(user) \(itemIDs[Int(result.item) - 1])"].map(Double.init) == result.rank, "user \(user)")
         compared += 1
       }
