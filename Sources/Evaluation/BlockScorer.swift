@@ -59,7 +59,8 @@ final class BlockScorer {
     for (place, user) in part.enumerated() {
       let (history, label) = users.heldOut(of: user)
       scans[place].begin(
-        user: user, history: keepSeen ? UnsafeBufferPointer(rebasing: history[..<0]) : history, label: label, labelScore: scorer.score(instance: place, token: Int(label)),
+        user: user, history: keepSeen ? UnsafeBufferPointer(rebasing: history[..<0]) : history, label: label,
+        labelScore: scorer.score(instance: place, token: Int(label)),
         listLength: min(10, tokens.itemCount), tokens)
       for (evaluationProtocol, drawn) in candidates {
         scans[place].rank(in: evaluationProtocol, among: drawn?[block: block, place: part.startIndex + place])

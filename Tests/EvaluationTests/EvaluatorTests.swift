@@ -129,7 +129,7 @@ struct EvaluatorTests {
     #expect(hook.results.map { $0.rank(.full) } == [8, 1, 7, 3])
     #expect(report.notes.count == 4)
     #expect(
-      report.notes[3] == "2 of 4 held-out items are in their user's history, where `recommend` hides them (unless --keep-seen)")
+      report.notes[3] == "1 of 4 held-out items are in their user's history, where `recommend` hides them (unless --keep-seen)")
     #expect(
       report.notes[0] == "pop100: 4 of 4 users have fewer than 100 unrated items, all of which are their candidates")
     #expect(report.notes[2].hasPrefix("uniform100: 1 of 4 users have no unrated item at all"))
