@@ -1,8 +1,7 @@
 import SystemSupport
 
-/// Looks at the numbers of a run for what usually means that something is wrong with it, and says so, each thing once. Every rank
-/// sees the same numbers; rank 0 prints.
-package struct LossWatch {
+/// Looks at the numbers of a run for what usually means that something is wrong with it, and says so, each thing once.
+package final class LossWatch: TrainingHook {
   /// Steps after the warm-up in which the loss is to fall below what popularity gives, at the least. Adam moves a weight by about the
   /// rate in a step, so where the rate is low it takes longer: until the rates add up to 1.
   package static let patience = 1_000
@@ -31,8 +30,7 @@ package struct LossWatch {
     self.warn = warn
   }
 
-  /// `step`: updates done, this one included.
-  package mutating func see(_ result: StepResult, step: Int) {
+  package func afterStep(_ result: StepResult, step: Int) -> TrainingAnswer {
     if result.gradientNorm == 0 {
       say(
         .vanishing,
@@ -54,9 +52,10 @@ package struct LossWatch {
           + "own is \(rounded(smoothed, 3)) (smoothed). If that stays so, start a new run with a lower learning_rate (it is "
           + "\(rounded(result.learningRate, 6)) now) or more num_warmup_steps.")
     }
+    return .proceed
   }
 
-  private mutating func say(_ concern: Concern, _ text: String) {
+  private func say(_ concern: Concern, _ text: String) {
     if said.insert(concern).inserted { warn("warning: \(text)") }
   }
 }

@@ -18,7 +18,8 @@ struct TrainingLoop {
 
   private let records: StepRecords
   private var pace = Pace()
-  private var lossWatch: LossWatch
+  /// Asked on rank 0.
+  private let hooks: [any TrainingHook]
   private var returns = Returns()
   /// The report that is under way, on rank 0.
   private var reportLine: [(key: String, value: MetricValue)] = []
@@ -26,8 +27,8 @@ struct TrainingLoop {
   /// Collective.
   init(
     configuration: RunConfiguration, stopAfter: Int?, itemCounts: [Int64], state: ModelState, step: TrainingStep,
-    evaluation: TrainingEvaluation, disk: RunDisk, communicator: any Communicator, progress: Progress,
-    log: @escaping (String) -> Void
+    evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], communicator: any Communicator,
+    progress: Progress, log: @escaping (String) -> Void
   ) throws(Failure) {
     self.configuration = configuration
     self.stopAfter = stopAfter
@@ -39,8 +40,12 @@ struct TrainingLoop {
     self.progress = progress
     self.log = log
     records = try StepRecords(communicator)
-    lossWatch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: log)
+    let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: log)
+    self.hooks = communicator.rank == 0 ? [watch] + hooks : []
   }
+
+  /// Minutes of training in this process, validations and checkpoints included.
+  var minutes: Double { pace.elapsed / 60 }
 
   mutating func run() throws(Failure) -> TrainingRun.Outcome {
     let total = configuration.trainingSteps
@@ -54,8 +59,15 @@ struct TrainingLoop {
       pace.begin()
       let result = try step()
       try writeReport()
+      var (hookSaves, hookStops) = (false, false)
       if result.isFinite {
-        lossWatch.see(result, step: state.step)
+        for hook in hooks {
+          switch hook.afterStep(result, step: state.step) {
+          case .proceed: break
+          case .save: hookSaves = true
+          case .stop: hookStops = true
+          }
+        }
       } else if try replicasAgree() {
         try skip(result)
       } else {
@@ -66,7 +78,8 @@ struct TrainingLoop {
       progress.enter(.record)
       let decision = try records.exchange(
         StepRecord(
-          step: state.step, stops: StopSignals.isStopRequested, saves: StopSignals.takeSaveRequest(),
+          step: state.step, stops: StopSignals.isStopRequested || hookStops,
+          saves: StopSignals.takeSaveRequest() || hookSaves,
           ends: disk.isOutOfTime, seconds: result.workSeconds, check: step.check))
       if !decision.agrees {
         if try goBack() == .stopped { return .stopped }

@@ -17,6 +17,7 @@ import SystemSupport
 /// try TrainingRun(options, communicator: communicator, hooks: [MedianRank()]).run()
 /// ```
 /// `hooks` watch every evaluation (`EvaluationHook` shows how one is written); their metrics go into reports and metrics.jsonl.
+/// `trainingHooks` watch every step, and can save or stop (`TrainingHook`).
 public final class TrainingRun {
   public enum Outcome: Sendable, Equatable {
     case finished
@@ -28,6 +29,7 @@ public final class TrainingRun {
   private let progress = Progress()
   private let communicator: any Communicator
   private let hooks: [any EvaluationHook]
+  private let trainingHooks: [any TrainingHook]
   /// Where messages go, on rank 0.
   private let log: (String) -> Void
   /// Where results go, on rank 0.
@@ -35,11 +37,13 @@ public final class TrainingRun {
 
   public init(
     _ options: TrainingOptions, communicator: any Communicator, hooks: [any EvaluationHook] = [],
+    trainingHooks: [any TrainingHook] = [],
     log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
   ) {
     self.options = options
     self.communicator = communicator
     self.hooks = hooks
+    self.trainingHooks = trainingHooks
     self.log = communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in }
     self.output = communicator.rank == 0 ? { line in Liveness.outside { output(line) } } : { _ in }
   }
@@ -99,9 +103,10 @@ public final class TrainingRun {
       if start == .fresh { warnOfLargeUpdates(configuration) }
       var loop = try TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
-        evaluation: evaluation,
-        disk: disk, communicator: communicator, progress: progress, log: log)
+        evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, log: log)
+      let first = state.step
       if try loop.run() == .stopped { return .stopped }
+      log("trained \(state.step - first) steps in \(rounded(loop.minutes, 1)) minutes")
     }
     if configuration.holdout == .none {
       output("holdout is none: the model has seen every item, so there is nothing to test it on")

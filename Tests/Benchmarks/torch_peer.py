@@ -35,11 +35,11 @@ INSTANCES_A_WINDOW = 11  # ten with random masks (dupe_factor 10), one with the 
 EPSILON = 1e-12  # of the layer norms, as in the original
 
 
-def parsed_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="lines `user item`, a user's oldest first")
     parser.add_argument("--level", choices=["usual", "strong", "expert"], default="expert")
-    parser.add_argument("--micro", type=int, default=16, help="instances a micro-batch (expert)")
+    parser.add_argument("--micro", type=int, default=16, help="instances per micro-batch (expert)")
     parser.add_argument("--batch", type=int, default=256, help="instances per step, over all ranks")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--layers", type=int, default=2)
@@ -48,14 +48,15 @@ def parsed_arguments() -> argparse.Namespace:
     parser.add_argument("--max-len", type=int, default=200)
     parser.add_argument("--max-pred", type=int, default=40)
     parser.add_argument("--mask-prob", type=float, default=0.2)
-    parser.add_argument("--slide", type=float, default=0.5, help="step between windows, as a part of --max-len")
+    parser.add_argument("--slide", type=float, default=0.5, help="step between windows, as a fraction of --max-len")
     parser.add_argument("--dropout", type=float, default=0.2)
     parser.add_argument("--attention-dropout", type=float, default=0.2)
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--steps", type=int, default=10, help="measured steps")
     parser.add_argument("--warm-steps", type=int, default=3, help="steps before them, which are not measured")
+    parser.add_argument("--initializer-range", type=float, default=0.02)
     parser.add_argument("--seed", type=int, default=12345)
-    return parser.parse_args()
+    return parser
 
 
 class Batch(NamedTuple):
@@ -79,7 +80,8 @@ class Batch(NamedTuple):
 class Instances:
     """All training instances of a file; an instance is a window with one of its masks."""
 
-    def __init__(self, path: str, options: argparse.Namespace):
+    def __init__(self, path: str, options: argparse.Namespace, held_out: int = 1):
+        """The last `held_out` items of each history are not trained on."""
         self.options = options
         histories = collections.defaultdict(list)
         with open(path) as lines:
@@ -91,9 +93,9 @@ class Instances:
         self.mask_token = len(token_of) + 2
         self.vocabulary = len(token_of) + 4  # padding and three special tokens
         self.windows = []
-        for history in histories.values():
-            trained = history[:-1] if len(history) >= 3 else history  # the last item is for the test
-            self.windows += self._windows(numpy.array([token_of[item] for item in trained]))
+        self.histories = [numpy.array([token_of[item] for item in history]) for history in histories.values()]
+        for history in self.histories:
+            self.windows += self._windows(history[:-held_out] if len(history) >= 3 else history)
         self.count = len(self.windows) * INSTANCES_A_WINDOW
 
     def _windows(self, sequence: numpy.ndarray) -> list[numpy.ndarray]:
@@ -175,9 +177,14 @@ class MaskedItemModel(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(vocabulary))
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):
-                nn.init.trunc_normal_(module.weight, 0.0, 0.02, -0.04, 0.04)
+                spread = options.initializer_range
+                nn.init.trunc_normal_(module.weight, 0.0, spread, -2 * spread, 2 * spread)
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
+
+    def transformed(self, states: torch.Tensor) -> torch.Tensor:
+        """What the output layer multiplies with the items' embeddings."""
+        return self.transform_norm(functional.gelu(self.transform(states)))
 
     def states_at_masks(self, batch: Batch) -> torch.Tensor:
         embedded = self.items(batch.tokens) + self.places.weight[: batch.tokens.shape[1]] + self.kinds.weight[0]
@@ -196,7 +203,7 @@ class MaskedItemModel(nn.Module):
         if self.level != "usual":
             used = weights > 0
             states, labels = states[used], labels[used]
-        states = self.transform_norm(functional.gelu(self.transform(states)))
+        states = self.transformed(states)
         if self.level == "expert":
             # Imported here: the other levels run on older versions of torch.
             from torch.nn.modules.linear_cross_entropy_options import LinearCrossEntropyOptions
@@ -236,7 +243,7 @@ def accumulated_gradient(model: nn.Module, batch: Batch, micro: int, ranks: int)
 
 
 def main() -> None:
-    options = parsed_arguments()
+    options = argument_parser(__doc__).parse_args()
     rank, ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if ranks > 1:
         torch.distributed.init_process_group("gloo")

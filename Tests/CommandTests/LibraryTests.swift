@@ -24,6 +24,17 @@ extension CommandTests {
       func end(_ context: EvaluationContext) throws(Failure) { throw Failure(.badData, "not with me") }
     }
 
+    /// Saves after step 2, stops after step 5.
+    final class SavesAndStops: TrainingHook {
+      private(set) var steps: [Int] = []
+      private(set) var losses: [Double] = []
+      func afterStep(_ result: StepResult, step: Int) -> TrainingAnswer {
+        steps.append(step)
+        losses.append(result.loss)
+        return step == 2 ? .save : step == 5 ? .stop : .proceed
+      }
+    }
+
     private func options(_ folder: String) -> TrainingOptions {
       var options = TrainingOptions()
       options.runFolder = folder + "/run"
@@ -51,6 +62,23 @@ extension CommandTests {
         let program = try Program.run(
           ["train", "--run", "run"] + settings(["num_train_steps": 9, "eval_every": 3, "batch_size": 16]), in: folder)
         #expect(program.status == 0 && program.errors.contains("resuming from run/checkpoints/step-00000006"))
+      }
+    }
+
+    @Test func aTrainingHookSavesAndStops() throws {
+      try Program.withTemporaryFolder { folder in
+        let hook = SavesAndStops()
+        func run() throws(Failure) -> TrainingRun.Outcome {
+          try TrainingRun(
+            options(folder), communicator: SoloCommunicator(), trainingHooks: [hook], log: { _ in }, output: { _ in }
+          ).run()
+        }
+        #expect(try run() == .stopped)
+        #expect(hook.steps == [1, 2, 3, 4, 5] && hook.losses.allSatisfy { $0 > 0 && $0 < 10 })
+        let checkpoints = try RunFiles(folder + "/run").checkpoints
+        #expect(checkpoints.contains("step-00000002") && checkpoints.last == "step-00000005")
+        #expect(try run() == .finished)
+        #expect(hook.steps == [1, 2, 3, 4, 5, 6])
       }
     }
 

@@ -18,9 +18,9 @@ import Training
   ) -> [String] {
     var said: [String] = []
     let schedule = LearningRateSchedule(peak: rate, warmupSteps: warmupSteps, totalSteps: 1_000_000)
-    var watch = LossWatch(itemCounts: Self.itemCounts, schedule: schedule) { said.append($0) }
+    let watch = LossWatch(itemCounts: Self.itemCounts, schedule: schedule) { said.append($0) }
     for (index, loss) in losses.enumerated() {
-      watch.see(
+      _ = watch.afterStep(
         StepResult(
           loss: loss, gradientNorm: norm, learningRate: 0.01, tokenCount: 1, maskedCount: 1, epoch: 0, workSeconds: 0),
         step: firstStep + index)
