@@ -24,7 +24,7 @@ needs the data and the configuration, and writes the run folder.
                      "--map-by socket:PE=4 --bind-to core"
 
 Exit code: that of bert4rec-dist; 70, too, where mpirun returns 0 though it has lost a host (Open MPI 5). TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command
-goes on from there. A second Ctrl-C ends it at once.
+resumes from there. A second Ctrl-C ends it at once.
 
   cluster/train-over-ssh.sh --interface 10.1.0.0/16 train --data ml-1m/ratings.dat --run runs/ml-1m --threads 1
 USAGE

@@ -19,7 +19,7 @@ extension BidirectionalEncoder {
       longestInstance: longestInstance)
   }
 
-  /// What such an encoder asks its workspace for: the very initialiser is run, with a workspace that only counts.
+  /// What such an encoder asks its workspace for: the initialiser itself is run, with a workspace that only counts.
   package static func workspaceBytes(
     for purpose: Purpose, _ configuration: ModelConfiguration, longestInstance: Int? = nil
   ) -> Int {

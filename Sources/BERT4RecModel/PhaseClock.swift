@@ -26,7 +26,7 @@ public enum Phase: Int, Sendable, CaseIterable {
   case update
 }
 
-/// Adds up where the time goes: one a thread, always on (it reads the clock some ten times a block of instances).
+/// Adds up where the time goes: one per thread, always on (it reads the clock some ten times per block of instances).
 public final class PhaseClock: @unchecked Sendable {
   private var nanoseconds = [UInt64](repeating: 0, count: Phase.allCases.count)
   private var current: Phase?

@@ -63,7 +63,7 @@ public struct CheckpointWriter: Sendable {
       // The first failure is the one to tell; the rest of the folder goes at the next write if it does not now.
       try? FileSystem.removeRecursively(temporary)
       throw Failure(
-        .disk, "checkpoint of step \(state.step) not written, the earlier ones are unharmed: \(error.message)")
+        .disk, "checkpoint of step \(state.step) was not written; earlier checkpoints are intact: \(error.message)")
     }
     try FileSystem.replaceAtomically(folder + "/" + CheckpointName.latest, name + "\n")
     try prune(written: name, best: state.best.map { CheckpointName.folder(step: $0.step) })

@@ -3,7 +3,7 @@ import SystemSupport
 /// Which checkpoint a run folder stands for: the best one that is whole.
 extension RunFolder {
   /// The checkpoint behind a path: itself, or a run folder's best, else latest, else newest one. A damaged checkpoint or pointer of a
-  /// run folder is named by `log` and left as it is, and what is best or newest without it is taken. Writes nothing, since the run may
+  /// run folder is named by `log` and left untouched, and what is best or newest without it is taken. Writes nothing, since the run may
   /// be going on.
   ///
   /// Exit code 66 where there is none, with what was looked for; 65 where the checkpoint, or each of the run folder's, is damaged.

@@ -36,7 +36,7 @@ public struct RunFolder: Sendable {
 
   /// The newest checkpoint that is whole, opened with its moments; nil where there is no checkpoint at all.
   ///
-  /// A damaged one is named by `log`, with what is wrong, and left as it is. Where all are damaged, exit code 65: to
+  /// A damaged one is named by `log`, with what is wrong, and left untouched. Where all are damaged, exit code 65: to
   /// start from nothing is the user's decision. `latest` names the one that is returned: a crash may have come between a
   /// checkpoint and its name.
   public func newestGood(log: (String) -> Void) throws(Failure) -> CheckpointReader? {
@@ -58,7 +58,7 @@ public struct RunFolder: Sendable {
     for name in names {
       do throws(Failure) { return try open(name, withMoments: withMoments) } catch {
         let isThere = FileSystem.kind(checkpointsPath + "/" + name) != nil
-        log("checkpoint \(name) cannot be used\(isThere ? " and is left as it is" : ""): \(error.message)")
+        log("checkpoint \(name) cannot be used\(isThere ? " and is left untouched" : ""): \(error.message)")
       }
     }
     return nil
@@ -68,7 +68,7 @@ public struct RunFolder: Sendable {
     Failure(
       .badData,
       "none of the \(count) checkpoints in \(checkpointsPath) can be used: restore one from a copy, or start "
-        + "anew in another folder (--run)")
+        + "a new run in another folder (--run)")
   }
 
   private func open(_ name: String, withMoments: Bool) throws(Failure) -> CheckpointReader {

@@ -13,7 +13,7 @@ public final class RunLock {
 
   /// Takes the lock. Exit code 64 where another process has it, 74 where the file cannot be made.
   ///
-  /// Some cluster file systems are mounted without locks; that is said by `log`, and the run goes on without one.
+  /// Some cluster file systems are mounted without locks; `log` says so, and the run continues without one.
   public init(_ run: RunFolder, log: (String) -> Void) throws(Failure) {
     let path = run.path + "/lock"
     let descriptor = try FileSystem.writing { () throws(SystemError) in

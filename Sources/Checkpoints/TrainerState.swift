@@ -41,7 +41,7 @@ public struct TrainerState: Sendable, Equatable {
   /// `Dataset.name` and `Dataset.fingerprint`.
   public var dataName: String
   public var dataFingerprint: String
-  /// Version of the constants that shape the arithmetic; a run goes on under its own only.
+  /// Version of the constants that shape the arithmetic; a run is resumed under its own only.
   public var numericsVersion: Int
   public var programVersion: String
   /// What besides these decides the last bits, such as the processor where OpenBLAS multiplies: a run may be resumed under another, but

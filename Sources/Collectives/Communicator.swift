@@ -52,7 +52,7 @@ public protocol Communicator: AnyObject {
   func allGather(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout) throws(Failure)
 
-  /// Takes leave of the other ranks, which do the same; what is to be printed is printed before. No call may follow.
+  /// Finalises MPI on every rank. Print first; make no further calls.
   func finish() throws(Failure)
 
   /// Ends the whole run at once, with this exit code, because of something that only this rank knows.
@@ -63,7 +63,7 @@ extension Communicator {
   public var library: String? { nil }
 }
 
-/// Where a buffer's blocks lie, one block a rank; in elements, as MPI's 32-bit counts.
+/// Where a buffer's blocks lie, one block per rank; in elements, as MPI's 32-bit counts.
 public struct BlockLayout: Sendable {
   public let counts: [Int32]
   public let offsets: [Int32]

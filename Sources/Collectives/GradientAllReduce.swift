@@ -17,7 +17,7 @@ public enum ReductionMode: String, Sendable, CaseIterable {
 /// Sums the gradients of all shards of all ranks, so that every rank has the sum.
 ///
 /// With `exact` it is the sum of the tree (`TreeNode`), bit for bit. MPI_Allreduce often adds in just that order, but
-/// no standard says so. It is used where a trial at the start, with a vector of the very length whose sum depends on
+/// no standard says so. It is used where a trial at the start, with a vector of exactly the gradient's length whose sum depends on
 /// the order, gives the tree's bits on every rank; otherwise the same sum is made by `MovedBytesReduction`.
 /// `methodDescription` says which, and why.
 public final class GradientAllReduce {
@@ -134,7 +134,7 @@ public final class GradientAllReduce {
     let segment = memory.elements(Float.self)
     // The pointers in it do not keep the memory.
     defer { withExtendedLifetime(memory) {} }
-    // The order may depend on the length, so the trial has the very length. A short vector could agree by chance: it is
+    // The order may depend on the length, so the trial has exactly that length. A short vector could agree by chance: it is
     // tried often.
     let rounds = max(1, min(64, 16384 / length))
     var isEqual: UInt8 = 1

@@ -45,7 +45,7 @@ public final class MPICommunicator: Communicator {
       try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, needed, &provided))
       guard provided >= needed else {
         throw Failure(
-          .internalFault, "this MPI library cannot be used beside threads (MPI_THREAD_FUNNELED is not granted)")
+          .internalFault, "this MPI library does not support threads (MPI_THREAD_FUNNELED is not granted)")
       }
     }
     finalizes = initialized == 0
@@ -168,7 +168,7 @@ public final class MPICommunicator: Communicator {
   public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     try inPieces(values.count) { start, count throws(Failure) in
       let piece = values.baseAddress.map { $0 + start }
-      // Always in place, so that a check of the order and the sums that rely on it make the very same call.
+      // Always in place, so that a check of the order and the sums that rely on it make exactly the same call.
       try mpi("MPI_Allreduce", MPI_Allreduce(cmpi_in_place(), piece, count, cmpi_float(), cmpi_sum(), group))
     }
   }

@@ -11,7 +11,7 @@ import SystemSupport
 /// its network, the other ranks would wait for it for ever, and keep their cores and the allocation.
 ///
 /// Every rank has one: a thread that sends heartbeats to rank 0 by UDP, and gets rank 0's. When no rank has made progress
-/// (`Progress`) for the limit, rank 0 says which one is to blame in one line and leaves with exit code 70, upon which mpirun
+/// (`Progress`) for the limit, rank 0 names the one that stalled in one line and leaves with exit code 70, upon which mpirun
 /// ends the rest; when rank 0 itself is silent, another rank does so. Where datagrams do not come through (a firewall), each
 /// rank still sees its own standstill.
 ///
@@ -26,7 +26,7 @@ public final class Watchdog: Sendable {
   ///
   /// - Parameters:
   ///   - limit: seconds without progress.
-  ///   - resumes: whether the same command goes on from a checkpoint, as messages say.
+  ///   - resumes: whether the same command resumes from a checkpoint, as messages say.
   ///   - isEnding: whether the run is being ended anyhow, so that there is nothing to add.
   public init(
     _ progress: Progress, limit: Double, communicator: any Communicator, resumes: Bool = true,

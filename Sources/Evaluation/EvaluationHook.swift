@@ -41,7 +41,7 @@ public struct UserResult: Sendable, Equatable {
   public var user: Int
   /// The held-out item.
   public var label: Int32
-  /// One a protocol, in the context's order.
+  /// One per protocol, in the context's order.
   public var outcomes: [ProtocolOutcome]
   /// -log of the label's softmax probability over the whole vocabulary (V).
   public var maskedItemLoss: Double
@@ -77,7 +77,7 @@ public protocol EvaluationHook: AnyObject {
   func begin(_ context: EvaluationContext) throws(Failure)
   /// The block's results come next.
   func beforeRun(_ block: EvaluationBlock) throws(Failure)
-  /// `results`: one a user, in the order of `block.users`.
+  /// `results`: one per user, in the order of `block.users`.
   func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(Failure)
   func end(_ context: EvaluationContext) throws(Failure)
   /// What goes into the report, read after `end`.

@@ -58,7 +58,7 @@ public struct EvaluationReport: Sendable {
 }
 
 extension EvaluationReport {
-  /// A plain table: a row a protocol, a column a metric, the model's value and the most-popular baseline's in each
+  /// A plain table: a row per protocol, a column per metric, the model's value and the most-popular baseline's in each
   /// cell.
   public var table: String {
     var rows = [["protocol"] + Metrics.names]

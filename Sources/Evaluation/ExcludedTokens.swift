@@ -1,6 +1,6 @@
 import InteractionData
 
-/// The tokens that are no candidates for one instance: what it has had, and the rows of the vocabulary that are no items. Ascending,
+/// The tokens that are no candidates for one instance: those in its history, and the rows of the vocabulary that are no items. Ascending,
 /// each once.
 package struct ExcludedTokens {
   package private(set) var tokens: [Int32] = []

@@ -34,7 +34,7 @@ struct RowScan {
     self.label = label
     self.labelScore = labelScore
     candidates.removeAll(keepingCapacity: true)
-    // The label stays a candidate, also when the user has had it before.
+    // The label stays a candidate, also when it is in the user's history.
     excluded.set(history: history, keeping: label, tokens)
     nextExcluded = 0
     topK.begin(listLength)

@@ -32,10 +32,10 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
   public var usersEndingOnTie: Int?
   /// Rows whose user, item and time an earlier row has; nil without a time column.
   public var duplicates: Int?
-  /// Interactions with an item that the user has had before; nil in folders of earlier programs.
+  /// Interactions with an item that was in the user's history before; nil in folders of earlier programs.
   public var repeats: Int?
-  /// Users of whom the last item, which the test holds out, is such a repeat: a recommender that leaves out what a user
-  /// has had can never hit it.
+  /// Users of whom the last item, which the test holds out, is such a repeat: a recommender that leaves out the items of a
+  /// user's history can never hit it.
   public var usersEndingOnRepeat: Int?
   /// Rows that were left out, by reason.
   public var droppedRows: [String: Int]
@@ -124,7 +124,7 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
     }
     if let repeats, let usersEndingOnRepeat {
       lines.append(
-        "repeats                   \(repeats) (items that the user has had before); the last item of \(usersEndingOnRepeat) users "
+        "repeats                   \(repeats) (items already in the user's history); the last item of \(usersEndingOnRepeat) users "
           + "is one")
     }
     lines.append("rows left out             \(Self.listed(droppedRows))")

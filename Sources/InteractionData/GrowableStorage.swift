@@ -55,7 +55,7 @@ struct GrowableStorage<Element: BitwiseCopyable>: ~Copyable {
 
   var elements: UnsafeBufferPointer<Element> { UnsafeBufferPointer(start: base, count: count) }
 
-  /// Hands the elements over, to be released with `free`, and starts anew, empty.
+  /// Hands the elements over, to be released with `free`, and starts again, empty.
   mutating func take() -> UnsafeMutableBufferPointer<Element> {
     let taken = UnsafeMutableBufferPointer(start: base, count: count)
     capacity = 1

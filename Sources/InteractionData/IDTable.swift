@@ -158,7 +158,7 @@ struct IDTable: ~Copyable {
 
   @inline(__always)
   private static func fold(_ value: UInt64) -> UInt64 {
-    // Odd digits of no meaning; the last one keeps 0 from staying 0.
+    // Arbitrary odd constants; the xor keeps 0 from mapping to 0.
     let product = value.multipliedFullWidth(by: 0x9FB2_1C65_1E98_DF25)
     return product.high ^ product.low ^ 0xD6E8_FEB8_6659_FD93
   }

@@ -70,7 +70,7 @@ struct RowSink: ~Copyable {
   }
 
   private func tooMany(_ what: String, _ place: Place) -> Failure {
-    Failure(.badData, "\(place.file):\(place.line): more than two thousand million different \(what)s")
+    Failure(.badData, "\(place.file):\(place.line): more than 2 billion distinct \(what)s")
   }
 
   // MARK: Times

@@ -21,7 +21,7 @@ struct Pace {
     tokens += result.tokenCount
   }
 
-  /// Instances and tokens a second since the last call.
+  /// Instances and tokens per second since the last call.
   mutating func take() -> (instances: Double, tokens: Double) {
     defer { (seconds, instances, tokens) = (0, 0, 0) }
     return seconds > 0 ? (Double(instances) / seconds, Double(tokens) / seconds) : (0, 0)

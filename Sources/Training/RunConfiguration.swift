@@ -5,10 +5,10 @@ import InteractionData
 import MaskedInstances
 import SystemSupport
 
-/// Whether masks are drawn anew each epoch.
+/// Whether masks are drawn again each epoch.
 public enum MaskingMode: String, Sendable, CaseIterable {
   case dynamic
-  /// One mask an instance for the whole run, as the original's stored files have.
+  /// One mask per instance for the whole run, as the original's stored files have.
   case `static`
 }
 

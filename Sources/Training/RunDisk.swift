@@ -57,7 +57,7 @@ final class RunDisk {
     return names.joined(separator: ", ") + (users.count > names.count ? " and \(users.count - names.count) more" : "")
   }
 
-  /// Takes the run folder and loads the state to go on from, if there is one.
+  /// Takes the run folder and loads the state to resume from, if there is one.
   func open(_ resume: ResumeMode) throws(Failure) -> Start {
     _ = opened
     try run.create()
@@ -198,7 +198,7 @@ final class RunDisk {
     }
   }
 
-  /// A line an evaluation.
+  /// A line per evaluation.
   func append(_ report: EvaluationReport) {
     var line: [(key: String, value: MetricValue)] = [
       ("step", .int(report.step)), ("split", .string(report.split.rawValue)), ("users", .int(report.users)),
@@ -253,7 +253,7 @@ final class RunDisk {
     do throws(Failure) {
       do throws(Failure) { try metrics?.sync() } catch {
         throw Failure(
-          error.exitCode, "checkpoint of step \(state.step) not written, the earlier ones are unharmed: \(error.message)")
+          error.exitCode, "checkpoint of step \(state.step) was not written; earlier checkpoints are intact: \(error.message)")
       }
       if let newBest, savedStep == state.step, (try? run.note(newBest, inCheckpointOfStep: state.step)) != nil {
         // It is on the disk already, without knowing yet what it is.
@@ -311,13 +311,13 @@ final class RunDisk {
   /// Makes the file `best` say what `best` is.
   private func pointToBest() throws(Failure) {
     var named: String?
-    do throws(Failure) { named = try run.best() } catch { log("\(error.message); it is set right") }
+    do throws(Failure) { named = try run.best() } catch { log("\(error.message); it is repaired") }
     guard let best else { return try run.removeBest() }
     if named != CheckpointName.folder(step: best.step) { try run.setBest(step: best.step) }
   }
 
   /// Settles which checkpoint is the best: the recorded one where it is whole, else that of the best other validation up to this
-  /// step. A damaged one is named and left as it is.
+  /// step. A damaged one is named and left untouched.
   ///
   /// Returns it, opened; nil where it is the present state, or where there is none.
   private func settleBest(_ recorded: TrainerState.Best?) throws(Failure) -> CheckpointReader? {

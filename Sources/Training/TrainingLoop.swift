@@ -99,7 +99,7 @@ struct TrainingLoop {
       // What is due is saved before a validation: whatever becomes of that, nothing trained is lost.
       if validates || saves { try writeReport() }
       if saves { try save(mayFail: !isLast && !stops) }
-      // Whoever asks for an end does not wait for a validation; it is made up for when the run goes on.
+      // Whoever asks for an end does not wait for a validation; it is made up for when the run is resumed.
       if validates && (isLast || !decision.stops), try validate() == .stopped { return .stopped }
       if decision.ends || (validates && !stops), try endsEarly() { return .finished }
       if stops && !isLast {
@@ -121,7 +121,7 @@ struct TrainingLoop {
     return true
   }
 
-  /// Counts a step whose numbers are not finite and goes on, or throws. Every rank has the same numbers, so all do the same.
+  /// Counts a step whose numbers are not finite and continues, or throws. Every rank has the same numbers, so all do the same.
   private func skip(_ result: StepResult) throws(Failure) {
     let users = step.usersOfNonFiniteShards
     let what =

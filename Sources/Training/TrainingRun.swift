@@ -7,7 +7,7 @@ import MaskedInstances
 import SystemSupport
 
 /// A training run from the command line's words to the last evaluation: settles configuration, data, run folder and the place to
-/// go on from, the same on every rank, then hands over to `TrainingLoop`.
+/// resume from, the same on every rank, then hands over to `TrainingLoop`.
 ///
 /// In a program of one's own:
 /// ```swift
@@ -21,7 +21,7 @@ import SystemSupport
 public final class TrainingRun {
   public enum Outcome: Sendable, Equatable {
     case finished
-    /// State saved; the same command goes on.
+    /// State saved; the same command resumes the run.
     case stopped
   }
 
@@ -125,7 +125,7 @@ public final class TrainingRun {
   ) {
     log(
       "\(dataset.name): \(dataset.sequences.userCount) users, \(dataset.itemCount) items, "
-        + "\(instances.windows.count) windows, \(instances.epochCount) instances an epoch")
+        + "\(instances.windows.count) windows, \(instances.epochCount) instances per epoch")
     log(
       "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
         + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))")

@@ -6,8 +6,8 @@ public enum ProgramVersion {
   public static let current = "0.1.0"
 
   /// Changes whenever the same configuration would give other bits: gradient shards' cut, row chunk, vocabulary tile, block rows,
-  /// dropout bits, random generator, order of parameters, order of operations in a kernel. Kept in trainer.json; a run goes on
-  /// under its own only.
+  /// dropout bits, random generator, order of parameters, order of operations in a kernel. Kept in trainer.json; a run is
+  /// resumed under its own only.
   ///
   /// 2: products of our own on all processors, every fused multiply-add written out, no function of the C library; Adam's 0.1 and
   /// 0.001.

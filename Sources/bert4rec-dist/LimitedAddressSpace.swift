@@ -4,7 +4,7 @@ import Glibc
 ///
 /// When OpenBLAS is loaded it starts a thread per core, which this program never uses, and each takes 128 MiB of addresses. Where it
 /// cannot have them it asks again for ever, at full speed, and the program would never end. Only its variable in the environment
-/// prevents that, and it is read before `main`: so the program starts itself anew, once, with the variable set.
+/// prevents that, and it is read before `main`: so the program restarts itself, once, with the variable set.
 enum LimitedAddressSpace {
   private static let variable = "OPENBLAS_NUM_THREADS"
 

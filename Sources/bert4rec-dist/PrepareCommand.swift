@@ -118,7 +118,7 @@ struct PrepareCommand: ParsableCommand {
       printError("data set written to \(output); train on it with: bert4rec-dist train --data \(output)")
     }
     if output == nil && writePairs == nil {
-      printError("nothing is written without --output or --write-pairs")
+      printError("nothing written (use --output or --write-pairs)")
     }
   }
 

@@ -47,7 +47,7 @@ struct RecommendCommand: ParsableCommand {
       valueName: "name"))
   var formats: [String] = []
 
-  @Flag(help: "Also recommend items that the user has had.")
+  @Flag(help: "Also recommend items already in the user's history.")
   var keepSeen = false
 
   @Option(help: ArgumentHelp("Threads per rank (default: the cores it may use, shared with the ranks beside it).", valueName: "n"))

@@ -14,7 +14,7 @@ struct TrainCommand: ParsableCommand {
       The run folder gets config.yaml, metrics.jsonl and checkpoints/, which load with Hugging Face's BertForMaskedLM. \
       Only rank 0's host needs the data, the configuration and the run folder. The result is the same, bit for bit, on any \
       number of ranks and threads. SIGUSR1, SIGTERM, SIGINT and SIGHUP save and stop with exit code 75; SIGUSR2 saves and \
-      goes on. The same command, or --run alone, resumes the run: what is not given is as its config.yaml says.
+      continues. The same command, or --run alone, resumes the run: what is not given is as its config.yaml says.
 
       Configuration keys, for --config (lines `key: value`) and --set (the defaults stand in brackets):
       \(Self.keys)

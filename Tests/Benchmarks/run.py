@@ -171,7 +171,7 @@ class Suite:
     def _point(self, length=100, items=5_000, width=64, ranks=1, extra=()) -> Contender:
         path = self.scratch / f"items{items}-length{length}.txt"
         if not path.exists():
-            # One window a user, of just `length` items: the last item is the test's.
+            # One window per user, of just `length` items: the last item is the test's.
             apart(write_pairs, path, items=items, users=max(500, -(-items // (length + 1))), length=length + 1)
         settings = [f"max_seq_length={length}", f"hidden_size={width}", f"num_attention_heads={max(1, width // 32)}",
                     f"intermediate_size={4 * width}", "batch_size=64", "validation=false", *extra]
@@ -331,7 +331,7 @@ def cell(value: float | None, digits: int = 0) -> str:
 def summary(comparison: Comparison, results: dict[str, list[dict]]) -> str:
     """A Markdown table: medians over the rounds, least and most, and ratios of medians."""
     growth = any(contender.point for contender in comparison.contenders)
-    unit, key, digits = ("s", "seconds", 2) if comparison.contenders[0].timed_whole else ("ms a step", "ms_per_step", 0)
+    unit, key, digits = ("s", "seconds", 2) if comparison.contenders[0].timed_whole else ("ms per step", "ms_per_step", 0)
     digits = 1 if growth else digits
     last = ["limit, ms", "to the limit"] if growth else ["to the first", "of the cores' sgemm"]
     heads = ["", f"{unit}, median", "least to most", *last, "peak, MiB", "rounds"]

@@ -118,7 +118,7 @@ import Testing
       #expect(try FileSystem.list(run.checkpointsPath).allSatisfy { !$0.hasPrefix(".") })
       #expect(try run.newestGood(log: { Issue.record("\($0)") })?.state.step == written)
 
-      // Room again: the run goes on.
+      // Room again: the run continues.
       try FileSystem.removeRecursively(run.checkpointsPath + "/step-00000001")
       try Example.write(run, step: written + 1, keep: 100)
       #expect(try run.newestGood(log: { Issue.record("\($0)") })?.state.step == written + 1)

@@ -4,7 +4,7 @@ import InteractionData
 import SystemSupport
 import Testing
 
-/// Every kind of damage to the newest of two checkpoints: it is named in one line and left as it is, and the older one is
+/// Every kind of damage to the newest of two checkpoints: it is named in one line and left untouched, and the older one is
 /// taken.
 @Suite struct DamageTests {
   static let files = CheckpointTests.files

@@ -100,7 +100,7 @@ import Testing
       let (name, lines) = try taken()
       #expect(name == next && lines.count == damaged.count + 1, "\(lines)")
       for (line, folder) in zip(lines, damaged) {
-        #expect(line.hasPrefix("checkpoint \(folder) cannot be used and is left as it is: ") && line.contains("model.safetensors"))
+        #expect(line.hasPrefix("checkpoint \(folder) cannot be used and is left untouched: ") && line.contains("model.safetensors"))
       }
       #expect(lines.last == "\(run.checkpointsPath)/\(next) is taken instead")
       damaged.append(next)

@@ -22,7 +22,7 @@ extension CommandTests {
       }
     }
 
-    /// The backend is kept in the checkpoint, and a run goes on under its own only.
+    /// The backend is kept in the checkpoint, and a run is resumed under its own only.
     @Test func aRunKeepsItsBackend() throws {
       try Program.withTemporaryFolder { folder in
         let train = ["train", "--threads", "1"]

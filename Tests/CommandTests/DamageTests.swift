@@ -3,7 +3,7 @@ import SystemSupport
 import Testing
 
 extension CommandTests {
-  /// The newest checkpoint of a run is damaged: it is named in one line and left as it is, the one before it is gone on
+  /// The newest checkpoint of a run is damaged: it is named in one line and left untouched, the one before it is gone on
   /// from, and the run ends as if nothing had happened. Which damage is found: CheckpointsTests.
   @Suite struct DamagedCheckpoints {
     /// A finished run of 40 steps.
@@ -32,7 +32,7 @@ extension CommandTests {
       }
     }
 
-    /// Damages the last checkpoint of a finished run, goes on to step 35, looks, and goes on to the end.
+    /// Damages the last checkpoint of a finished run, resumes to step 35, looks, and resumes to the end.
     private func survive(
       ranks: Int? = nil, naming words: String, _ damage: (_ checkpoint: String) throws -> Void
     ) throws {
@@ -49,7 +49,7 @@ extension CommandTests {
           #expect(result.status == status, "\(result.errors)")
           let lines = result.errors.split(separator: "\n").filter { $0.contains("step-00000040") }
           try #require(lines.count == 1, "\(result.errors)")
-          #expect(lines[0].contains("cannot be used and is left as it is") && lines[0].contains(words), "\(lines[0])")
+          #expect(lines[0].contains("cannot be used and is left untouched") && lines[0].contains(words), "\(lines[0])")
           let source = status == 75 ? "step-00000030: 30" : "step-00000035: 35"
           #expect(result.errors.contains("resuming from run/checkpoints/\(source) of 40"), "\(result.errors)")
           if status == 75 { #expect(try contents(newest) == before) }

@@ -95,7 +95,7 @@ extension CommandTests {
       }
     }
 
-    /// USR2 saves at the next step and goes on.
+    /// USR2 saves at the next step and continues.
     @Test(arguments: [nil, 2]) func aSignalSavesAndGoesOn(ranks: Int?) throws {
       try Program.withTemporaryFolder { folder in
         let run = RunFiles(folder + "/run")

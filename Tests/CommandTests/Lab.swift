@@ -56,7 +56,7 @@ struct LabHosts {
     return result.output
   }
 
-  /// mpirun, which goes on while the test does.
+  /// mpirun, which continues while the test does.
   func start(_ arguments: [String]) throws -> RunningProgram {
     try Program.start(executable: Self.script, ["mpirun", "--name", name, "--"] + arguments, in: folder)
   }

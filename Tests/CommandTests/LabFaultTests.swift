@@ -3,7 +3,7 @@ import Testing
 
 extension CommandTests {
   /// Real faults among three hosts, one rank a host, in the middle of training: the job ends by itself, the culprit is
-  /// named, nothing is left, and the same command goes on to the end of a run that nobody disturbed.
+  /// named, nothing is left, and the same command continues to the end of a run that nobody disturbed.
   @Suite(.enabled(if: LabHosts.obstacle == nil, "\(LabHosts.obstacle ?? "")")) struct LabFaults {
     private static let arguments =
       ["train", "--run", "run", "--threads", "1"]

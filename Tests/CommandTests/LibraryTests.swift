@@ -58,7 +58,7 @@ extension CommandTests {
         #expect(medians.count == 3 && medians.allSatisfy { (1...120).contains($0) })
         #expect(hook.metrics.first?.value == medians.last)
 
-        // The program goes on where the library stopped, and the other way round.
+        // The program resumes where the library stopped, and the other way round.
         let program = try Program.run(
           ["train", "--run", "run"] + settings(["num_train_steps": 9, "eval_every": 3, "batch_size": 16]), in: folder)
         #expect(program.status == 0 && program.errors.contains("resuming from run/checkpoints/step-00000006"))

@@ -71,7 +71,7 @@ extension CommandTests {
           #expect(losses.count == 120 && losses.count(where: { $0["loss"] is NSNull }) == skipped)
           hashes.insert(try run.hash)
 
-          // The count goes on after a resume: as many as were skipped are allowed, so the next one stops the run.
+          // The count continues after a resume: as many as were skipped are allowed, so the next one stops the run.
           let limited = Self.arguments + settings(["on_nonfinite": "skip", "max_skipped_steps": skipped])
           let next = try Program.run(limited, in: folder)
           #expect(next.status == 70 && next.count(ofErrors: "warning: step ") == 0)

@@ -137,7 +137,7 @@ extension CommandTests {
           if file == "latest" { try? FileManager.default.moveItem(atPath: base + "/best", toPath: best) }
           if let original { try original.write(toFile: path, atomically: true, encoding: .utf8) }
         }
-        // A run goes on without them, and nothing but the run changes, whatever is no longer kept.
+        // A run continues without them, and nothing but the run changes, whatever is no longer kept.
         for file in ["best", "latest"] {
           try text.write(toFile: "\(run)/checkpoints/\(file)", atomically: true, encoding: .utf8)
         }
@@ -159,7 +159,7 @@ extension CommandTests {
       try withFolders { base, environment in
         let work = base + "/work"
         let train = [Program.path, "train", "--data", "../data.csv", "--run", "runs/traced"] + Self.small
-        // The second run goes on, replaces and removes.
+        // The second run resumes, replaces and removes.
         for more in [["--stop-after", "3"], []] {
           let trace = base + "/trace"
           // A file a thread, so that no call is cut in two.

@@ -121,7 +121,7 @@ enum Program {
     return process
   }
 
-  /// Starts the program, under mpirun with `ranks`, and goes on while it runs.
+  /// Starts the program, under mpirun with `ranks`, and returns while it runs.
   static func start(
     _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], in folder: String
   ) throws -> RunningProgram {
@@ -131,7 +131,7 @@ enum Program {
     return try RunningProgram(process, folder: folder)
   }
 
-  /// Starts any program, and goes on while it runs.
+  /// Starts any program, and returns while it runs.
   static func start(executable: String, _ arguments: [String], in folder: String) throws -> RunningProgram {
     try RunningProgram(makeProcess(executable, arguments, [:], folder), folder: folder)
   }

@@ -55,7 +55,7 @@ extension CommandTests {
       }
     }
 
-    /// Nine significant digits, unless the rest are zeros: they bring back the very float32.
+    /// Nine significant digits, unless the rest are zeros: they bring back exactly the same float32.
     @Test func scoresHaveNineDigits() throws {
       let result = try recommend("--top-k", "120", "--keep-seen", histories: Self.two)
       let digits = result.lines.dropFirst().map { line in
@@ -165,7 +165,7 @@ extension CommandTests {
       }
       var compared = 0
       for (user, result) in ranks.ofUsers {
-        // A held-out item that the user has had before is not recommended again.
+        // A held-out item that is in the user's history is not recommended again.
         if !keepSeen, dataset.sequences[user].dropLast().contains(result.item) { continue }
         #expect(places["\(user) \(itemIDs[Int(result.item) - 1])"].map(Double.init) == result.rank, "user \(user)")
         compared += 1

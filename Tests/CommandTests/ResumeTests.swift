@@ -86,7 +86,7 @@ extension CommandTests {
       }
     }
 
-    /// More steps go on from the end, and are evaluated anew.
+    /// More steps continue from the end, and are evaluated again.
     @Test func aFinishedRunCanBeGivenMoreSteps() throws {
       try Program.withTemporaryFolder { folder in
         #expect(try train(folder).status == 0)
@@ -238,7 +238,7 @@ extension CommandTests {
         try damage.apply(to: "\(run.path)/checkpoints/step-00000040/\(file)")
         let again = try train(folder)
         #expect(again.status == 0, "\(again.errors)")
-        #expect(again.errors.contains("checkpoint step-00000040 cannot be used and is left as it is"))
+        #expect(again.errors.contains("checkpoint step-00000040 cannot be used and is left untouched"))
         #expect(again.errors.contains(file))
         #expect(again.errors.contains("resuming from run/checkpoints/step-00000030"))
         try expectUndisturbed(run)

@@ -48,7 +48,7 @@ extension CommandTests {
         #expect(signalledLog.contains("train.sbatch: saved, and put back into the queue"))
         #expect(signalledLog.contains("resuming from signalled/checkpoints/step-"))
 
-        // Its time was over, it went on, and no step is missing; cancelled, it was not put back.
+        // Its time was over, it was resumed, and no step is missing; cancelled, it was not put back.
         let limitedLog = try String(contentsOfFile: folder + "/limited.log", encoding: .utf8)
         #expect(limitedLog.components(separatedBy: "put back into the queue").count == 2)
         #expect(limitedLog.contains("the state is saved, the same command resumes the run"))

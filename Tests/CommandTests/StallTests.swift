@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 extension CommandTests {
-  /// Ranks that stop moving: the run ends by itself, says who is to blame, and goes on when it is started again.
+  /// Ranks that stop moving: the run ends by itself, names the rank that stalled, and resumes when it is started again.
   @Suite struct Stall {
     static let arguments =
       ["train", "--run", "run", "--threads", "1"]

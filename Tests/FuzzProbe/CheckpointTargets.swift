@@ -101,7 +101,7 @@ enum CheckpointTargets {
       var lines: [String] = []
       let checkpoint = try run.newestGood { lines.append($0) }
       for line in lines { try requirePrintable(line) }
-      try require((try? FileSystem.read(file)) == before, "a damaged checkpoint is left as it is")
+      try require((try? FileSystem.read(file)) == before, "a damaged checkpoint is left untouched")
       if checkpoint?.path == newer {
         try require(lines.isEmpty, "nothing is said of a good checkpoint")
         try require(originals[place] == before, "\(names[place]) is as it was written")

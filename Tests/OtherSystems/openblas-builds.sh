@@ -107,7 +107,7 @@ train() { # exit code that is right, `threads` or `ranks`, what starts the progr
   threads=$(cat "$scratch/$run".most.* 2>/dev/null | sort -n | tail -n 1)
   hash=$(grep -o '"parameter_hash": *"[0-9a-f]*"' "$scratch/$run/metrics.jsonl" 2>/dev/null | tail -n 1 |
     cut -d '"' -f 4) || true
-  printf '  %-18s exit %d, %d.%02d s, at most %d threads a process, parameter_hash %s\n' "${ways[$way]}" "$status" \
+  printf '  %-18s exit %d, %d.%02d s, at most %d threads per process, parameter_hash %s\n' "${ways[$way]}" "$status" \
     $((microseconds / 1000000)) $((microseconds % 1000000 / 10000)) "${threads:-0}" "${hash:-none}"
   grep -E '^(ranks|error):' "$scratch/$run.log" | sed 's/^/    /' || true
   if [ "$status" != "$right" ]; then

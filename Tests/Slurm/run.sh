@@ -15,7 +15,7 @@ gets a run folder and a log a job, and standard output a line a job, as
   signalled COMPLETED, restarts 1, exit 0:0
 
   signalled   USR1 to the batch shell in the middle of the SHORT run
-  limited     the LONG run, one minute, USR1 before the limit; cancelled when it goes on after that
+  limited     the LONG run, one minute, USR1 before the limit; cancelled when it continues after that
   failing     a run with a configuration that is refused
 USAGE
 }

@@ -3,7 +3,7 @@ import Testing
 import Training
 
 @Suite struct ConfigurationPageTests {
-  /// The tables of docs/configuration.md are what the code says. With BERT4REC_WRITE_DOCS=1 the test writes them anew.
+  /// The tables of docs/configuration.md are what the code says. With BERT4REC_WRITE_DOCS=1 the test rewrites them.
   @Test func pageOfKeysIsTheCodes() throws {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("docs/configuration.md")

@@ -57,7 +57,7 @@ import Training
     }
   }
 
-  /// A thousand bytes that stand for a thousand million nodes, which a parser would compare with each other.
+  /// A thousand bytes that stand for a billion nodes, which a parser would compare with each other.
   @Test func nestedAliasesAreRefused() {
     var lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     for level in 1..<9 {

@@ -9,7 +9,7 @@ import Training
   static let model = ModelConfiguration(
     vocabularySize: 30, hiddenSize: 8, layerCount: 2, headCount: 2, intermediateSize: 20, maximumSequenceLength: 40)
 
-  /// A window a user, with 1 to 38 items.
+  /// A window per user, with 1 to 38 items.
   private func instances(users: Int, copies: Int = 2) -> MaskedInstances {
     let sequences = Sequences((0..<users).map { user in (0..<Int32(3 + user * 17 % 38)).map { 1 + $0 % 26 } })
     return MaskedInstances(

@@ -24,7 +24,7 @@ Nothing appears in the machine's own network, so labs of different names do not 
 
   --name NAME        small letters, digits and hyphens (default: lab)
   --hosts N          number of hosts, 1 to 200 (default: 3)
-  --slots N          ranks a host (default: 1)
+  --slots N          ranks per host (default: 1)
   --bandwidth RATE   of each host's interface, in and out: a number with kbit, mbit or gbit (default: unlimited)
   --delay TIME       from one host to another: a number with us, ms or s (default: none)
   --folder DIR       what host 1 alone sees, and where commands start (default: the current folder)

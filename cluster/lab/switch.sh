@@ -22,7 +22,7 @@ limit() { # command prefix, interface, delay: of what leaves through the interfa
       *mbit) rate=$((${bandwidth%mbit} * 1000000)) ;;
       *gbit) rate=$((${bandwidth%gbit} * 1000000000)) ;;
     esac
-    # 10 ms: the kernel's clock may tick only 100 times a second. And not less than the largest packet.
+    # 10 ms: the kernel's clock may tick only 100 times per second. And not less than the largest packet.
     burst=$((rate / 800))
     ((burst >= 131072)) || burst=131072
     # shellcheck disable=SC2086 # words
