@@ -135,9 +135,11 @@ struct LayoutDetection {
   }
 
   private func unrecognised(_ line: Int, _ text: [UInt8], _ detected: String) -> Failure {
-    Failure(
+    let start = "\(name):\(line): \(PrintableText.quoted(text)): no known layout of interactions (found: \(detected)); "
+    if let separator = UnreadSeparator(self.text) { return Failure(.badData, start + separator.advice) }
+    return Failure(
       .badData,
-      "\(name):\(line): \(PrintableText.quoted(text)): no known layout of interactions (found: \(detected)); give lines "
+      start + "give lines "
         + "'user item' with one space between, or columns user, item, rating, time separated by tabs, '::', commas, "
         + "semicolons or bars, or a first line that names the columns, such as user_id,item_id,timestamp; or say what it is "
         + "with --format (data_format)")

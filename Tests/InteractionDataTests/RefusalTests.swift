@@ -2,7 +2,7 @@ import InteractionData
 import SystemSupport
 import Testing
 
-/// What is no data set, and rows that are none: told, never guessed.
+/// What is no data set, and rows that are none: refused, never guessed.
 @Suite struct RefusalTests {
   static let refused: [(name: String, bytes: [UInt8], said: String)] = [
     ("empty", [], "empty"),
@@ -33,6 +33,9 @@ import Testing
     ("unknown header", Array("kunde,ware,note,zeit\nu,i,3,1500000000\nu,j,3,1500000001\n".utf8), "looks like a header"),
     ("half a header", Array("user_id,thing,timestamp\nu,i,1500000000\n".utf8), "without a column for the item"),
     ("no times", Array("user_id,item_id,timestamp\nu,i,soon\nu,j,later\n".utf8), "data.txt:2: \"soon\""),
+    ("Hive's separator", Array("u\u{1}i\u{1}1500000000\nu\u{1}j\u{1}1500000001\n".utf8), "tr '\\001' '\\t' < FILE"),
+    ("circumflexes", Array("user_id^item_id\nu^i\nv^j\n".utf8), "separated by '^', which is not read"),
+    ("circumflexes here and there", Array("u^i\nuser\nv^w^j\n".utf8), "give lines 'user item'"),
     ("mostly odd lines", Array("u i\nu\nv\nw\n".utf8), "data.txt:2"),
   ]
 
