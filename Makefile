@@ -24,6 +24,8 @@ ARGUMENTS ?=
 PYTHON ?= python3
 DATA ?= data
 OUTPUT ?= .build/benchmark-rows.jsonl
+# For --version.
+export BERT4REC_COMMIT := $(or $(shell git describe --always --dirty=+ --exclude='*' 2>/dev/null),unknown)
 ruff := $(shell command -v ruff || echo .build/check-tools/bin/ruff)
 
 program := .build/release/bert4rec-dist

@@ -1,6 +1,9 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
+// `make` says which commit it builds. From the environment, since SwiftPM keeps what it learnt from git itself for later commits.
+let commit = Context.environment["BERT4REC_COMMIT"] ?? "unknown"
+
 let package = Package(
   name: "bert4rec-dist",
   products: [
@@ -23,6 +26,7 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     // Vector kernels; multiversioned by attributes in the source, so no unsafeFlags.
     .target(name: "CKernels"),
+    .target(name: "CBuildFacts", cSettings: [.define("BERT4REC_COMMIT", to: "\"\(commit)\"")]),
 
     // Each target depends only on targets above it.
     .target(
@@ -39,14 +43,14 @@ let package = Package(
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
       name: "Recipes", path: "configs",
-      resources: ["beauty", "beauty-64", "ml-1m", "ml-1m-256", "ml-1m-64", "ml-20m-64", "steam-64"].map {
-        .embedInCode("\($0).yaml")
-      }),
+      resources: [
+        "beauty", "beauty-64", "ml-100k", "ml-1m", "ml-1m-256", "ml-1m-64", "ml-20m", "ml-20m-64", "steam", "steam-64",
+      ].map { .embedInCode("\($0).yaml") }),
     .target(
       name: "Training",
       dependencies: [
         "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Recipes",
-        "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
+        "CBuildFacts", "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
       ]),
     // Search for settings: training runs, one after the other.
     .target(

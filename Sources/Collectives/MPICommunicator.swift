@@ -60,12 +60,17 @@ public final class MPICommunicator: Communicator {
     try mpi("MPI_Comm_size", MPI_Comm_size(copy, &size))
     self.rank = Int(rank)
     self.size = Int(size)
+    library = Self.libraryVersion
+  }
+
+  /// Such as "Open MPI v4.1.4"; may be asked before MPI has begun.
+  public static var libraryVersion: String {
     var text = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1)
     var length: Int32 = 0
-    try mpi("MPI_Get_library_version", MPI_Get_library_version(&text, &length))
+    guard MPI_Get_library_version(&text, &length) == MPI_SUCCESS else { return "unknown MPI library" }
     // "Open MPI v4.1.4, package: ..."
     let words = text.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }.prefix { $0 != UInt8(ascii: ",") && $0 >= 0x20 }
-    library = String(decoding: words, as: UTF8.self)
+    return String(decoding: words, as: UTF8.self)
   }
 
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) { try broadcast(bytes, in: group) }

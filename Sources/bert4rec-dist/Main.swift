@@ -18,7 +18,7 @@ struct Main: ParsableCommand {
       Exit codes: 0 done; 64 wrong usage or configuration; 65 bad data; 66 a file that cannot be read; 70 non-finite
       numbers or an internal fault; 74 disk trouble; 75 stopped, state saved: run the same command again.
       """,
-    version: ProgramVersion.current,
+    version: ProgramVersion.description,
     subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self, TuneCommand.self])
 
   static func main() {

@@ -50,13 +50,15 @@ extension CommandTests {
     @Test func helpAndVersionNeedNoMPI() throws {
       let broken = ["--mca", "pml", "no_such_transport"]
       let version = try Program.mpirun(ranks: 2, ["--version"], options: broken)
-      #expect(version.status == 0 && version.output == "0.1.0\n", "\(version.errors)")
+      let expected =
+        #/0\.1\.0 \(commit ([0-9a-f]{7,40}\+?|unknown), numerics [0-9]+\)\n.+; Open MPI v[45].+; OpenBLAS .+; kernels [a-z0-9_-]+\n/#
+      #expect(try version.status == 0 && expected.wholeMatch(in: version.output) != nil, "\(version.output)\(version.errors)")
       let help = try Program.mpirun(ranks: 2, ["--help"], options: broken)
       #expect(help.status == 0 && help.output.components(separatedBy: "OVERVIEW:").count == 2)
       let train = try Program.mpirun(ranks: 2, ["train", "--help"], options: broken)
       #expect(train.status == 0 && train.output.components(separatedBy: "gradient_shards [16]").count == 2)
       let alone = try Program.run(["--version"])
-      #expect(alone.status == 0 && alone.output == "0.1.0\n" && alone.errors.isEmpty)
+      #expect(alone.status == 0 && alone.output == version.output && alone.errors.isEmpty)
     }
 
     /// Fewer shards than cores leave some of them without work, which is said.
