@@ -35,8 +35,8 @@ public struct ItemPopularity: Sendable {
   /// 0 for an item that is not of the catalogue.
   func interactions(of item: Int32) -> Double { contains(item) ? Double(interactions[Int(item) - 1]) : 0 }
 
-  /// -log2 of the part of the users that had the item, in bits (Zhou et al. 2010, section "Novelty"). An item that nobody had counts
-  /// as if one user had had it, as in RecTools' `MeanInvUserFreq`.
+  /// -log2 of the part of the users that had the item, in bits (Zhou et al., PNAS 2010: self-information). An item that nobody had
+  /// counts as if one user had had it, as in RecTools' `MeanInvUserFreq`.
   func selfInformation(of item: Int32) -> Double {
     let had = contains(item) ? max(1, users[Int(item) - 1]) : 1
     return PortableMath.log2(Double(max(1, userCount)) / Double(had))

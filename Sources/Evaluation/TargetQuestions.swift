@@ -8,6 +8,8 @@ public struct TargetQuestions: Sendable {
     public var history: [Int32]
     /// At least one. Those above the catalogue can be in no list that is made of it.
     public var targets: Set<Int32>
+
+    public init(history: [Int32], targets: Set<Int32>) { (self.history, self.targets) = (history, targets) }
   }
 
   public private(set) var questions: [Question] = []
@@ -54,9 +56,9 @@ public struct TargetQuestions: Sendable {
       ("unknown_targets", unknown), ("users_without_history", withoutHistory), ("users_without_targets", withoutTargets),
     ]
     let cases = [
-      (unknown, "\(unknown) of \(targetCount) targets are of items that are not known: they count as missed"),
+      (unknown, "\(unknown) of \(targetCount) targets are items that are not known: they count as missed"),
       (withoutHistory, "\(withoutHistory) of \(questions.count) users have no history in the data: they count all the same"),
-      (withoutTargets, "\(withoutTargets) of \(histories.sequences.userCount) users of the data have no targets: nothing is asked of them"),
+      (withoutTargets, "\(withoutTargets) of \(histories.sequences.userCount) users of the data have no targets: they are left out"),
     ]
     notes += cases.filter { $0.0 > 0 }.map(\.1)
   }
@@ -79,7 +81,7 @@ public struct TargetQuestions: Sendable {
     counts = [("targets", questions.count), ("users_without_targets", short)]
     if short > 0 {
       notes = [
-        "\(short) of \(dataset.sequences.userCount) users have fewer than \(LeaveOneOut.minimumLength) items: nothing is asked of them"
+        "\(short) of \(dataset.sequences.userCount) users have fewer than \(LeaveOneOut.minimumLength) items: they are left out"
       ]
     }
   }

@@ -37,7 +37,8 @@ public struct TargetReport: Sendable {
       guard value(keys[0]) != nil else { continue }
       rows.append([name.replacing("_", with: " ")] + keys.map { cell($0, decimals: name == "mean_popularity" ? 1 : 4) })
     }
-    let first = "\(subject), protocol full, \(users) users\(targets)" + (hasBaseline ? "; each cell: model | most popular" : "")
+    let cells = hasBaseline ? "; each cell: \(step == nil ? "predictions" : "model") | most popular" : ""
+    let first = "\(subject), protocol full, \(users) users\(targets)\(cells)"
     return ([first] + EvaluationReport.aligned(rows) + notes.map { "note: \($0)" }).joined(separator: "\n")
   }
 

@@ -8,11 +8,17 @@ extension EvaluateCommand {
   ) throws(Failure) {
     var (histories, longestQuery): ([[Int32]], Int) = ([], 1)
     var evaluation: TargetEvaluation?
-    var (name, hidden) = ("", 0)
+    var (name, hidden, notes): (String, Int, [String]) = ("", 0, [])
     try communicator.onRankZero { () throws(Failure) in
       let said = try reading.options(format: format)
       let dataPath = InputPaths.joined(data)
-      let dataset = try model.translate(model.load(dataPath, options: said, log: { printError($0) }), log: { printError($0) })
+      let loaded = try model.load(dataPath, options: said, log: { printError($0) })
+      if loaded.fingerprint != model.dataFingerprint {
+        notes = [
+          "\(loaded.name) is not the data that the model was trained on (\(model.dataName)): whether it was trained on targets is not known"
+        ]
+      }
+      let dataset = try model.translate(loaded, log: { printError($0) })
       let read = try readTargets(path, try model.loadingOptions(for: dataPath, said))
       let questions = try TargetQuestions(targets: read, histories: dataset, items: ItemNumbers(model.itemIDs))
       name = read.name
@@ -38,7 +44,6 @@ extension EvaluateCommand {
       return true
     }
     guard let evaluation else { return }
-    var notes: [String] = []
     if fallbacks > 0 {
       notes.append("\(fallbacks) of \(histories.count) users have no history that the model knows: they get the most popular items")
     }
@@ -103,7 +108,7 @@ extension EvaluateCommand {
     var notes = ["lists of \(path), taken for a ranking of the whole catalogue; the items that are not in a list are missed"]
     let cases = [
       (absent, "\(absent) of \(questions.questions.count) users have no predictions: they count as missed"),
-      (others, "\(others) of \(predictions.users.count) users of the predictions have no targets: they are not asked about"),
+      (others, "\(others) of \(predictions.users.count) users of the predictions have no targets: they are left out"),
       (seen, "\(seen) predictions are items of their user's history; the most popular beside are \(keepSeen ? "too" : "not")"),
       (dataset == nil ? 0 : unknown, "\(unknown) predictions are of items that are not in the data"),
     ]

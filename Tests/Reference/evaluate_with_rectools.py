@@ -3,9 +3,9 @@
     python evaluate_with_rectools.py PROGRAM [--seed 7] [--users 400]
 
 Makes histories, targets and another program's lists from keyed random numbers, with what real files have: users without
-lists, lists of users who are not asked about, short lists, targets and lists with items that nobody had, ties. Runs
-PROGRAM (bert4rec-dist) on each of three forms of the lists (CSV by score, CSV by rank, TREC run) and compares each metric
-with RecTools' at all cut-offs. Ends with 1 where one differs by more than 1e-6. Needs: pip install RecTools==0.19.0
+lists, lists of users without targets, short lists, targets and lists with items that nobody had, ties. Runs PROGRAM
+(bert4rec-dist) on each of three forms of the lists (CSV by score, CSV by rank, TREC run) and compares each metric with
+RecTools' at all cut-offs. Ends with 1 where one differs by more than 1e-6. Needs: pip install RecTools==0.19.0
 """
 
 import argparse
