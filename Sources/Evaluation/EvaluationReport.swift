@@ -42,7 +42,7 @@ public struct EvaluationReport: Sendable {
     return "{" + fields.joined(separator: ", ") + "}"
   }
 
-  private static func quoted(_ text: String) -> String {
+  static func quoted(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -65,17 +65,9 @@ extension EvaluationReport {
     for evaluationProtocol in protocols {
       rows.append([evaluationProtocol.rawValue] + Metrics.names.map { cell(evaluationProtocol.key($0), decimals: 4) })
     }
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     let sampled = sampledFrom.map { " (a sample of \($0))" } ?? ""
     var lines = ["\(split.rawValue) split, step \(step), \(users) users\(sampled); each cell: model | most popular"]
-    lines += rows.map { row in
-      let cells = row.enumerated().map { column, text in
-        text + String(repeating: " ", count: widths[column] - text.count)
-      }
-      // Trailing blanks help nobody.
-      let line = cells.joined(separator: "  ")
-      return String(line[...(line.lastIndex { $0 != " " } ?? line.startIndex)])
-    }
+    lines += Self.aligned(rows)
     lines.append(
       "top 10: coverage \(cell(EvaluationProtocol.full.key("coverage@10"), decimals: 4)), mean popularity "
         + cell(EvaluationProtocol.full.key("mean_popularity@10"), decimals: 1))
@@ -93,12 +85,25 @@ extension EvaluationReport {
     return lines.joined(separator: "\n")
   }
 
+  /// Lines of a table whose columns are as wide as their widest cell.
+  static func aligned(_ rows: [[String]]) -> [String] {
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    return rows.map { row in
+      let cells = row.enumerated().map { column, text in
+        text + String(repeating: " ", count: widths[column] - text.count)
+      }
+      // Trailing blanks help nobody.
+      let line = cells.joined(separator: "  ")
+      return String(line[...(line.lastIndex { $0 != " " } ?? line.startIndex)])
+    }
+  }
+
   private func cell(_ key: String, decimals: Int) -> String {
     [key, "popularity/" + key].map { value($0).map { Self.fixed($0, decimals) } ?? "-" }.joined(separator: " | ")
   }
 
   /// Decimal notation with a fixed number of decimals, without Foundation.
-  private static func fixed(_ value: Double, _ decimals: Int) -> String {
+  static func fixed(_ value: Double, _ decimals: Int) -> String {
     let scale = (0..<decimals).reduce(1) { scale, _ in scale * 10 }
     let scaled = (value.magnitude * Double(scale)).rounded()
     guard scaled < 0x1p62 else { return "\(value)" }

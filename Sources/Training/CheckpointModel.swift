@@ -85,8 +85,13 @@ public final class CheckpointModel {
 
   /// On rank 0. The data at a path. Without options, the files that the model was trained on are read as they were then.
   public func load(_ path: String, options: LoadingOptions?, log: (String) -> Void) throws(Failure) -> Dataset {
+    try loadDataset(path, options: loadingOptions(for: path, options), log: log)
+  }
+
+  /// On rank 0. How the data at a path are read where a user says nothing about them.
+  public func loadingOptions(for path: String, _ options: LoadingOptions?) throws(Failure) -> LoadingOptions {
     let asTrained = path == recorded.data ? try recorded.loadingOptions() : LoadingOptions()
-    return try loadDataset(path, options: options ?? asTrained, log: log)
+    return options ?? asTrained
   }
 
   /// Collective. Rank 0's data in this model's item ids on every rank, for an evaluation of one split, and, on rank 0, what a reader

@@ -10,30 +10,54 @@ extension EvaluationProtocol: ExpressibleByArgument {}
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Rank each user's held-out item with a trained model; alone or under mpirun.",
+    abstract: "Rank each user's held-out item with a trained model, or measure lists against several targets; alone or under mpirun.",
     discussion: """
       Protocols: full ranks it among all items that the user has not had; pop100 among 100 drawn by popularity, as the \
       paper; uniform100 among 100 drawn uniformly. Numbers of different protocols cannot be compared. The draws are those of \
       NumPy's RandomState(12345), so every number can be checked in Python.
+
+      With --targets, --data are the histories and FILE holds what these users did afterwards: the model's list for each user is \
+      measured against all of it. With --predictions another program's lists take the place of the model's.
       """)
 
   @Option(
     help: ArgumentHelp(
       "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
-  var checkpoint: String
+  var checkpoint: String?
 
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp("A prepared folder, or any files that prepare reads.", valueName: "path"))
-  var data: [String]
+  var data: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "What users did after their histories in --data: any file that prepare reads; the options that say what --data is hold for it too.",
+      valueName: "file"))
+  var targets: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Measure these lists in place of a model's: columns that a first line names user, item and score or rank, recommend's output, "
+        + "or a TREC run; against --targets, or the held-out items of --data.", valueName: "file"))
+  var predictions: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Lengths of lists, with --targets or --predictions (default: "
+        + "\(TargetMetrics.defaultCutoffs.map(String.init).joined(separator: ","))).", valueName: "k,..."))
+  var at: String?
 
   @OptionGroup(title: "What the data are") var reading: ReadingOptions
 
   @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
   var format: String?
 
-  @Option(help: "The held-out items to rank: \(EvaluationSplit.allCases.map(\.rawValue).joined(separator: " or ")).")
-  var split = EvaluationSplit.test
+  @Option(
+    help: ArgumentHelp(
+      "The held-out items to rank: \(EvaluationSplit.allCases.map(\.rawValue).joined(separator: " or ")) (default: test).",
+      valueName: "split"))
+  var split: EvaluationSplit?
 
   @Option(
     name: .customLong("protocol"),
@@ -55,38 +79,90 @@ struct EvaluateCommand: ParsableCommand {
   func validate() throws {
     try Main.checkStallTimeout(stallTimeout)
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be from 1 to 1024.") }
+    if (checkpoint == nil) == (predictions == nil) { throw ValidationError("Give either --checkpoint or --predictions.") }
+    if data.isEmpty, checkpoint != nil || targets == nil {
+      throw ValidationError(
+        checkpoint != nil ? "--data is missing: the histories to rank for." : "Give --targets, or --data whose held-out items are them.")
+    }
+    if ([targets, predictions].compactMap(\.self) + data).count(where: { $0 == "-" }) > 1 {
+      throw ValidationError("Standard input (-) is given twice; it can be read once.")
+    }
+    if targets != nil, split != nil { throw ValidationError("--split is of held-out items; with --targets there are none.") }
+    let measuresLists = targets != nil || predictions != nil
+    if measuresLists, protocols.contains(where: { $0 != .full }) {
+      throw ValidationError("With --targets or --predictions lists of the whole catalogue are measured: --protocol can only be full.")
+    }
+    if predictions != nil, threads != nil { throw ValidationError("--threads is for a model; --predictions are read and counted by one.") }
+    if at != nil, !measuresLists {
+      throw ValidationError("--at is for --targets or --predictions; a held-out item is ranked at 1, 5 and 10.")
+    }
+    _ = try cutoffs()
+  }
+
+  /// Ascending.
+  func cutoffs() throws -> [Int] {
+    guard let at else { return TargetMetrics.defaultCutoffs }
+    let numbers = at.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) ?? 0 }
+    let distinct = Set(numbers)
+    guard distinct.count == numbers.count, numbers.allSatisfy({ (1...100_000).contains($0) }) else {
+      throw ValidationError("--at must be different whole numbers from 1 to 100000 with commas between, such as 10,50; not '\(at)'.")
+    }
+    return distinct.sorted()
   }
 
   func run() throws {
+    let cutoffs = try cutoffs()
     Main.withCommunicator { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
-      let log: (String) -> Void = { if communicator.rank == 0 { printError($0) } }
-      let model = try CheckpointModel(checkpoint, communicator: communicator, log: log)
+      if let predictions {
+        progress.enter(.data)
+        try evaluate(predictions: predictions, cutoffs, communicator)
+        return .success
+      }
+      guard let checkpoint else { preconditionFailure("validated") }
+      let model = try CheckpointModel(checkpoint, communicator: communicator, log: { logOnce($0, communicator) })
       progress.finished(step: model.state.step)
       progress.enter(.data)
-      let (dataset, notes) = try model.sharedDataset(
-        InputPaths.joined(data), options: reading.options(format: format), for: split, communicator: communicator, log: log)
-      let asked = protocols.isEmpty ? EvaluationProtocol.allCases : protocols
-      let scorer = try model.makeScorer(
-        longestQuery: dataset.sequences.longestQuery,
-        drawnUsers: dataset.sequences.userCount * asked.count { $0.negativeCount != nil }, threads: threads,
-        communicator: communicator)
-      let evaluator = Evaluator(
-        dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, keepSeen: keepSeen,
-        communicator: communicator)
-      progress.enter(.evaluation)
-      let clock = ContinuousClock()
-      let start = clock.now
-      let report = try evaluator.evaluate(scorer, split: split, protocols: asked, step: model.state.step)
-      if var report {
-        report.notes = notes + report.notes
-        let seconds = (clock.now - start) / .seconds(1)
-        log("checkpoint \(model.path): \(report.users) users ranked in \((seconds * 100).rounded() / 100) s")
-        let results = report.lines + [report.table]
-        if json { for line in results { log(line) } }
-        Liveness.outside { for line in json ? [report.json] : results { print(line) } }
+      if let targets {
+        try evaluate(model, targets: targets, cutoffs, communicator, progress)
+      } else {
+        try evaluate(model, communicator, progress)
       }
       return .success
     }
   }
+
+  /// Ranks held-out items.
+  private func evaluate(_ model: CheckpointModel, _ communicator: any Communicator, _ progress: Progress) throws(Failure) {
+    let log: (String) -> Void = { logOnce($0, communicator) }
+    let split = split ?? .test
+    let (dataset, notes) = try model.sharedDataset(
+      InputPaths.joined(data), options: reading.options(format: format), for: split, communicator: communicator, log: log)
+    let asked = protocols.isEmpty ? EvaluationProtocol.allCases : protocols
+    let scorer = try model.makeScorer(
+      longestQuery: dataset.sequences.longestQuery,
+      drawnUsers: dataset.sequences.userCount * asked.count { $0.negativeCount != nil }, threads: threads,
+      communicator: communicator)
+    let evaluator = Evaluator(
+      dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, keepSeen: keepSeen,
+      communicator: communicator)
+    progress.enter(.evaluation)
+    let clock = ContinuousClock()
+    let start = clock.now
+    let report = try evaluator.evaluate(scorer, split: split, protocols: asked, step: model.state.step)
+    guard var report else { return }
+    report.notes = notes + report.notes
+    let seconds = (clock.now - start) / .seconds(1)
+    log("checkpoint \(model.path): \(report.users) users ranked in \((seconds * 100).rounded() / 100) s")
+    show(report.lines + [report.table], json: report.json, communicator)
+  }
+
+  /// Results for people, or for a program, who then gets them alone on standard output.
+  func show(_ results: [String], json text: String, _ communicator: any Communicator) {
+    if json { for line in results { logOnce(line, communicator) } }
+    Liveness.outside { for line in json ? [text] : results { print(line) } }
+  }
+
+  /// A line on standard error, by rank 0.
+  func logOnce(_ line: String, _ communicator: any Communicator) { if communicator.rank == 0 { printError(line) } }
 }

@@ -89,7 +89,7 @@ enum TableTargets {
   static func all(in folder: String) -> [FuzzTarget] {
     let others = formats.map { Array($0.text.utf8) }
     return formats.map { format in table(format.name, [Array(format.text.utf8)], folder) }
-      + [table("any-table", others, folder), histories(others, folder)]
+      + [table("any-table", others, folder), histories(others, folder), predictions(folder)]
   }
 
   private static func table(_ name: String, _ corpus: [[UInt8]], _ folder: String) -> FuzzTarget {
@@ -185,6 +185,30 @@ enum TableTargets {
         try require(items.count == read.itemCount(of: user), "a history has its length")
         for item in items { _ = known.item(item) }
       }
+    }
+  }
+
+  /// Lists of other programs: each user's items once, or a refusal with its line.
+  private static func predictions(_ folder: String) -> FuzzTarget {
+    let path = folder + "/predictions.csv"
+    let corpus = [
+      "user_id,item_id,score,rank\n196,242,1.5,1\n196,\"3,02\",0.5,2\n186,242,-1e-3,1\n",
+      "user_id\titem_id\tscore\trank\n1\\t96\t242\t1.5\t1\n186\t302\t2\t1\n", "196 Q0 242 1 0.5 run\n196 Q0 302 2 0.25 run\n",
+      #"{"user_id":"196","item_id":"2\u00e942","score":1.5,"rank":1}"# + "\n" + #"{"user_id":196,"item_id":302,"rank":2}"#,
+    ].map { Array($0.utf8) }
+    return FuzzTarget("predictions", corpus: corpus, words: ["Q0", "rank", "score", "nan", "1e999", "\\"], places: [path]) { input, _ in
+      put(input, path)
+      var lines: [String] = []
+      let read = try Predictions.read(path) { lines.append($0) }
+      for line in lines { try requirePrintable(line) }
+      let numbers = ItemNumbers(ExternalIDs(items.map { Array($0.utf8) }))
+      var count = 0
+      for user in 0..<read.users.count {
+        let items = try read.items(of: user).map { try numbers.number($0) }
+        try require(!items.isEmpty && Set(items).count == items.count, "a list holds an item once")
+        count += items.count
+      }
+      try require(count == read.count, "a row is an item of a list")
     }
   }
 }

@@ -1,0 +1,48 @@
+/// What an evaluation of lists found.
+public struct TargetReport: Sendable {
+  /// What was evaluated, for the table's first line.
+  public var subject: String
+  /// Updates that a model has had; nil for another program's lists.
+  public var step: Int?
+  /// Users with targets, all of whom the means are over.
+  public var users: Int
+  /// Ascending.
+  public var cutoffs: [Int]
+  /// In order: "recall@10[full]", ..., then those of the most popular items under "popularity/recall@10[full]".
+  public var metrics: [(key: String, value: Double)]
+  /// "targets", "unknown_targets", ...
+  public var counts: [(key: String, value: Int)]
+  public var notes: [String]
+
+  /// The metric under a key; nil when there is none.
+  public func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
+
+  /// One line of JSON.
+  public var json: String {
+    var fields = step.map { ["\"step\": \($0)"] } ?? []
+    fields.append("\"users\": \(users)")
+    fields += counts.map { "\"\($0.key)\": \($0.value)" }
+    fields += metrics.map { "\"\($0.key)\": \($0.value)" }
+    if !notes.isEmpty { fields.append("\"notes\": [\(notes.map(EvaluationReport.quoted).joined(separator: ", "))]") }
+    return "{" + fields.joined(separator: ", ") + "}"
+  }
+
+  /// A row per metric, a column per cut-off.
+  public var table: String {
+    let hasBaseline = metrics.contains { $0.key.hasPrefix("popularity/") }
+    let targets = counts.first { $0.key == "targets" }.map { ", \($0.value) targets" } ?? ""
+    var rows = [["metric"] + cutoffs.map { "@\($0)" }]
+    for name in TargetMetrics.names + CatalogueSums.names {
+      let keys = cutoffs.map { EvaluationProtocol.full.key("\(name)@\($0)") }
+      guard value(keys[0]) != nil else { continue }
+      rows.append([name.replacing("_", with: " ")] + keys.map { cell($0, decimals: name == "mean_popularity" ? 1 : 4) })
+    }
+    let cells = hasBaseline ? "; each cell: \(step == nil ? "predictions" : "model") | most popular" : ""
+    let first = "\(subject), protocol full, \(users) users\(targets)\(cells)"
+    return ([first] + EvaluationReport.aligned(rows) + notes.map { "note: \($0)" }).joined(separator: "\n")
+  }
+
+  private func cell(_ key: String, decimals: Int) -> String {
+    [key, "popularity/" + key].compactMap(value).map { EvaluationReport.fixed($0, decimals) }.joined(separator: " | ")
+  }
+}

@@ -1,0 +1,119 @@
+import SystemSupport
+
+/// What a program recommended to users, as a file has it: each user's items, the best first.
+public struct Predictions: Sendable {
+  /// External ids, in order of first appearance.
+  public let users: ExternalIDs
+  /// How many rows there are.
+  public var count: Int { sequences.interactionCount }
+  private let itemIDs: ExternalIDs
+  /// Numbers of `itemIDs`, from 1.
+  private let sequences: Sequences
+
+  /// Reads a table whose first line names a user, an item and a score or a rank; JSON lines with such keys; or a TREC run. That is
+  /// what `recommend` writes, too. A rank orders where there is one (1 is the best), else the score (the highest is the best); in a
+  /// TREC run the score, as trec_eval does. Rows that are alike in that stay in the order of the file.
+  ///
+  /// - Parameter log: Gets a line on how the file is read.
+  /// - Throws: Exit code 65, with the line, for what cannot be read and for an item that a user has twice: all of these would change
+  ///   the numbers. 66 for a file that cannot be opened.
+  public static func read(_ path: String, log: (String) -> Void) throws(Failure) -> Predictions {
+    let input = try InputBytes(path)
+    defer { withExtendedLifetime(input) {} }
+    try ForeignFormats.refuse(
+      input.body, block: UnsafeRawBufferPointer(rebasing: input.body.prefix(LayoutDetection.blockSize)), name: input.name)
+    let layout = try PredictionLayout.detect(input)
+    log("\(input.name): read as: \(layout.description)")
+    var rows = PredictionRows(file: input.name)
+    switch layout {
+    case .table(let table): try table.read(input.body, into: &rows)
+    case .objects: try PredictionObjects.read(input.body, into: &rows)
+    }
+    if rows.count == 0 { throw Failure(.badData, "\(input.name): no predictions; it is empty or holds only a header") }
+    let sequences = try rows.grouped()
+    return Predictions(users: rows.userIDs.externalIDs(), itemIDs: rows.itemIDs.externalIDs(), sequences: sequences)
+  }
+
+  private init(users: ExternalIDs, itemIDs: ExternalIDs, sequences: Sequences) {
+    (self.users, self.itemIDs, self.sequences) = (users, itemIDs, sequences)
+  }
+
+  /// External ids of a user's items, the best first.
+  public func items(of user: Int) -> [ArraySlice<UInt8>] { sequences[user].map { itemIDs[Int($0) - 1] } }
+}
+
+/// Rows of predictions in the order of the file.
+struct PredictionRows: ~Copyable {
+  private let file: String
+  fileprivate(set) var userIDs = IDTable()
+  fileprivate(set) var itemIDs = IDTable()
+  private var rows: [Row] = []
+
+  private struct Row {
+    var user: Int32
+    var item: Int32
+    var line: Int
+    /// Ascending from the best.
+    var key: Double
+  }
+
+  init(file: String) { self.file = file }
+
+  var count: Int { rows.count }
+
+  /// Checks a row and keeps it. `order` is a rank or a score.
+  mutating func append(
+    user: UnsafeRawBufferPointer, item: UnsafeRawBufferPointer, order: UnsafeRawBufferPointer, isRank: Bool, line: Int,
+    text: UnsafeRawBufferPointer
+  ) throws(Failure) {
+    if rows.count & 0xFFFF == 0 { Liveness.tick() }
+    if MissingValue.isOne(user) || MissingValue.isOne(item) { throw failure(line, text, "the user or the item is missing") }
+    guard let value = NumberText.parse(order), value.isFinite else {
+      throw failure(line, text, "the \(isRank ? "rank" : "score") \(PrintableText.short(order)) is no finite number")
+    }
+    guard let userNumber = userIDs.intern(user), let itemNumber = itemIDs.intern(item) else {
+      throw failure(line, text, "more than two thousand million different ids")
+    }
+    rows.append(Row(user: userNumber, item: itemNumber, line: line, key: isRank ? value : -value))
+  }
+
+  func failure(_ line: Int, _ text: some Collection<UInt8>, _ problem: String) -> Failure {
+    Failure(.badData, "\(file):\(line): \(PrintableText.quoted(text)): \(problem); correct the file")
+  }
+
+  /// Each user's items in order. Throws where a user has one twice.
+  func grouped() throws(Failure) -> Sequences {
+    try refuseRepeats()
+    let rows = rows
+    let order = rows.indices.sorted { a, b in
+      let (left, right) = (rows[a], rows[b])
+      if left.user != right.user { return left.user < right.user }
+      return left.key != right.key ? left.key < right.key : a < b
+    }
+    var offsets = [Int64](repeating: 0, count: userIDs.count + 1)
+    for row in rows { offsets[Int(row.user) + 1] += 1 }
+    for user in 0..<userIDs.count { offsets[user + 1] += offsets[user] }
+    return Sequences(offsets: offsets, values: order.map { rows[$0].item + 1 })
+  }
+
+  /// The first row of the file whose user has its item in an earlier one.
+  private func refuseRepeats() throws(Failure) {
+    let rows = rows
+    let order = rows.indices.sorted { a, b in
+      let (left, right) = (rows[a], rows[b])
+      if left.user != right.user { return left.user < right.user }
+      return left.item != right.item ? left.item < right.item : a < b
+    }
+    var first: (row: Int, before: Int)?
+    for (before, row) in zip(order, order.dropFirst())
+    where rows[row].user == rows[before].user && rows[row].item == rows[before].item && row < first?.row ?? .max {
+      first = (row, before)
+    }
+    guard let first else { return }
+    let row = rows[first.row]
+    throw Failure(
+      .badData,
+      "\(file):\(row.line): the item \(PrintableText.quoted(itemIDs[row.item])) is recommended twice to the user "
+        + "\(PrintableText.quoted(userIDs[row.user])), before in line \(rows[first.before].line); give each item of a user once")
+  }
+}
