@@ -331,7 +331,8 @@ def cell(value: float | None, digits: int = 0) -> str:
 def summary(comparison: Comparison, results: dict[str, list[dict]]) -> str:
     """A Markdown table: medians over the rounds, least and most, and ratios of medians."""
     growth = any(contender.point for contender in comparison.contenders)
-    unit, key, digits = ("s", "seconds", 2) if comparison.contenders[0].timed_whole else ("ms per step", "ms_per_step", 0)
+    timed_whole = comparison.contenders[0].timed_whole
+    unit, key, digits = ("s", "seconds", 2) if timed_whole else ("ms per step", "ms_per_step", 0)
     digits = 1 if growth else digits
     last = ["limit, ms", "to the limit"] if growth else ["to the first", "of the cores' sgemm"]
     heads = ["", f"{unit}, median", "least to most", *last, "peak, MiB", "rounds"]
