@@ -22,8 +22,11 @@ final class PackedSource {
     let bound = UnpackingBound(name: file, packing: packing)
     var isTar = packing == .tar
     if !packing.isArchive {
-      let first = try DecompressedStream(bytes, packing, name: file, bound: bound).next()
-      if let inside = first.flatMap({ Packing.recognised(in: $0) }) {
+      let stream = try DecompressedStream(bytes, packing, name: file, bound: bound)
+      let inside = try stream.next().flatMap { Packing.recognised(in: $0) }
+      // The block is the stream's.
+      withExtendedLifetime(stream) {}
+      if let inside {
         guard inside == .tar else { throw Self.nested(inside, file) }
         isTar = true
       }
@@ -47,6 +50,8 @@ final class PackedSource {
     var choice = MemberChoice(archive: file, wanted: wanted)
     let stream = isTar ? try tarStream(bytes, packing, file, bound) : nil
     let handle = try open(bytes, stream, file)
+    // libarchive reads what it finds before a place where the file is cut.
+    if !isTar, !Packing.hasZipEnd(bytes) { throw handle.failure("its end is missing") }
     while let member = try handle.nextMember() {
       choice.see(member)
       Liveness.tick()

@@ -48,6 +48,21 @@ enum Packing: CaseIterable {
     bytes.allSatisfy { $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
   }
 
+  /// Whether the record stands there that ends a zip archive, with all of the comment that may follow.
+  static func hasZipEnd(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    let (size, longestComment) = (22, 0xFFFF)
+    var place = bytes.count - size
+    let first = max(0, place - longestComment)
+    while place >= first {
+      if bytes[place...].starts(with: [0x50, 0x4B, 5, 6]) {
+        let comment = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: place + 20, as: UInt16.self))
+        if place + size + Int(comment) <= bytes.count { return true }
+      }
+      place -= 1
+    }
+    return false
+  }
+
   // MARK: tar
 
   private static let headerSize = 512
