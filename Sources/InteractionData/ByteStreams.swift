@@ -39,15 +39,19 @@ final class DecompressedStream: ByteStream {
   private let bound: UnpackingBound
   private var checksum: GzipChecksum?
   private var count = 0
+  /// Called with the packed bytes behind the reader, now and then; they are not read again by this stream.
+  private let passed: ((Range<Int>) -> Void)?
+  private var passedCount = 0
+  private static let passedAtOnce = 1 << 25
   private var isOpen = false
   private var isAtEnd = false
 
   /// `packed` must stay valid.
   init(
-    _ packed: UnsafeRawBufferPointer, _ packing: Packing, name: String, bound: UnpackingBound
+    _ packed: UnsafeRawBufferPointer, _ packing: Packing, name: String, bound: UnpackingBound, passed: ((Range<Int>) -> Void)? = nil
   ) throws(Failure) {
     handle = try ArchiveHandle(decompressing: packed, packing, name: name)
-    (self.packed, self.bound) = (packed, bound)
+    (self.packed, self.bound, self.passed) = (packed, bound, passed)
     checksum = packing == .gzip ? GzipChecksum(packed) : nil
   }
 
@@ -63,6 +67,11 @@ final class DecompressedStream: ByteStream {
     checksum?.add(block.bytes, consumed: handle.consumed)
     count += block.bytes.count
     try bound.check(count)
+    let behind = handle.consumed & ~0xFFFF
+    if behind - passedCount > Self.passedAtOnce {
+      passed?(passedCount..<behind)
+      passedCount = behind
+    }
     return block.bytes
   }
 

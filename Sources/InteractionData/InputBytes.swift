@@ -43,7 +43,9 @@ final class InputBytes {
       (name, source, bytes) = (file, nil, whole)
       return
     }
-    let source = try PackedSource(whole, packing, file: path == "-" && part == nil ? file : path, member: part?.member)
+    let release = mapping.map { mapping in { (range: Range<Int>) in InputBytes.release(mapping.bytes, range) } }
+    let source = try PackedSource(
+      whole, packing, file: path == "-" && part == nil ? file : path, member: part?.member, release: release)
     (name, self.source, bytes) = (source.name, source, UnsafeRawBufferPointer(start: nil, count: 0))
     try unpack(source, atLeast: beginning)
   }
@@ -51,6 +53,7 @@ final class InputBytes {
   private func unpack(_ source: PackedSource, atLeast least: Int?) throws(Failure) {
     let buffer = PagedBytes()
     isComplete = try source.unpack(into: buffer, atLeast: least)
+    if let mapping { Self.release(mapping.bytes, 0..<mapping.bytes.count) }
     (bytes, unpacked) = (buffer.bytes, buffer)
   }
 
@@ -103,7 +106,11 @@ final class InputBytes {
   /// system's cache), so that a file may be larger than memory.
   func discard(_ range: Range<Int>) {
     if let buffer = unpacked ?? (source == nil ? piped : nil) { return buffer.discard(range) }
-    guard mapping != nil, let base = bytes.baseAddress else { return }
+    if mapping != nil { Self.release(bytes, range) }
+  }
+
+  private static func release(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+    guard let base = bytes.baseAddress else { return }
     madvise(UnsafeMutableRawPointer(mutating: base + range.lowerBound), range.count, MADV_DONTNEED)
   }
 

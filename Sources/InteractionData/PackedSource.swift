@@ -13,12 +13,16 @@ final class PackedSource {
   private let isTar: Bool
   /// The member's place in the archive.
   private let member: Int?
+  /// Lets go of the memory of packed bytes, which come back from the file when they are read again.
+  private let release: ((Range<Int>) -> Void)?
   /// The member's bytes, where they are themselves compressed.
   private var inner: (bytes: PagedBytes, packing: Packing)?
 
   /// Looks for the member in an archive; exit code 65 where none or several may be meant, or the archive is damaged.
-  init(_ bytes: UnsafeRawBufferPointer, _ packing: Packing, file: String, member wanted: String?) throws(Failure) {
-    (self.bytes, self.packing, self.file) = (bytes, packing, file)
+  init(
+    _ bytes: UnsafeRawBufferPointer, _ packing: Packing, file: String, member wanted: String?, release: ((Range<Int>) -> Void)?
+  ) throws(Failure) {
+    (self.bytes, self.packing, self.file, self.release) = (bytes, packing, file, release)
     let bound = UnpackingBound(name: file, packing: packing)
     var isTar = packing == .tar
     if !packing.isArchive {
@@ -106,7 +110,10 @@ final class PackedSource {
       inner = (bytes, inside)
       description = "\(inside) in \(description)"
     }
-    let stream = try DecompressedStream(inner?.bytes.bytes ?? bytes, inner?.packing ?? packing, name: name, bound: bound)
+    let stream =
+      if let inner { try DecompressedStream(inner.bytes.bytes, inner.packing, name: name, bound: bound) } else {
+        try DecompressedStream(bytes, packing, name: name, bound: bound, passed: release)
+      }
     let first = try stream.next()
     if inner != nil, let first, let inside = Packing.recognised(in: first) { throw Self.nested(inside, name) }
     return try Self.copy(stream, first, buffer, atLeast: least, bound)

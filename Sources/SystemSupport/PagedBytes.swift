@@ -30,14 +30,6 @@ package final class PagedBytes {
     return true
   }
 
-  /// Appends zeros; false, and nothing happens, where there is no memory for them.
-  package func appendZeros(_ more: Int) -> Bool {
-    // Pages come zeroed, and bytes behind `count` are never written but by `append`.
-    guard room(for: more) != nil else { return false }
-    count += more
-    return true
-  }
-
   /// Where the next bytes stand.
   private func room(for more: Int) -> UnsafeMutableRawPointer? {
     let (wanted, overflows) = count.addingReportingOverflow(more)
