@@ -80,7 +80,7 @@ final class DecompressedStream: ByteStream {
     let consumed = handle.consumed
     if checksum?.isRight(consumed: consumed) == false { throw handle.failure("its checksum is another") }
     // Tapes and some copies pad with zeros.
-    guard consumed <= packed.count, packed[consumed...].allSatisfy({ $0 == 0 }) else {
+    guard (0...packed.count).contains(consumed), packed[consumed...].allSatisfy({ $0 == 0 }) else {
       throw handle.failure("\(packed.count - consumed) bytes behind its end are none of it")
     }
     return nil

@@ -28,7 +28,8 @@ import Testing
 
   @Test func whatIsMissingHere() {
     for packer in Packer.all where !packer.isThere { print("\(packer): skipped, its programs are not on this machine") }
-    #expect(Packer.all.contains(where: \.isThere))
+    let there = Packer.all.filter(\.isThere)
+    #expect(!there.isEmpty)
   }
 
   /// Wherever it is cut: never part of the data.
@@ -88,9 +89,12 @@ import Testing
 
   /// Bit by bit, as the standard has it.
   private static func crc(_ bytes: [UInt8]) -> UInt32 {
-    ~bytes.reduce(~UInt32(0)) { sum, byte in
-      (0..<8).reduce(sum ^ UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
+    var sum = ~UInt32(0)
+    for byte in bytes {
+      sum ^= UInt32(byte)
+      for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
     }
+    return ~sum
   }
 
   @Test func severalPackedFilesAreOneDataSet() throws {
