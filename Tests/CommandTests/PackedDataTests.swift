@@ -53,12 +53,12 @@ extension CommandTests {
         #expect(plain.status == 0 && fingerprint(plain) != nil, "\(plain.errors)")
         for command in [
           "\"$0\" prepare - < log.gz", "cat log.gz | \"$0\" prepare -", "\"$0\" prepare <(cat log.gz)",
-          "cat ml.tar.gz | \"$0\" prepare -", "cat ml.tar.gz | \"$0\" prepare -:ml/ratings.dat",
+          "cat ml.tar.gz | \"$0\" prepare -", "cat ml.tar.gz | \"$0\" prepare /dev/stdin:ml/ratings.dat",
         ] {
           let result = try shell(command, in: folder)
           #expect(result.status == 0 && fingerprint(result) == fingerprint(plain), "\(command): \(result.errors)")
         }
-        let twice = try shell("\"$0\" prepare -:a -:b < ml.tar.gz", in: folder)
+        let twice = try shell("\"$0\" prepare -- -:a -:b < ml.tar.gz", in: folder)
         #expect(twice.status == 64 && twice.errors.contains("standard input (-) is given twice"), "\(twice.errors)")
       }
     }
