@@ -43,7 +43,7 @@ final class PackedSource {
       return
     }
     let chosen = try Self.choose(bytes, packing, isTar, file, wanted, bound)
-    name = "\(file):\(String(decoding: chosen.member.name, as: UTF8.self))"
+    name = "\(file):\(TerminalText.line(String(decoding: chosen.member.name, as: UTF8.self)))"
     member = chosen.place
   }
 

@@ -26,7 +26,7 @@ enum PackedTargets {
 
   private static func packed(_ name: String, _ corpus: [[UInt8]], _ folder: String) -> FuzzTarget {
     let path = "\(folder)/packed.\(name)"
-    return FuzzTarget(name, corpus: corpus, words: words, places: [path]) { input, random in
+    return FuzzTarget(name, corpus: corpus, words: words, places: [path, "any of the 2 files"]) { input, random in
       // The sums of what is damaged are made right again now and then, so that not all is refused for them.
       let input = name == "tar" && random.chance(1, in: 2) ? withTarSums(input) : input
       put(input, path)
