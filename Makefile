@@ -11,7 +11,7 @@
 #                                    (--quick, --only NAME,...); DATA is a folder with ml-1m.txt and beauty.txt (lines
 #                                    `user item`), PYTHON one with torch to compare with; what is absent is left out
 #   make install [PREFIX=/usr/local] the program to PREFIX/bin; packagers set DESTDIR too
-#   make deps                        Open MPI and OpenBLAS, where they are missing; nothing else installs packages
+#   make deps                        Open MPI, OpenBLAS and libarchive, where they are missing; nothing else installs packages
 #   make clean                       removes what was built; downloaded Swift packages stay
 #
 # Needed besides: Swift 6.1 or newer (https://www.swift.org/install/linux). Libraries in places of their own, as on
@@ -30,14 +30,14 @@ ruff := $(shell command -v ruff || echo .build/check-tools/bin/ruff)
 
 program := .build/release/bert4rec-dist
 sources := Package.swift $(shell find Sources -type f)
-packages := libopenmpi-dev openmpi-bin libopenblas-dev pkg-config
+packages := libopenmpi-dev openmpi-bin libopenblas-dev libarchive-dev pkg-config
 scripts := .ci/run $(shell find cluster Tests -name '*.sh' -o -name '*.sbatch')
 
 # mpirun refuses more ranks than cores, and root (the user of most containers), unless told otherwise.
 mpi_environment := cluster/mpi-environment.sh
 
 # Any OpenBLAS will do: pthread, OpenMP or serial.
-libraries_are_there := pkg-config --exists ompi-c openblas && command -v mpirun
+libraries_are_there := pkg-config --exists ompi-c openblas libarchive && command -v mpirun
 
 .PHONY: build check check-tools demo deps test bench install clean swift-is-there libraries-are-there
 # `make -j` must not build while deps still installs; Swift uses all cores by itself.
@@ -112,14 +112,16 @@ swift-is-there:
 
 libraries-are-there:
 	@{ $(libraries_are_there); } >/dev/null 2>&1 || { \
-	  echo "make: Open MPI or OpenBLAS is not found (pkg-config: ompi-c, openblas; command: mpirun)." >&2; \
+	  echo "make: not all of Open MPI, OpenBLAS and libarchive are found (pkg-config: ompi-c, openblas, libarchive;" >&2; \
+	  echo "      command: mpirun)." >&2; \
 	  echo "      Run 'make deps', or set PKG_CONFIG_PATH and PATH if they are in a place of their own." >&2; exit 1; }
 
 deps:
 	@if { $(libraries_are_there); } >/dev/null 2>&1; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	  echo "make: there is no apt-get here to install with. Needed are pkg-config, Open MPI 4.1 or newer and" >&2; \
-	  echo "      OpenBLAS, both with their headers and pkg-config files (ompi-c.pc, openblas.pc)." >&2; exit 1; \
+	  echo "make: there is no apt-get here to install with. Needed are pkg-config, Open MPI 4.1 or newer," >&2; \
+	  echo "      OpenBLAS and libarchive, with their headers and pkg-config files (ompi-c.pc, openblas.pc," >&2; \
+	  echo "      libarchive.pc)." >&2; exit 1; \
 	fi; \
 	if [ "$$(id -u)" = 0 ]; then as_root=env; \
 	elif sudo -n true 2>/dev/null; then as_root='sudo -n env'; \

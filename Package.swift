@@ -22,6 +22,7 @@ let package = Package(
     // "ompi-c", not "mpi": the latter carries C++ flags on some distributions.
     .systemLibrary(name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
     .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
     // What Swift's Glibc module leaves out.
     .systemLibrary(name: "CLinux"),
     // Vector kernels; multiversioned by attributes in the source, so no unsafeFlags.
@@ -32,7 +33,7 @@ let package = Package(
     .target(
       name: "SystemSupport",
       dependencies: ["CLinux", .product(name: "Crypto", package: "swift-crypto")]),
-    .target(name: "InteractionData", dependencies: ["SystemSupport"]),
+    .target(name: "InteractionData", dependencies: ["CArchive", "SystemSupport"]),
     .target(name: "MaskedInstances", dependencies: ["InteractionData"]),
     .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "MaskedInstances", "SystemSupport"]),
     .target(name: "Collectives", dependencies: ["CMPI", "CKernels", "SystemSupport"]),

@@ -6,3 +6,9 @@
 // A file in memory without a name, closed in programs that this one starts: gone with the last process that has it open or mapped. -1,
 // with errno, where there is none. The name is for /proc alone.
 static inline int linux_memory_file(const char *name) { return (int)syscall(SYS_memfd_create, name, 1u); }
+
+// Moves pages to where there is room for `to` bytes, without copying them: mremap that may move. MAP_FAILED, with errno, where there is
+// no room.
+static inline void *linux_move_pages(void *pages, unsigned long from, unsigned long to) {
+  return (void *)syscall(SYS_mremap, pages, from, to, 1ul);
+}

@@ -133,19 +133,21 @@ enum InputReader {
     _ paths: [String], options: LoadingOptions, readsHistories: Bool = false, report: (String) -> Void,
     log: (String) -> Void
   ) throws(Failure) -> Rows {
-    if paths.count(where: { $0 == "-" }) > 1 {
+    if paths.count(where: { InputPaths.file(of: $0) == "-" }) > 1 {
       throw Failure(.usage, "standard input (-) is given twice; it can be read once")
     }
     // All files are opened and looked at before the first one is read.
     var inputs: [(input: InputBytes, layout: FileLayout)] = []
     for path in paths {
       if path != "-", FileSystem.kind(path) == .directory { throw notAFile(path, among: paths) }
-      let input = try InputBytes(path)
-      guard let layout = try LayoutDetection.detect(input, options: options, readsHistories: readsHistories) else {
+      let (input, found) = try look(path, options, readsHistories, isAlone: paths.count == 1)
+      guard let layout = found else {
         if readsHistories { continue }
         throw Failure(.badData, "\(input.name): empty; it has no line with an interaction")
       }
-      for (number, line) in layout.description.enumerated() { report(number == 0 ? "\(input.name): \(line)" : line) }
+      for (number, line) in layout.description.enumerated() {
+        report(number == 0 ? "\(input.name): \(line)" + (input.packing.map { ", unpacked from \($0)" } ?? "") : line)
+      }
       if let first = inputs.first, !first.layout.isCompatible(with: layout) {
         throw Failure(
           .badData,
@@ -161,6 +163,7 @@ enum InputReader {
       // The first goes first: a file is unmapped as soon as it has been read.
       while !inputs.isEmpty {
         let (input, layout) = inputs.removeFirst()
+        try input.complete()
         switch layout {
         case .table(let layout): try RowReader.read(input, layout, into: &sink)
         case .json(let layout): try ObjectReader.read(input, layout, into: &sink)
@@ -172,6 +175,26 @@ enum InputReader {
       let dropped = sink.badRows.byReason
       return Rows(table: sink.takeRows(), droppedRows: dropped, filteredRows: filtered, isItemFound: isItemFound)
     }
+  }
+
+  /// What of each of several packed files is unpacked to look at it; they are not in memory together.
+  static let beginning = 1 << 22
+
+  /// Opens an input and finds out what it is.
+  private static func look(
+    _ path: String, _ options: LoadingOptions, _ readsHistories: Bool, isAlone: Bool
+  ) throws(Failure) -> (InputBytes, FileLayout?) {
+    let input = try InputBytes(path, beginning: isAlone ? nil : beginning)
+    func detect() throws(Failure) -> FileLayout? {
+      try LayoutDetection.detect(input, options: options, readsHistories: readsHistories)
+    }
+    if input.isComplete { return (input, try detect()) }
+    // A beginning with few lines may be cut where the whole would be understood, or be understood in another way.
+    if input.bytes.count(where: { $0 == 0x0A }) > LayoutDetection.sampleSize, let layout = try? detect() { return (input, layout) }
+    try input.complete()
+    let layout = try detect()
+    try input.shrink(to: beginning)
+    return (input, layout)
   }
 
   private static func notAFile(_ path: String, among paths: [String]) -> Failure {

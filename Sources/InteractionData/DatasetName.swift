@@ -4,11 +4,9 @@ import SystemSupport
 enum DatasetName {
   static let longest = 100
 
-  /// From a file's name without its extension ("ml-1m"); "data" if nothing is left.
+  /// From a file's name without its extension ("ml-1m"), or that of a file in an archive; "data" if nothing is left.
   static func from(path: String) -> String {
-    var name = Array(FileSystem.lastComponent(of: path).utf8)
-    if let dot = name.lastIndex(of: UInt8(ascii: ".")) { name.removeSubrange(dot...) }
-    return sanitised(name)
+    sanitised(PackedNames.stem(FileSystem.lastComponent(of: InputPaths.member(of: path)?.member ?? path)).utf8)
   }
 
   static func sanitised(_ name: some Sequence<UInt8>) -> String {

@@ -3,11 +3,10 @@ import SystemSupport
 /// Formats that are recognised by their first bytes but not read: the error says how to convert them.
 enum ForeignFormats {
   private static let magics: [(bytes: [UInt8], name: String, command: String)] = [
-    ([0x1F, 0x8B], "gzip-compressed data", "zcat F > G"),
-    ([0x28, 0xB5, 0x2F, 0xFD], "zstd-compressed data", "zstdcat F > G"),
-    ([0xFD, 0x37, 0x7A, 0x58, 0x5A, 0x00], "xz-compressed data", "xzcat F > G"),
-    (Array("BZh".utf8), "bzip2-compressed data", "bzcat F > G"),
-    ([0x50, 0x4B, 0x03, 0x04], "a zip archive", "unzip -p F > G"),
+    ([0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C], "a 7z archive", "7z e -so F > G"),
+    (Array("Rar!\u{1A}\u{7}".utf8), "a RAR archive", "unrar p -inul F > G"),
+    ([0x04, 0x22, 0x4D, 0x18], "lz4-compressed data", "lz4 -dc F > G"),
+    ([0x1F, 0x9D], "data of compress", "zcat F > G"),
     ([0xFF, 0xFE], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 F > G"),
     ([0xFE, 0xFF], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 F > G"),
   ]
@@ -20,8 +19,6 @@ enum ForeignFormats {
         "\(name):1: \(PrintableText.quoted(line)): \(what), which is not read yet; convert it (\(command)) and give G")
     }
     for magic in magics where bytes.starts(with: magic.bytes) {
-      // Ids may begin with letters that happen to be a magic; compressed data are no text.
-      if magic.bytes.allSatisfy({ (0x20..<0x7F).contains($0) }) && isText(block) { continue }
       throw failure(magic.name, magic.command)
     }
     let parquet = Array("PAR1".utf8)
@@ -36,10 +33,6 @@ enum ForeignFormats {
           + "with one "
           + "interaction a line, such as 'user item'")
     }
-  }
-
-  private static func isText(_ block: UnsafeRawBufferPointer) -> Bool {
-    block.allSatisfy { $0 >= 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
   }
 
   /// The quote that opens the first key, where the text begins as an object or dictionary does: `{"`, `[{"`, `{u'`.

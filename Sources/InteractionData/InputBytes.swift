@@ -6,35 +6,76 @@ import SystemSupport
   import Musl
 #endif
 
-/// The bytes of one input: a file is mapped, a pipe or standard input (`-`) is read to its end into memory.
+/// The bytes of one input: a file is mapped, a pipe or standard input (`-`) is read to its end into memory, and what is
+/// compressed or in an archive is unpacked into memory.
 final class InputBytes {
-  /// The path as it was given; for messages.
+  /// The path as it was given, with the file in an archive behind it; for messages.
   let name: String
-  let bytes: UnsafeRawBufferPointer
+  /// What is unpacked of a packed input may be its beginning.
+  private(set) var bytes: UnsafeRawBufferPointer
+  private(set) var isComplete = true
+  private let source: PackedSource?
   private let mapping: MappedFile?
-  private let owned: UnsafeMutableBufferPointer<UInt8>?
+  /// What has been read from a pipe.
+  private let piped: PagedBytes?
+  private var unpacked: PagedBytes?
 
-  init(_ path: String) throws(Failure) {
-    name = path == "-" ? "standard input" : path
+  /// Opens a file, or one in an archive (`archive:member`).
+  /// - Parameter beginning: Of packed data, no more than some bytes more than these are unpacked; `complete` gets all.
+  /// - Throws: Exit code 65 for packed data that cannot be unpacked or are too many for the memory, 66 for what cannot be opened.
+  init(_ path: String, beginning: Int? = nil) throws(Failure) {
+    let part = InputPaths.member(of: path)
+    let path = part?.archive ?? path
+    let file = path == "-" ? "standard input" : path
+    let whole: UnsafeRawBufferPointer
     if path == "-" || FileSystem.kind(path) == .other {
-      let read = try Self.readWhole(path, name)
-      owned = read
-      mapping = nil
-      bytes = UnsafeRawBufferPointer(read)
+      let read = try Self.readWhole(path, file)
+      (piped, mapping, whole) = (read, nil, read.bytes)
     } else {
       let mapped = try MappedFile(path)
       if let base = mapped.bytes.baseAddress {
         madvise(UnsafeMutableRawPointer(mutating: base), mapped.bytes.count, MADV_SEQUENTIAL)
       }
-      owned = nil
-      mapping = mapped
-      bytes = mapped.bytes
+      (piped, mapping, whole) = (nil, mapped, mapped.bytes)
     }
+    guard let packing = Packing.recognised(in: whole) else {
+      if part != nil { throw PackedSource.noArchive(file) }
+      (name, source, bytes) = (file, nil, whole)
+      return
+    }
+    let release = mapping.map { mapping in { (range: Range<Int>) in InputBytes.release(mapping.bytes, range) } }
+    let source = try PackedSource(
+      whole, packing, file: path == "-" && part == nil ? file : path, member: part?.member, release: release)
+    (name, self.source, bytes) = (source.name, source, UnsafeRawBufferPointer(start: nil, count: 0))
+    try unpack(source, atLeast: beginning)
   }
 
-  deinit { free(owned?.baseAddress) }
+  private func unpack(_ source: PackedSource, atLeast least: Int?) throws(Failure) {
+    let buffer = PagedBytes()
+    isComplete = try source.unpack(into: buffer, atLeast: least)
+    if let mapping { Self.release(mapping.bytes, 0..<mapping.bytes.count) }
+    (bytes, unpacked) = (buffer.bytes, buffer)
+  }
 
-  private static func readWhole(_ path: String, _ name: String) throws(Failure) -> UnsafeMutableBufferPointer<UInt8> {
+  /// Unpacks what only the beginning is there of.
+  func complete() throws(Failure) {
+    guard !isComplete, let source else { return }
+    // Not both at once.
+    (bytes, unpacked) = (UnsafeRawBufferPointer(start: nil, count: 0), nil)
+    try unpack(source, atLeast: nil)
+  }
+
+  /// Lets go of all but the first `count` bytes of packed data until they are read.
+  func shrink(to count: Int) throws(Failure) {
+    guard let source, isComplete, bytes.count > count else { return }
+    (bytes, unpacked) = (UnsafeRawBufferPointer(start: nil, count: 0), nil)
+    try unpack(source, atLeast: count)
+  }
+
+  /// "gzip", "zip" and the like; nil where nothing is unpacked.
+  var packing: String? { source?.description }
+
+  private static func readWhole(_ path: String, _ name: String) throws(Failure) -> PagedBytes {
     let descriptor =
       path == "-"
       ? STDIN_FILENO
@@ -42,24 +83,34 @@ final class InputBytes {
         try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
       }
     defer { if path != "-" { close(descriptor) } }
-    var storage = GrowableStorage<UInt8>(capacity: 1 << 16)
-    let block = UnsafeMutablePointer<UInt8>.allocate(capacity: 1 << 16)
+    let bytes = PagedBytes()
+    let most = UnpackingBound.available
+    let block = UnsafeMutableRawPointer.allocate(byteCount: 1 << 16, alignment: 16)
     defer { block.deallocate() }
     while true {
       // Whoever writes into the pipe, or types, takes the time that it takes.
       let count = try FileSystem.reading { () throws(SystemError) in
         try systemCall("read", name) { Liveness.outside { read(descriptor, block, 1 << 16) } }
       }
-      if count == 0 { break }
-      storage.append(block, count: count)
+      if count == 0 { return bytes }
+      guard bytes.count + count <= most, bytes.append(UnsafeRawBufferPointer(start: block, count: count)) else {
+        throw Failure(
+          .badData,
+          "\(name): there is no memory for more than its first \(MemorySize.text(Double(bytes.count))); give a file, which may be "
+            + "larger than memory")
+      }
     }
-    return storage.take()
   }
 
-  /// Lets go of the memory of mapped pages that have been read (they stay in the system's cache), so that a file may
-  /// be larger than memory.
+  /// Lets go of the memory of bytes that have been read and are not read again (those of a mapped file stay in the
+  /// system's cache), so that a file may be larger than memory.
   func discard(_ range: Range<Int>) {
-    guard mapping != nil, let base = bytes.baseAddress else { return }
+    if let buffer = unpacked ?? (source == nil ? piped : nil) { return buffer.discard(range) }
+    if mapping != nil { Self.release(bytes, range) }
+  }
+
+  private static func release(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) {
+    guard let base = bytes.baseAddress else { return }
     madvise(UnsafeMutableRawPointer(mutating: base + range.lowerBound), range.count, MADV_DONTNEED)
   }
 

@@ -50,20 +50,26 @@ public enum InputPaths {
     return String(text)
   }
 
-  /// Patterns, which no file has for its name, become the files that match, sorted. Exit code 66 where none does.
+  /// Patterns, which no file has for its name, become the files that match, sorted; what stands behind a colon is a file
+  /// in each of them. Exit code 66 where none does.
   static func expanded(_ paths: [String]) throws(Failure) -> [String] {
     var expanded: [String] = []
     for path in paths {
-      guard path != "-", path.contains(where: { "*?[".contains($0) }), FileSystem.kind(path) == nil else {
+      guard path != "-", isPattern(path), FileSystem.kind(path) == nil, member(of: path) == nil else {
         expanded.append(path)
         continue
       }
-      let matches = matches(path)
-      if matches.isEmpty { throw Failure(.unreadable, "cannot read \(path): no file matches it") }
-      expanded += matches
+      var found = matches(path)
+      for (pattern, member) in cuts(path) where found.isEmpty && isPattern(pattern) {
+        found = matches(pattern).map { $0 + ":" + member }
+      }
+      if found.isEmpty { throw Failure(.unreadable, "cannot read \(path): no file matches it") }
+      expanded += found
     }
     return expanded
   }
+
+  private static func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
 
   private static func matches(_ pattern: String) -> [String] {
     var found = glob_t()

@@ -98,11 +98,14 @@ package enum PairsFile {
 
   /// Ids can be such that the first lines look like something else, such as a header or a byte-order mark.
   private static func checkReadable(_ temporary: String, _ path: String) throws(Failure) {
-    let input = try InputBytes(temporary)
-    let layout: FileLayout?
-    do throws(Failure) { layout = try LayoutDetection.detect(input) } catch { layout = nil }
+    var input: InputBytes?
+    var layout: FileLayout?
+    do throws(Failure) {
+      let opened = try InputBytes(temporary)
+      (input, layout) = (opened, try LayoutDetection.detect(opened))
+    } catch { layout = nil }
     guard case .table(let table)? = layout, table.separator == .pairs, !table.hasHeader,
-      table.roles == ColumnRoles(user: 0, item: 1), input.body.count == input.bytes.count
+      table.roles == ColumnRoles(user: 0, item: 1), let input, input.packing == nil, input.body.count == input.bytes.count
     else {
       throw Failure(
         .badData,

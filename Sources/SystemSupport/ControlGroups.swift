@@ -25,6 +25,21 @@ package struct ControlGroups {
     }
   }
 
+  /// Bytes that all processes of a group have, without pages of files, which the kernel drops when memory is short; nil where the kernel
+  /// does not say it.
+  package func memoryInUse(_ limit: Limit) -> Double? {
+    func bytes(_ file: String) -> Double? { words(limit.path + "/" + file).first.flatMap { Double($0) } }
+    guard let all = bytes("memory.current") ?? bytes("memory.usage_in_bytes") else { return nil }
+    var pages = 0.0
+    // Version 1 has its sums over inner groups under names of their own.
+    let lines = lines(limit.path + "/memory.stat").map { $0.split(separator: " ") }
+    let prefix = lines.contains { $0.first == "total_inactive_file" } ? "total_" : ""
+    for line in lines where line.count == 2 && ["inactive_file", "active_file"].contains(where: { line[0] == prefix + $0 }) {
+      pages += Double(line[1]) ?? 0
+    }
+    return max(0, all - pages)
+  }
+
   /// In cores, which need not be whole: cpu.max of version 2, cpu.cfs_quota_us and cpu.cfs_period_us of version 1.
   package var processors: [Limit] {
     folders("cpu").compactMap { folder in

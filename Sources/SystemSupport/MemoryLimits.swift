@@ -52,6 +52,17 @@ package struct MemoryLimit: Equatable, Sendable {
     }
     return limits
   }
+
+  /// Bytes that this process can take now: what the machine has left (besides pages of files, which the kernel drops), what its control
+  /// groups allow, and what its own limits do.
+  /// - Parameter root: what stands before /proc and /sys; tests have a folder of their own.
+  package static func available(root: String = "") -> Double {
+    let groups = ControlGroups(root: root)
+    var rooms = all(threads: 0, root: root).map { $0.bytes - $0.inUse }
+    for group in groups.memory { if let used = groups.memoryInUse(group) { rooms.append(group.value - used) } }
+    if let left = ProcFile(root + "/proc/meminfo").kibibytes("MemAvailable:") { rooms.append(left) }
+    return max(0, rooms.min() ?? .infinity)
+  }
 }
 
 /// A file of /proc, in lines that begin with a name.

@@ -28,6 +28,10 @@ struct PrepareCommand: ParsableCommand {
                                 named columns; also events in an array
         Netflix, YooChoose, Taobao, check-ins with coordinates
 
+      Files may be compressed (gzip, zstd, xz, bzip2). In a zip or tar archive
+      ratings.dat, u.data, ratings.csv, *.inter or the only file is found;
+      ARCHIVE:FILE names another, such as ml-1m.zip:ml-1m/ratings.dat.
+
       Times are epochs in s, ms, us or ns, ISO-8601 text (with an offset, a zone
       such as UTC, or none), 20140103, 03.01.2014 or Tue Apr 03 18:00:09 +0000
       2012; --time-format says others. They order each user's interactions. Of
@@ -92,7 +96,7 @@ struct PrepareCommand: ParsableCommand {
     if let output { try PreparedFolder.checkTarget(output) }
     if let writePairs {
       try PairsFile.checkTarget(writePairs)
-      for input in inputs where Self.isSameFile(input, writePairs) {
+      for input in inputs where Self.isSameFile(InputPaths.file(of: input), writePairs) {
         throw Failure(.usage, "--write-pairs \(writePairs) is an input; give another file")
       }
     }

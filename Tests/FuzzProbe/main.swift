@@ -13,7 +13,7 @@ import SystemSupport
 #endif
 
 func targets(in folder: String) throws -> [FuzzTarget] {
-  try TableTargets.all(in: folder) + PreparedTargets.all(in: folder) + CheckpointTargets.all(in: folder)
+  try TableTargets.all(in: folder) + PackedTargets.all(in: folder) + PreparedTargets.all(in: folder) + CheckpointTargets.all(in: folder)
     + TextTargets.all(in: folder)
 }
 

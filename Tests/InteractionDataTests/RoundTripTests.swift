@@ -3,8 +3,8 @@ import InteractionData
 import SystemSupport
 import Testing
 
-/// Rows that are written down in any layout come out as they went in, or are refused. BERT4REC_ROUND_TRIPS sets how many
-/// ways of writing are tried, BERT4REC_ROUND_TRIPS_FROM the number of the first.
+/// Rows that are written down in any layout, packed or not, come out as they went in, or are refused.
+/// BERT4REC_ROUND_TRIPS sets how many ways of writing are tried, BERT4REC_ROUND_TRIPS_FROM the number of the first.
 @Suite struct RoundTripTests {
   @Test func whatComesOutWentIn() throws {
     let environment = ProcessInfo.processInfo.environment
@@ -12,24 +12,32 @@ import Testing
     let first = environment["BERT4REC_ROUND_TRIPS_FROM"].flatMap { Int($0) } ?? 0
     let real = try RealData.isThere("ml-100k.inter") ? RoundTripRows.read(RealData.path("ml-100k.inter")) : nil
     let scratch = try Scratch()
+    let packers = Packer.all.filter(\.isThere)
     var (refused, wrong): ([String: Int], Int) = ([:], 0)
     for number in first..<(first + count) {
       var random = RoundTripRandom(seed: UInt64(number))
       let rows = RoundTripRows.make(real, &random)
       let written = RoundTripWriter.write(rows, &random)
-      let path = try scratch.write(written.bytes)
+      // Half of them packed.
+      let packer = number % 2 == 0 ? nil : packers.isEmpty ? nil : packers[number / 2 % packers.count]
+      var path = try scratch.write(written.bytes)
+      if let packer {
+        for name in try scratch.names() where name != "data.txt" { try FileManager.default.removeItem(atPath: scratch.path(name)) }
+        path = scratch.path(try packer.pack("data.txt", in: scratch.folder))
+      }
+      let layout = written.layout + (packer.map { " in \($0)" } ?? "")
       do {
         let loaded = try load(path)
         let found = Dictionary(uniqueKeysWithValues: loaded.histories.map { ($0.user, $0.items) })
         if found != written.histories {
           wrong += 1
           let text = String(decoding: written.bytes.prefix(600), as: UTF8.self)
-          Issue.record("number \(number), \(written.layout): other pairs came out\n\(loaded.said)\n\(text)")
+          Issue.record("number \(number), \(layout): other pairs came out\n\(loaded.said)\n\(text)")
         }
       } catch let failure as Failure {
-        #expect(failure.exitCode == .badData, "number \(number), \(written.layout): \(failure.message)")
+        #expect(failure.exitCode == .badData, "number \(number), \(layout): \(failure.message)")
         refused[written.layout, default: 0] += 1
-        if environment["BERT4REC_ROUND_TRIPS_SAY"] != nil { print("number \(number), \(written.layout): \(failure.message.prefix(300))") }
+        if environment["BERT4REC_ROUND_TRIPS_SAY"] != nil { print("number \(number), \(layout): \(failure.message.prefix(300))") }
       }
       if wrong > 5 { break }
     }

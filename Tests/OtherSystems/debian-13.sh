@@ -37,9 +37,9 @@ in_there() {
 }
 
 # Compiler and libraries; what Swift's toolchain is linked with; what tests call, so that none of them is skipped.
-packages=(libopenmpi-dev openmpi-bin libopenblas-dev pkg-config make git gcc libc6-dev libstdc++-14-dev
+packages=(libopenmpi-dev openmpi-bin libopenblas-dev libarchive-dev pkg-config make git gcc libc6-dev libstdc++-14-dev
   libxml2 libcurl4t64 libncurses6 zlib1g-dev ca-certificates python3-minimal iproute2 procps
-  e2fsprogs strace slurm-wlm munge openssh-client)
+  e2fsprogs strace slurm-wlm munge openssh-client zip zstd xz-utils bzip2)
 
 if [ "${1:-}" = --inside ]; then
   folder=$2 toolchain=$3

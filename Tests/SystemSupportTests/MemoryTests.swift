@@ -69,6 +69,48 @@ import Testing
     #expect(MemoryLimit.all(threads: 2, root: folder.path)[0].inUse == 3024 * 1024)
   }
 
+  /// The least of what the machine, the group's other processes and the process's own limits leave.
+  @Test func availableMemory() throws {
+    #expect(MemoryLimit.available(root: folder.path) == .infinity)
+    try write([
+      "/proc/meminfo": "MemTotal:  4000 kB\nMemAvailable:  3000 kB\n", "/proc/self/status": "RssAnon:  500 kB\n",
+      "/proc/self/cgroup": "0::/job\n", "/proc/self/mountinfo": "30 20 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+      "/sys/fs/cgroup/job/memory.max": "max\n",
+    ])
+    #expect(MemoryLimit.available(root: folder.path) == 3000 * 1024)
+    try write(["/sys/fs/cgroup/job/memory.max": "2048000\n"])
+    #expect(MemoryLimit.available(root: folder.path) == 1500 * 1024)
+    // Pages of files can be dropped.
+    try write([
+      "/sys/fs/cgroup/job/memory.current": "1848000\n",
+      "/sys/fs/cgroup/job/memory.stat": "anon 1\ninactive_file 300000\nactive_file 100000\n",
+    ])
+    #expect(MemoryLimit.available(root: folder.path) == 600_000)
+    try write([
+      "/proc/self/cgroup": "4:memory:/job\n", "/proc/self/mountinfo": "32 20 0:28 / /one rw - cgroup cgroup rw,memory\n",
+      "/one/job/memory.limit_in_bytes": "2000000\n", "/one/job/memory.usage_in_bytes": "1900000\n",
+      "/one/job/memory.stat": "inactive_file 1\nactive_file 2\ntotal_inactive_file 50000\ntotal_active_file 60000\n",
+    ])
+    #expect(MemoryLimit.available(root: folder.path) == 210_000)
+  }
+
+  @Test func pagedBytesGrowInPlace() {
+    let bytes = PagedBytes()
+    #expect(bytes.bytes.isEmpty && bytes.append(UnsafeRawBufferPointer(start: nil, count: 0)))
+    var expected: [UInt8] = []
+    for round in 0..<40 {
+      let more = [UInt8](repeating: UInt8(round), count: 1 + round * 9973)
+      expected += more
+      #expect(more.withUnsafeBytes { bytes.append($0) })
+    }
+    #expect(bytes.count == expected.count && bytes.bytes.elementsEqual(expected))
+    // Whole pages go, what stands beside them stays.
+    bytes.discard(100_000..<(1 << 20))
+    #expect(bytes.bytes[..<100_000].elementsEqual(expected[..<100_000]))
+    #expect(bytes.bytes[(1 << 20)...].elementsEqual(expected[(1 << 20)...]))
+    #expect(bytes.bytes[(1 << 17)..<(1 << 20)].allSatisfy { $0 == 0 })
+  }
+
   @Test func whatCannotBeReadIsNoLimit() throws {
     #expect(MemoryLimit.all(threads: 1, root: folder.path).isEmpty)
     try write(["/proc/meminfo": "MemTotal: lots\n", "/proc/self/limits": "Max address space\n", "/proc/self/status": "VmSize:"])

@@ -1,0 +1,23 @@
+import SystemSupport
+
+/// How much may be unpacked: what memory there is, whatever a file says.
+struct UnpackingBound {
+  /// What messages call the file.
+  let name: String
+  let packing: Packing
+  let bytes: Int
+
+  init(name: String, packing: Packing) { (self.name, self.packing, bytes) = (name, packing, Self.available) }
+
+  /// Seven eighths of the memory that this process can take now; the rest is for what is made of the bytes first.
+  static var available: Int { Int(min(MemoryLimit.available() * 7 / 8, 0x1p46)) }
+
+  func check(_ count: some BinaryInteger) throws(Failure) { if count > bytes { throw failure } }
+
+  var failure: Failure {
+    Failure(
+      .badData,
+      "\(name): \(packing.name) of which more than \(MemorySize.text(Double(bytes))) would be unpacked, and there is no more memory "
+        + "here; unpack it to a file (\(packing.command)), which may be larger than memory, and give that, or use a larger machine")
+  }
+}
