@@ -40,13 +40,7 @@ public struct CheckpointReader: Sendable {
     let itemsFile = try MappedFile(Self.regularFile(itemsPath))
     try Self.verify(itemsFile.bytes, CheckpointName.items, path, state)
     let (itemIDs, itemCounts) = try ItemTable.decode(itemsFile.bytes, path: itemsPath)
-    let tokens = TokenIDs(itemCount: itemIDs.count)
-    guard configuration.vocabularySize == tokens.vocabularySize, json["mask_token_id"]?.int == Int(tokens.mask) else {
-      throw Failure(
-        .badData,
-        "\(path): \(CheckpointName.items) has \(itemIDs.count) items, which does not go with vocab_size "
-          + "\(configuration.vocabularySize) and mask_token_id in \(CheckpointName.modelConfiguration)")
-    }
+    try Self.requireVocabulary(configuration, json, itemCount: itemIDs.count, path)
 
     let layout = ParameterLayout(configuration)
     model = try Self.openTensors(
@@ -83,9 +77,40 @@ public struct CheckpointReader: Sendable {
     UnsafeMutableRawBufferPointer(second).copyMemory(from: UnsafeRawBufferPointer(rebasing: optimizer.data[half...]))
   }
 
+  /// A parameter as little-endian float32, row-major. The bytes live as long as this value.
+  func parameter(_ slot: ParameterSlot) -> UnsafeRawBufferPointer { Self.bytes(slot, of: model.data) }
+
+  /// Adam's two moments of a parameter, in the same form. The checkpoint must have been opened `withMoments`.
+  func moments(_ slot: ParameterSlot) -> (first: UnsafeRawBufferPointer, second: UnsafeRawBufferPointer) {
+    guard let optimizer else { preconditionFailure("the checkpoint was opened without its moments") }
+    let half = optimizer.data.count / 2
+    return (
+      Self.bytes(slot, of: UnsafeRawBufferPointer(rebasing: optimizer.data[..<half])),
+      Self.bytes(slot, of: UnsafeRawBufferPointer(rebasing: optimizer.data[half...]))
+    )
+  }
+
+  private static func bytes(_ slot: ParameterSlot, of buffer: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    let size = MemoryLayout<Float>.stride
+    return UnsafeRawBufferPointer(rebasing: buffer[(slot.range.lowerBound * size)..<(slot.range.upperBound * size)])
+  }
+
   // MARK: Checks
 
-  private static func regularFile(_ path: String) throws(Failure) -> String {
+  /// Refuses a vocabulary that is not the items of items.tsv and the four other tokens.
+  static func requireVocabulary(
+    _ configuration: ModelConfiguration, _ json: JSON, itemCount: Int, _ path: String
+  ) throws(Failure) {
+    let tokens = TokenIDs(itemCount: itemCount)
+    guard configuration.vocabularySize == tokens.vocabularySize, json["mask_token_id"]?.int == Int(tokens.mask) else {
+      throw Failure(
+        .badData,
+        "\(path): \(CheckpointName.items) has \(itemCount) items, which does not go with vocab_size "
+          + "\(configuration.vocabularySize) and mask_token_id in \(CheckpointName.modelConfiguration)")
+    }
+  }
+
+  static func regularFile(_ path: String) throws(Failure) -> String {
     switch FileSystem.kind(path) {
     case .file: return path
     case nil: throw Failure(.unreadable, "\(path) is not there: the checkpoint is incomplete")

@@ -98,6 +98,20 @@ public struct ConfigurationKey: Sendable {
       "reduction", \.reduction, "exact: the same bits on any number of ranks; fast: MPI_Allreduce in its own order"),
     seed("seed", \.seed, "seeds every random draw"),
 
+    ConfigurationKey(
+      name: "init_checkpoint",
+      help: "the model whose parameters a new run begins with: a checkpoint, a run folder or a Hugging Face folder with items.tsv; "
+        + "none: random ones; --init-checkpoint overrides",
+      mayChangeOnResume: false, read: { $0.initialCheckpoint ?? "none" }
+    ) {
+      // An empty one is a variable that was not set; to begin with random parameters instead would be a guess.
+      if $1.isEmpty { return "a folder, or none" }
+      $0.initialCheckpoint = $1 == "none" ? nil : $1
+      return nil
+    },
+    choice(
+      "init_moments", \.initialMoments, "Adam's moments at the beginning from init_checkpoint; zero, or kept: those of the rows it knows"),
+
     integer(
       "save_checkpoints_steps", \.checkpointInterval, 1...1_000_000_000, "steps between checkpoints", mayChange: true),
     integer(

@@ -20,6 +20,8 @@ enum FormerKey {
       result[name] = nil
       if result[now.name] == nil { result[now.name] = now.value }
     }
+    // Before these keys every run began with random parameters.
+    if result["init_checkpoint"] == nil { result["init_checkpoint"] = "none" }
     return result
   }
 }

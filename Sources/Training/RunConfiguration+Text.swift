@@ -104,7 +104,7 @@ extension RunConfiguration {
       let value = key.read(self)
       let isOfData = key.name == "data" || key.name.hasPrefix("data_")
       if isOfData && value.isEmpty { continue }
-      let needsQuotes = isOfData || key.name == "monitor"
+      let needsQuotes = isOfData || ["monitor", "init_checkpoint"].contains(key.name)
       text += "\(key.name): \(needsQuotes ? Self.quoted(value) : value)\n"
     }
     return text

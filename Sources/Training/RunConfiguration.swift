@@ -19,6 +19,13 @@ public enum NonFiniteMode: String, Sendable, CaseIterable {
   case skip
 }
 
+/// What Adam's moments are where a run begins from another model.
+public enum InitialMoments: String, Sendable, CaseIterable {
+  case zero
+  /// The model's own for all rows that it keeps, zero for new ones.
+  case kept
+}
+
 /// Everything a training run depends on, besides the data. Keys, meanings and defaults: `ConfigurationKey.all`, which is also the
 /// one place that reads, writes and explains them.
 public struct RunConfiguration: Sendable, Equatable {
@@ -65,6 +72,11 @@ public struct RunConfiguration: Sendable, Equatable {
   public var reduction = ReductionMode.exact
   public var backend = BackendChoice.auto
   public var seed: UInt64 = 12345
+
+  // Beginning.
+  /// The model that a new run begins from: a checkpoint, a run folder or a Hugging Face folder; nil: random parameters.
+  public var initialCheckpoint: String?
+  public var initialMoments = InitialMoments.zero
 
   // Run.
   public var checkpointInterval = 1000
@@ -145,6 +157,11 @@ public struct RunConfiguration: Sendable, Equatable {
       throw Failure(
         .usage,
         "patience \(patience) needs validations, and holdout is \(holdout.rawValue): use holdout test+validation, or patience 0.")
+    }
+    if initialMoments == .kept && initialCheckpoint == nil {
+      throw Failure(
+        .usage,
+        "--keep-moments (init_moments kept) needs --init-checkpoint (init_checkpoint): without it there are no moments to keep.")
     }
     _ = try loadingOptions()
     let known = EvaluationProtocol.allCases.flatMap { kind in Metrics.names.map { kind.key($0) } }

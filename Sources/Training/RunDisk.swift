@@ -7,15 +7,17 @@ import SystemSupport
 final class RunDisk {
   enum Start: String {
     case fresh, resumed
+    /// At step 0 with another model's parameters, which are not on this run's disk yet.
+    case begun
     /// All steps are done, the final evaluation is not.
     case evaluating
     case finished
   }
 
   let run: RunFolder
-  private let dataset: Dataset
-  private let configuration: RunConfiguration
-  private let state: ModelState
+  let dataset: Dataset
+  let configuration: RunConfiguration
+  let state: ModelState
   private let arithmetic: [String: String]
   private var lock: RunLock?
   private var metrics: MetricsLog?
@@ -35,7 +37,7 @@ final class RunDisk {
   private var earlierSeconds = 0.0
   private let clock = ContinuousClock()
   private lazy var opened = clock.now
-  private let log: (String) -> Void
+  let log: (String) -> Void
 
   init(
     _ path: String, dataset: Dataset, configuration: RunConfiguration, arithmetic: [String: String], state: ModelState,
@@ -60,15 +62,23 @@ final class RunDisk {
   /// Takes the run folder and loads the state to resume from, if there is one.
   func open(_ resume: ResumeMode) throws(Failure) -> Start {
     _ = opened
+    // Before anything is written, so that a model that cannot be used leaves nothing behind.
+    var beginning = try isNew(resume) ? begin() : nil
     try run.create()
     lock = try RunLock(run, log: log)
     let checkpoint = try checkpoint(resume)
     guard let checkpoint else {
+      if beginning == nil { beginning = try begin() }
       try run.create(configuration: configuration.yaml)
       metrics = try MetricsLog(run.metricsPath, resumingAfter: nil)
-      return .fresh
+      guard let beginning else { return .fresh }
+      log(beginning)
+      return .begun
     }
     try requireSameRun(checkpoint.state, checkpoint.path)
+    if let initial = configuration.initialCheckpoint {
+      log("\(initial) (init_checkpoint) is not read: the run has a checkpoint of its own, \(checkpoint.path)")
+    }
     try load(checkpoint)
     origin = checkpoint.path
     earlierSeconds = checkpoint.state.trainedSeconds
@@ -104,9 +114,15 @@ final class RunDisk {
   func goBack() throws(Failure) -> Bool {
     var checkpoint = try run.newestGood(log: log)
     if checkpoint == nil, let origin { checkpoint = try CheckpointReader.open(origin, withMoments: true) }
-    if let checkpoint { try load(checkpoint) } else { (best, savedStep) = (nil, nil) }
+    var isBegun = false
+    if let checkpoint {
+      try load(checkpoint)
+    } else {
+      (best, savedStep) = (nil, nil)
+      isBegun = try begin() != nil
+    }
     metrics = try MetricsLog(run.metricsPath, resumingAfter: checkpoint?.state.step)
-    return checkpoint != nil
+    return checkpoint != nil || isBegun
   }
 
   /// Whether metrics.jsonl lacks the validation of the present step, which is that of one of this folder's checkpoints.
@@ -123,6 +139,13 @@ final class RunDisk {
     savedStep = state.step
     isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
     _ = try settleBest(isOwn ? checkpoint.state.best : nil)
+  }
+
+  /// Whether the run folder has nothing to resume from.
+  private func isNew(_ resume: ResumeMode) throws(Failure) -> Bool {
+    if case .checkpoint = resume { return false }
+    guard FileSystem.kind(run.checkpointsPath) == .directory else { return true }
+    return try FileSystem.list(run.checkpointsPath).isEmpty
   }
 
   private func checkpoint(_ resume: ResumeMode) throws(Failure) -> CheckpointReader? {

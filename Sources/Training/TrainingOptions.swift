@@ -30,6 +30,10 @@ public struct TrainingOptions: Sendable {
   /// nil: `runs/NAME` in the current folder, NAME from the data set.
   public var runFolder: String?
   public var resume = ResumeMode.auto
+  /// The model that a new run begins from (key `init_checkpoint`); nil: as the configuration says.
+  public var initialCheckpoint: String?
+  /// Whether its moments are kept too (key `init_moments`).
+  public var keepsMoments = false
   public var threads: Int?
   /// Save and stop after this many updates.
   public var stopAfter: Int?
@@ -121,6 +125,8 @@ public struct TrainingOptions: Sendable {
     // The command line's steps win over a file's epochs.
     if keys.contains("num_train_steps") && !keys.contains("num_train_epochs") { configuration.trainingEpochs = nil }
     if let data { configuration.data = data }
+    if let initialCheckpoint { try configuration.set("init_checkpoint", initialCheckpoint, origin: "--init-checkpoint") }
+    if keepsMoments { try configuration.set("init_moments", InitialMoments.kept.rawValue, origin: "--keep-moments") }
     if let threads { try configuration.set("threads", "\(threads)", origin: "--threads") }
   }
 

@@ -78,10 +78,8 @@ public final class TrainingRun {
       preconditionFailure("rank 0 sends one of the cases")
     }
     try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
-    if start != .fresh {
-      progress.finished(step: state.step)
-      progress.savedStep = state.step
-    }
+    if start != .fresh { progress.finished(step: state.step) }
+    if start != .fresh && start != .begun { progress.savedStep = state.step }
 
     let evaluation = TrainingEvaluation(
       dataset: dataset, configuration: configuration, state: state, threads: setup.threads, communicator: communicator,
@@ -100,7 +98,10 @@ public final class TrainingRun {
       describe(dataset, instances, configuration, state, step)
       log(memory)
       if let line = try idleCores(setup, step) { log(line) }
-      if start == .fresh { warnOfLargeUpdates(configuration) }
+      // Moments that are kept have passed their first steps.
+      let hasNewMoments = start == .fresh || (start == .begun && configuration.initialMoments == .zero)
+      if hasNewMoments { warnOfLargeUpdates(configuration) }
+      if start == .begun { try saveBeginning(disk) }
       var loop = try TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
         evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, log: log)
@@ -118,6 +119,13 @@ public final class TrainingRun {
   }
 
   // MARK: - Beginning
+
+  /// Collective. Saves step 0 of a run that begins with another model's parameters: from then on it does not need that model.
+  private func saveBeginning(_ disk: RunDisk) throws(Failure) {
+    progress.enter(.checkpoint)
+    try communicator.onRankZero { () throws(Failure) in _ = try disk.save(best: nil, mayFail: false) }
+    progress.savedStep = 0
+  }
 
   private func describe(
     _ dataset: Dataset, _ instances: MaskedInstances, _ configuration: RunConfiguration, _ state: ModelState,

@@ -52,6 +52,16 @@ struct TrainCommand: ParsableCommand {
       valueName: "auto|never|checkpoint"))
   var resume = "auto"
 
+  @Option(
+    help: ArgumentHelp(
+      "Begin a new run with the parameters of this model, by the items' ids: a checkpoint, a run folder, or a Hugging Face folder "
+        + "with items.tsv. A run that has checkpoints of its own resumes from them.",
+      valueName: "folder"))
+  var initCheckpoint: String?
+
+  @Flag(help: "With --init-checkpoint, keep Adam's moments of the rows that it knows; else all start at zero.")
+  var keepMoments = false
+
   @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
 
@@ -73,6 +83,8 @@ struct TrainCommand: ParsableCommand {
     options.data = data.isEmpty ? nil : InputPaths.joined(data)
     options.runFolder = runFolder
     options.resume = ResumeMode(resume)
+    options.initialCheckpoint = initCheckpoint
+    options.keepsMoments = keepMoments
     options.threads = threads
     options.stopAfter = stopAfter
     options.settings = settings

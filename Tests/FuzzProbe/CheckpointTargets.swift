@@ -18,6 +18,7 @@ enum CheckpointTargets {
   static func all(in folder: String) throws -> [FuzzTarget] {
     try names.map { try file($0, folder) } + [
       try runFolder(folder), try safetensors(folder), items(folder), try pointers(folder), metrics(folder),
+      try huggingFaceFolder(folder),
     ]
   }
 
@@ -173,6 +174,24 @@ enum CheckpointTargets {
       try require(known.contains(path), "\(path) is a checkpoint of the run")
       // For the statistics.
       if let line = lines.first { throw Failure(.badData, line) }
+    }
+  }
+
+  /// A folder without checksums, one file of it damaged: what is accepted can be copied whole.
+  private static func huggingFaceFolder(_ folder: String) throws -> FuzzTarget {
+    let path = try Example.write(Example.state(step: 20), in: RunFolder(folder + "/hugging-face"))
+    for name in [CheckpointName.trainer, CheckpointName.optimizer] { try FileSystem.removeRecursively(path + "/" + name) }
+    let names = [CheckpointName.modelConfiguration, CheckpointName.items, CheckpointName.model]
+    let originals = try names.map { try FileSystem.read(path + "/" + $0) }
+    return FuzzTarget("hugging-face-folder", corpus: originals, words: words, places: [path]) { input, random in
+      for (name, original) in zip(names, originals) { put(original, path + "/" + name) }
+      let place = random.below(names.count)
+      put(names[place] == CheckpointName.model && random.chance(3, in: 4) ? Repair.safetensors(input) : input, path + "/" + names[place])
+      let model = try InitialModel.open(path, withMoments: false) { _ in }
+      try require(model.configuration.vocabularySize == model.itemIDs.count + 4, "the vocabulary is that of the items")
+      for slot in ParameterLayout(model.configuration).slots {
+        try require(model.parameter(slot).count == slot.count * 4, "\(slot.name) has the bytes of its shape")
+      }
     }
   }
 
