@@ -16,7 +16,7 @@ public final class ItemNumbers {
   public func number(_ id: ArraySlice<UInt8>) throws(Failure) -> Int32 {
     if let item = index.item(id) { return item }
     guard let other = id.withUnsafeBytes({ others.intern($0) }), Int(other) < Int(Int32.max) - 8 - catalogueCount else {
-      throw Failure(.badData, "more than two thousand million different items")
+      throw Failure(.badData, "more than 2 billion distinct items")
     }
     return Int32(catalogueCount + 1) + other
   }

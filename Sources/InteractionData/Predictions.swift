@@ -72,7 +72,7 @@ struct PredictionRows: ~Copyable {
       throw failure(line, text, "the \(isRank ? "rank" : "score") \(PrintableText.short(order)) is no finite number")
     }
     guard let userNumber = userIDs.intern(user), let itemNumber = itemIDs.intern(item) else {
-      throw failure(line, text, "more than two thousand million different ids")
+      throw failure(line, text, "more than 2 billion distinct ids")
     }
     rows.append(Row(user: userNumber, item: itemNumber, line: line, key: isRank ? value : -value))
   }

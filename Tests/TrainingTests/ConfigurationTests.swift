@@ -287,6 +287,13 @@ import Training
     #expect(recipe.resolvedMaximumPredictions == published.resolvedMaximumPredictions && recipe.holdout == .test)
   }
 
+  /// No model of MovieLens-100K was published.
+  @Test func oneIsOfMovieLens100K() throws {
+    let recipe = try Self.recipe("ml-100k")
+    #expect(recipe.hiddenSize == 64 && recipe.layerCount == 2 && recipe.maximumSequenceLength == 100)
+    #expect(recipe.trainingSteps == 6_000 && recipe.batchSize == 32 && recipe.gradientShards == 4 && recipe.holdout == .test)
+  }
+
   @Test func theProgramCarriesTheFiles() throws {
     let folder = Self.root.appendingPathComponent("configs")
     let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".yaml") }
@@ -305,11 +312,11 @@ import Training
     #expect(configuration.maximumSequenceLength == 50 && configuration.trainingSteps == 7)
     options.recipe = "beautiful"
     let failure = #expect(throws: Failure.self) { try options.configuration() }
-    #expect(failure?.exitCode == .usage && failure?.message.contains("beauty, beauty-64, ml-1m, ml-1m-256") == true)
+    #expect(failure?.exitCode == .usage && failure?.message.contains("beauty, beauty-64, ml-100k, ml-1m, ml-1m-256") == true)
   }
 
   @Test func allRecipesAreTested() throws {
     let files = try FileManager.default.contentsOfDirectory(atPath: Self.root.appendingPathComponent("configs").path)
-    #expect(Set(files.filter { $0.hasSuffix(".yaml") }) == Set((Self.published.map(\.name) + Self.own).map { $0 + ".yaml" }))
+    #expect(Set(files.filter { $0.hasSuffix(".yaml") }) == Set((Self.published.map(\.name) + Self.own + ["ml-100k"]).map { $0 + ".yaml" }))
   }
 }
