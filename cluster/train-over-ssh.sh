@@ -23,8 +23,9 @@ needs the data and the configuration, and writes the run folder.
   MPIRUN_OPTIONS     environment: further options of mpirun, separated by blanks, as
                      "--map-by socket:PE=4 --bind-to core"
 
-Exit code: that of bert4rec-dist; 70, too, where mpirun returns 0 though it has lost a host (Open MPI 5). TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command
-resumes from there. A second Ctrl-C ends it at once.
+Exit code: that of bert4rec-dist; 70, too, where mpirun returns 0 though it has lost a host (Open MPI 5). TERM, or Ctrl-C
+once, makes the run save its state and stop with 75; the same command resumes from there. A second Ctrl-C ends it at
+once.
 
   cluster/train-over-ssh.sh --interface 10.1.0.0/16 train --data ml-1m/ratings.dat --run runs/ml-1m --threads 1
 USAGE
@@ -108,6 +109,8 @@ on_host() { # host, command
 }
 read -ra agent_words <<<"$agent"
 version=$("$program" --version) || fail 70 "$program --version failed"
+# Version, commit and numerics; below are libraries and kernels, which may differ.
+version=${version%%$'\n'*}
 mpi_version=$(mpirun --version | head -n 1)
 problems=0
 problem() {
@@ -116,7 +119,7 @@ problem() {
 }
 # What mpirun starts there: prted of Open MPI 5, orted of 4.
 questions="{ command -v prted || command -v orted; } >/dev/null || echo no-daemon; mpirun --version 2>&1 | head -n 1"
-questions+="; $(printf %q "$program") --version"
+questions+="; version=\$($(printf %q "$program") --version) && printf '%s\\n' \"\$version\" | head -n 1"
 for host in "${hosts[@]}"; do
   # Shells that ssh starts often have a shorter PATH than a login.
   if ! answer=$(on_host "$host" "$questions" 2>&1); then

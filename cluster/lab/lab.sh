@@ -52,7 +52,6 @@ labs=/run/bert4rec-lab
 
 # --- the command line
 
-
 name=lab
 hosts=3
 slots=1
