@@ -78,7 +78,7 @@ struct PredictionTable {
     (self.user, self.item, self.order) = (user, item, order)
     isRank = rank != nil
     isTREC = false
-    isEscaped = separator == .tab && header == ["user_id", "item_id", "score", "rank"]
+    isEscaped = separator == .tab && header.starts(with: ["user_id", "item_id", "score", "rank"])
     let (names, role) = ([user, item, order].map { PrintableText.quoted(header[$0].utf8) }, isRank ? "rank" : "score")
     description =
       "columns separated by \(separator.description): user \(names[0]), item \(names[1]), by the \(role) \(names[2])"

@@ -47,6 +47,12 @@ struct RecommendCommand: ParsableCommand {
       valueName: "name"))
   var formats: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "Titles of items, for another column: a table whose first line names an item and a title, or MovieLens' movies.dat or u.item.",
+      valueName: "file"))
+  var items: String?
+
   @Flag(help: "Also recommend items already in the user's history.")
   var keepSeen = false
 
@@ -75,7 +81,12 @@ struct RecommendCommand: ParsableCommand {
       progress.enter(.data)
       // Rank 0 alone reads and writes.
       var users = UserHistories()
+      var titles: ItemTitles?
       try communicator.onRankZero { () throws(Failure) in
+        if let items { titles = try ItemTitles.read(items, for: model.itemIDs, log: { printError($0) }) }
+        if let items, let titles, titles.missingCount > 0 {
+          printError("\(titles.missingCount) of \(model.itemIDs.count) items that the model knows have no title in \(items)")
+        }
         users = try UserHistories(
           data: data.isEmpty ? nil : InputPaths.joined(data), histories: histories,
           options: reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil }), model: model)
@@ -86,20 +97,21 @@ struct RecommendCommand: ParsableCommand {
       let longestQuery = try communicator.broadcastArray([users.longest + 1])[0]
       let scorer = try model.makeScorer(longestQuery: longestQuery, threads: threads, communicator: communicator)
       progress.enter(.recommendation)
-      try recommend(users, model, scorer, communicator)
+      try recommend(users, titles, model, scorer, communicator)
       return .success
     }
   }
 
   private func recommend(
-    _ users: UserHistories, _ model: CheckpointModel, _ scorer: ModelScorer, _ communicator: any Communicator
+    _ users: UserHistories, _ titles: ItemTitles?, _ model: CheckpointModel, _ scorer: ModelScorer,
+    _ communicator: any Communicator
   ) throws(Failure) {
     let recommender = try communicator.onEveryRank { () throws(Failure) in
       try Recommender(
         scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
     }
     let format = formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv
-    var writer = RecommendationWriter(format: format, itemIDs: model.itemIDs)
+    var writer = RecommendationWriter(format: format, itemIDs: model.itemIDs, titles: titles)
     try communicator.onRankZero { () throws(Failure) in try writer.begin() }
     var fallbacks = 0
     try recommender.recommend(

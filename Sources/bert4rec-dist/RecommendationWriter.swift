@@ -7,13 +7,15 @@ import enum SystemSupport.ExitCode
 struct RecommendationWriter {
   private let format: RecommendationFormat
   private let itemIDs: ExternalIDs
+  private let titles: ItemTitles?
   private var buffer: [UInt8] = []
   /// Whether the reader has gone: nobody wants more.
   private(set) var isClosed = false
 
-  init(format: RecommendationFormat, itemIDs: ExternalIDs) {
+  init(format: RecommendationFormat, itemIDs: ExternalIDs, titles: ItemTitles?) {
     self.format = format
     self.itemIDs = itemIDs
+    self.titles = titles
     buffer.reserveCapacity(1 << 17)
     // A closed pipe is then an error of write, not the end of the process.
     signal(SIGPIPE, SIG_IGN)
@@ -21,8 +23,8 @@ struct RecommendationWriter {
 
   mutating func begin() throws(Failure) {
     switch format {
-    case .csv: buffer += Array("user_id,item_id,score,rank\n".utf8)
-    case .tsv: buffer += Array("user_id\titem_id\tscore\trank\n".utf8)
+    case .csv: buffer += Array("user_id,item_id,score,rank\(titles == nil ? "" : ",title")\n".utf8)
+    case .tsv: buffer += Array("user_id\titem_id\tscore\trank\(titles == nil ? "" : "\ttitle")\n".utf8)
     case .jsonl: break
     }
   }
@@ -35,19 +37,33 @@ struct RecommendationWriter {
         appendCSV(user)
         buffer.append(UInt8(ascii: ","))
         appendCSV(item)
-        buffer += Array(",\(digits(scored.score)),\(index + 1)\n".utf8)
+        buffer += Array(",\(digits(scored.score)),\(index + 1)".utf8)
+        if let titles {
+          buffer.append(UInt8(ascii: ","))
+          appendCSV(titles[scored.item][...])
+        }
+        buffer.append(UInt8(ascii: "\n"))
       case .tsv:
         buffer += TSVText.escape(user)
         buffer.append(UInt8(ascii: "\t"))
         buffer += TSVText.escape(item)
-        buffer += Array("\t\(digits(scored.score))\t\(index + 1)\n".utf8)
+        buffer += Array("\t\(digits(scored.score))\t\(index + 1)".utf8)
+        if let titles {
+          buffer.append(UInt8(ascii: "\t"))
+          buffer += TSVText.escape(titles[scored.item][...])
+        }
+        buffer.append(UInt8(ascii: "\n"))
       case .jsonl:
         buffer += Array("{\"user_id\":".utf8)
         try appendJSON(user)
         buffer += Array(",\"item_id\":".utf8)
         try appendJSON(item)
-        buffer += Array(
-          ",\"score\":\(digits(scored.score)),\"rank\":\(index + 1)\(list.isFallback ? ",\"fallback\":\"popular\"" : "")}\n".utf8)
+        buffer += Array(",\"score\":\(digits(scored.score)),\"rank\":\(index + 1)".utf8)
+        if let titles {
+          buffer += Array(",\"title\":".utf8)
+          try appendJSON(titles[scored.item][...])
+        }
+        buffer += Array("\(list.isFallback ? ",\"fallback\":\"popular\"" : "")}\n".utf8)
       }
     }
     if buffer.count > 1 << 16 { try flush() }

@@ -39,6 +39,32 @@ extension CommandTests {
       #expect(jsonl.map { $0["rank"] as? Int } == [1, 2, 3, 1, 2, 3])
     }
 
+    /// Another column, the last one; nothing else changes.
+    @Test func titlesAreShown() throws {
+      try Program.withTemporaryFolder { folder in
+        let path = folder + "/titles.csv"
+        let rows = (0..<24).filter { $0 != 6 }.map { "ring0-item\($0),\"Ring, \($0)\"\n" }.joined()
+        try "item_id,title\n\(rows)".write(toFile: path, atomically: true, encoding: .utf8)
+        let plain = try recommend("--top-k", "200", histories: Self.two)
+        let csv = try recommend("--top-k", "200", "--items", path, histories: Self.two)
+        #expect(csv.count(ofErrors: "97 of 120 items that the model knows have no title in \(path)") == 1, "\(csv.errors)")
+        #expect(csv.lines.first == "user_id,item_id,score,rank,title")
+        for (line, before) in zip(csv.lines.dropFirst(), plain.lines.dropFirst()) {
+          let item = before.split(separator: ",")[1]
+          let number = item.split(separator: "m").last.map(String.init) ?? ""
+          let title = item.hasPrefix("ring0-") && number != "6" ? "\"Ring, \(number)\"" : ""
+          #expect(line == before + "," + title)
+        }
+        let tsv = try recommend("--top-k", "3", "--items", path, "--format", "tsv", histories: Self.two)
+        let jsonl = try self.rows(recommend("--top-k", "3", "--items", path, "--format", "jsonl", histories: Self.two))
+        #expect(tsv.lines.first == "user_id\titem_id\tscore\trank\ttitle")
+        let titles = tsv.lines.dropFirst().map { $0.split(separator: "\t", omittingEmptySubsequences: false).last.map(String.init) }
+        #expect(titles == jsonl.map { $0["title"] as? String } && titles.count == 6)
+        let absent = try recommend("--items", folder + "/absent.csv", histories: Self.two, status: 66)
+        #expect(absent.output.isEmpty && absent.count(ofErrors: "error: ") == 1)
+      }
+    }
+
     @Test func itHasLearntWhatComesNext() throws {
       let histories = (0..<5).flatMap { ring in (4..<14).map { "user\(ring) ring\(ring)-item\($0)\n" } }
       let output = try recommend("--top-k", "10", histories: histories.joined()).output
