@@ -81,7 +81,7 @@ public final class GradientAllReduce {
     if shardCount % size != 0 || share & (share - 1) != 0 {
       method = .movedBytes(moved)
       methodDescription =
-        "tree by moved bytes (\(shardCount) gradient shards on \(size) ranks: not one whole subtree a rank)"
+        "tree by moved bytes (\(shardCount) gradient shards on \(size) ranks: not one whole subtree per rank)"
     } else if try Self.allreduceAddsAsTree(communicator, moved, scratch) {
       method = .allreduce
       methodDescription = "MPI_Allreduce (found to add in the order of the tree)"

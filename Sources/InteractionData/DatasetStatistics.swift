@@ -112,7 +112,7 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
       "items                     \(items)",
       "interactions              \(interactions)",
       "density                   \(PrintableText.decimal(100 * density, places: 4)) %",
-      "interactions a user       " + quantiles.map { "\($0.0) \(number($0.1))" }.joined(separator: ", "),
+      "interactions per user     " + quantiles.map { "\($0.0) \(number($0.1))" }.joined(separator: ", "),
       "users with fewer than 3   \(shortUsers) (they only train)",
     ]
     if let usersEndingOnTie {
