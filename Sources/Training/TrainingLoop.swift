@@ -44,8 +44,10 @@ struct TrainingLoop {
     self.hooks = communicator.rank == 0 ? [watch] + hooks : []
   }
 
-  /// Minutes of training in this process, validations and checkpoints included.
-  var minutes: Double { pace.elapsed / 60 }
+  /// Time of training in this process, validations and checkpoints included, in words.
+  var elapsed: String {
+    pace.elapsed < 100 ? "\(rounded(pace.elapsed, 1)) s" : "\(rounded(pace.elapsed / 60, 1)) minutes"
+  }
 
   mutating func run() throws(Failure) -> TrainingRun.Outcome {
     let total = configuration.trainingSteps

@@ -107,7 +107,7 @@ public final class TrainingRun {
         evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, log: log)
       let first = state.step
       if try loop.run() == .stopped { return .stopped }
-      log("trained \(state.step - first) steps in \(rounded(loop.minutes, 1)) minutes")
+      log("trained \(state.step - first) steps in \(loop.elapsed)")
     }
     if configuration.holdout == .none {
       output("holdout is none: the model has seen every item, so there is nothing to test it on")
