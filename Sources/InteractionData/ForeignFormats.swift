@@ -11,7 +11,10 @@ enum ForeignFormats {
     ([0xFE, 0xFF], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 F > G"),
   ]
 
-  static func refuse(_ bytes: UnsafeRawBufferPointer, block: UnsafeRawBufferPointer, name: String) throws(Failure) {
+  static func refuse(_ input: InputBytes) throws(Failure) {
+    defer { withExtendedLifetime(input) {} }
+    let (bytes, name) = (input.body, input.name)
+    let block = bytes.prefix(LayoutDetection.blockSize)
     let line = block.prefix { $0 != 0x0A }
     func failure(_ what: String, _ command: String) -> Failure {
       Failure(

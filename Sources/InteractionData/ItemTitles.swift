@@ -23,8 +23,7 @@ public struct ItemTitles: Sendable {
   public static func read(_ path: String, for catalogue: ExternalIDs, log: (String) -> Void) throws(Failure) -> ItemTitles {
     let input = try InputBytes(path)
     defer { withExtendedLifetime(input) {} }
-    try ForeignFormats.refuse(
-      input.body, block: UnsafeRawBufferPointer(rebasing: input.body.prefix(LayoutDetection.blockSize)), name: input.name)
+    try ForeignFormats.refuse(input)
     let table = try TitleTable.detect(input)
     log("\(input.name): titles: \(table.description)")
 

@@ -24,7 +24,7 @@ struct LayoutDetection {
     defer { withExtendedLifetime(input) {} }
     let body = input.body
     let block = UnsafeRawBufferPointer(rebasing: body.prefix(blockSize))
-    try ForeignFormats.refuse(body, block: block, name: input.name)
+    try ForeignFormats.refuse(input)
     if let dialect = JSONLayoutDetection.dialect(of: body, options.format) {
       return try JSONLayoutDetection(name: input.name, body: body, dialect: dialect, options: options).detect().map {
         .json($0)

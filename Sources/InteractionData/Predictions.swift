@@ -20,8 +20,7 @@ public struct Predictions: Sendable {
   public static func read(_ path: String, log: (String) -> Void) throws(Failure) -> Predictions {
     let input = try InputBytes(path)
     defer { withExtendedLifetime(input) {} }
-    try ForeignFormats.refuse(
-      input.body, block: UnsafeRawBufferPointer(rebasing: input.body.prefix(LayoutDetection.blockSize)), name: input.name)
+    try ForeignFormats.refuse(input)
     let layout = try PredictionLayout.detect(input)
     log("\(input.name): read as: \(layout.description)")
     var rows = PredictionRows(file: input.name)
