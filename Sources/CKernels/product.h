@@ -31,10 +31,8 @@ static void FUNCTION(product)(
     size_t strip = transposes_a ? PACKED_ROWS : (ROW_BYTES / sizeof(float) / inner / ROWS + 1) * ROWS;
     for (size_t j = 0; j < c.columns; j += widest) {
       size_t columns = at_most(c.columns - j, widest);
-      // Rows of whole panels that meet few tiles are read where they are.
-      int packs = transposes_b || !transposes_a || columns % 16 != 0;
-      if (packs) pack_right(b, transposes_b, first, inner, j, columns, right);
-      right_operand panels = packs ? packed_panels(right, inner) : (right_operand){b.values + first * b.stride + j, 16, b.stride};
+      pack_right(b, transposes_b, first, inner, j, columns, right);
+      right_operand panels = packed_panels(right, inner);
       for (size_t i = 0; i < c.rows; i += strip) {
         size_t rows = at_most(c.rows - i, strip);
         if (transposes_a) pack_left(a.values + first * a.stride + i, a.stride, inner, rows, left);

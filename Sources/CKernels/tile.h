@@ -81,7 +81,7 @@ INLINE void pack_transposed(const float *b, size_t stride, size_t inner, size_t 
     for (size_t i = 0; i < 16; i++) packed[k * 16 + i] = i < columns ? b[i * stride + k] : 0;
 }
 
-// A row of a tile's width, copied without a call.
+// The ROWS numbers of an inner step, copied without a call.
 INLINE void copy_tile_row(float *target, const float *source) {
   f4 v;
   int i = 0;
@@ -94,6 +94,17 @@ INLINE void copy_tile_row(float *target, const float *source) {
   for (; i < ROWS; i++) target[i] = source[i];
 }
 
+// The same and some numbers behind it, as one vector: what follows overwrites them.
+INLINE void copy_vector(float *target, const float *source) {
+  if (ROWS <= 8) {
+    f8 v;
+    memcpy(&v, source, sizeof v);
+    memcpy(target, &v, sizeof v);
+  } else {
+    store(target, load(source));
+  }
+}
+
 // Rows of the left operand that are packed at once where it is read transposed: three cache lines of each of its rows, whole tiles
 // of every size in use.
 enum { PACKED_ROWS = 48 };
@@ -102,9 +113,12 @@ enum { PACKED_ROWS = 48 };
 // other; at most PACKED_ROWS rows.
 INLINE void pack_left(const float *a, size_t stride, size_t inner, size_t rows, float *packed) {
   if (rows >= PACKED_ROWS) {
-    for (size_t k = 0; k < inner; k++)
+    size_t last = inner - 1;
+    for (size_t k = 0; k < last; k++)
 #pragma clang loop unroll(full)
-      for (int i = 0; i < PACKED_ROWS; i += ROWS) copy_tile_row(packed + i * inner + k * ROWS, a + k * stride + i);
+      for (int i = 0; i < PACKED_ROWS; i += ROWS) copy_vector(packed + i * inner + k * ROWS, a + k * stride + i);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < PACKED_ROWS; i += ROWS) copy_tile_row(packed + i * inner + last * ROWS, a + last * stride + i);
     return;
   }
   for (size_t first = 0; first < rows; first += ROWS) {

@@ -6,7 +6,8 @@
 
 Arguments besides those below: torch_peer.py's. The last two items of each history are not trained on; the last but one
 is ranked against all items but those of the history before it (protocol `full`). The learning rate rises for --warm-up
-steps and falls linearly to 0 at --schedule-steps. A JSON object per validation; `minutes` are those of training alone.
+steps and falls linearly to 0 at --schedule-steps. A JSON object per validation; `minutes` are those of training alone,
+`cpu_minutes` those in which this process ran: of one thread, what an idle machine would have taken.
 """
 
 import json
@@ -66,9 +67,9 @@ def main() -> None:
     optimizer = torch_peer.fused_adamw(model, options.learning_rate)
 
     waiting: list[int] = []
-    seconds = 0.0
+    seconds = cpu_seconds = 0.0
     for step in range(options.steps):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         rise, fall = step / options.warm_up, 1 - step / options.schedule_steps
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * (rise if step < options.warm_up else fall)
@@ -85,9 +86,10 @@ def main() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
         seconds += time.perf_counter() - started
+        cpu_seconds += time.process_time() - cpu_started
         if (step + 1) % options.validate_every == 0:
-            print(json.dumps({"step": step + 1, "minutes": seconds / 60, "loss": loss.item(),
-                              **validate(model, instances)}), flush=True)
+            print(json.dumps({"step": step + 1, "minutes": seconds / 60, "cpu_minutes": cpu_seconds / 60,
+                              "loss": loss.item(), **validate(model, instances)}), flush=True)
 
 
 if __name__ == "__main__":
