@@ -1,10 +1,5 @@
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The parts that a step's time is told apart into.
 public enum Phase: Int, Sendable, CaseIterable {

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// The plain twin of the fast backend: one scalar at a time, in double, slow and obviously right. Tests hold the fast one to it.
 package final class ReferenceBackend: Backend {

@@ -58,7 +58,8 @@ public struct CheckpointWriter: Sendable {
       try FileSystem.createDirectories(temporary)
       try writeFiles(temporary, state, parameters, firstMoment, secondMoment)
       try FileSystem.syncDirectory(temporary)
-      try moveIntoPlace(temporary, folder: folder, name: name)
+      // `recoverInterruptedWrites` brings an older checkpoint of this step back if its successor never arrives.
+      try FileSystem.replaceFolder(folder + "/" + name, by: temporary, aside: folder + "/" + CheckpointName.replacedPrefix + name)
     } catch {
       // The first failure is the one to tell; the rest of the folder goes at the next write if it does not now.
       try? FileSystem.removeRecursively(temporary)
@@ -85,21 +86,6 @@ public struct CheckpointWriter: Sendable {
     state.files[CheckpointName.optimizer] = try SafeTensors.write(
       folder + "/" + CheckpointName.optimizer, tensors: layout.momentTensors, data: [firstMoment, secondMoment])
     try FileSystem.writeDurably(folder + "/" + CheckpointName.trainer, state.encoded())
-  }
-
-  /// A folder cannot be renamed onto another one, so an older checkpoint of this step is set aside first;
-  /// `recoverInterruptedWrites` brings it back if its successor never arrives.
-  private func moveIntoPlace(_ temporary: String, folder: String, name: String) throws(Failure) {
-    let target = folder + "/" + name
-    let replaced = folder + "/" + CheckpointName.replacedPrefix + name
-    let isReplacing = FileSystem.kind(target) != nil
-    if isReplacing { try FileSystem.rename(target, replaced) }
-    do throws(Failure) { try FileSystem.rename(temporary, target) } catch {
-      if isReplacing { try? FileSystem.rename(replaced, target) }
-      throw error
-    }
-    try FileSystem.syncDirectory(folder)
-    if isReplacing { try FileSystem.removeRecursively(replaced) }
   }
 
   /// Removes all but the newest `keepCheckpoints`, the best and the one just written. Where the file `best` is damaged and nothing

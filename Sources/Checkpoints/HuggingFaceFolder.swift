@@ -38,9 +38,6 @@ struct HuggingFaceFolder: Sendable {
     }
     let itemsFile = try MappedFile(CheckpointReader.regularFile(itemsPath))
     itemIDs = try ItemTable.decode(itemsFile.bytes, path: itemsPath).ids
-    guard ItemIndex(itemIDs).count == itemIDs.count else {
-      throw Failure(.badData, "\(itemsPath): an external id stands there twice, so which row is its own is not known")
-    }
     try CheckpointReader.requireVocabulary(configuration, json, itemCount: itemIDs.count, path)
     model = try Self.openTensors(path + "/" + CheckpointName.model, ParameterLayout(configuration))
     self.path = path

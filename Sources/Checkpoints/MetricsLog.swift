@@ -1,10 +1,5 @@
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// A value in a line of metrics.jsonl.
 public enum MetricValue: Sendable, Equatable {
@@ -58,17 +53,7 @@ public final class MetricsLog {
       rest = rest[(newline + 1)...]
     }
     if !rest.isEmpty { removed += 1 }
-    if removed > 0 {
-      let temporary = path + ".tmp"
-      do throws(Failure) {
-        try FileSystem.writeDurably(temporary, kept)
-        try FileSystem.rename(temporary, path)
-        try FileSystem.syncDirectory(FileSystem.parent(of: path))
-      } catch {
-        unlink(temporary)
-        throw error
-      }
-    }
+    if removed > 0 { try FileSystem.replaceAtomically(path, kept) }
     descriptor = try FileSystem.writing { () throws(SystemError) in
       try systemCall("open", path) { open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o666) }
     }

@@ -5,28 +5,28 @@ import SystemSupport
 /// config.json, in the form that Hugging Face's `BertForMaskedLM` loads.
 extension ModelConfiguration {
   package func huggingFaceJSON(maskToken: Int32) -> JSON {
-    .object([
-      JSON.Member("architectures", .array([.string("BertForMaskedLM")])),
-      JSON.Member("model_type", .string("bert")),
-      JSON.Member("vocab_size", .integer(vocabularySize)),
-      JSON.Member("hidden_size", .integer(hiddenSize)),
-      JSON.Member("num_hidden_layers", .integer(layerCount)),
-      JSON.Member("num_attention_heads", .integer(headCount)),
-      JSON.Member("intermediate_size", .integer(intermediateSize)),
-      JSON.Member("hidden_act", .string(activation.rawValue)),
-      JSON.Member("hidden_dropout_prob", .double(hiddenDropout)),
-      JSON.Member("attention_probs_dropout_prob", .double(attentionDropout)),
-      JSON.Member("max_position_embeddings", .integer(maximumSequenceLength)),
-      JSON.Member("type_vocab_size", .integer(Self.typeVocabularySize)),
-      JSON.Member("initializer_range", .double(initializerRange)),
-      JSON.Member("layer_norm_eps", .number("1e-12")),
-      JSON.Member("pad_token_id", .integer(TokenIDs.padding)),
-      JSON.Member("mask_token_id", .integer(maskToken)),
-      JSON.Member("tie_word_embeddings", .bool(true)),
+    [
+      "architectures": .array([.string("BertForMaskedLM")]),
+      "model_type": .string("bert"),
+      "vocab_size": .integer(vocabularySize),
+      "hidden_size": .integer(hiddenSize),
+      "num_hidden_layers": .integer(layerCount),
+      "num_attention_heads": .integer(headCount),
+      "intermediate_size": .integer(intermediateSize),
+      "hidden_act": .string(activation.rawValue),
+      "hidden_dropout_prob": .double(hiddenDropout),
+      "attention_probs_dropout_prob": .double(attentionDropout),
+      "max_position_embeddings": .integer(maximumSequenceLength),
+      "type_vocab_size": .integer(Self.typeVocabularySize),
+      "initializer_range": .double(initializerRange),
+      "layer_norm_eps": .number("1e-12"),
+      "pad_token_id": .integer(TokenIDs.padding),
+      "mask_token_id": .integer(maskToken),
+      "tie_word_embeddings": .bool(true),
       // Hugging Face's older and newer name of the same thing.
-      JSON.Member("torch_dtype", .string("float32")),
-      JSON.Member("dtype", .string("float32")),
-    ])
+      "torch_dtype": .string("float32"),
+      "dtype": .string("float32"),
+    ]
   }
 
   /// Reads config.json; `path` is for the messages. Sizes are bounded, so that a layout of them cannot overflow.

@@ -72,6 +72,6 @@ extension RunFolder {
     let folder = checkpointsPath + "/" + CheckpointName.folder(step: step)
     var state = try TrainerState.read(folder)
     state.best = best
-    try FileSystem.replaceAtomically(folder + "/" + CheckpointName.trainer, String(decoding: state.encoded(), as: UTF8.self))
+    try FileSystem.replaceAtomically(folder + "/" + CheckpointName.trainer, state.encoded())
   }
 }

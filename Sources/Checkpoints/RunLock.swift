@@ -1,10 +1,5 @@
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Keeps a second run out of a run folder: an flock on the file `lock` in it, which the kernel drops when its owner
 /// dies.
@@ -45,10 +40,7 @@ public final class RunLock {
 
   /// For the message of whoever comes second. The lock holds without it, so a full disk does not matter here.
   private static func writeOwner(_ descriptor: Int32) {
-    var host = [CChar](repeating: 0, count: 256)
-    gethostname(&host, host.count - 1)
-    let hostName = String(decoding: host.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-    let text = Array("process \(getpid()) on \(hostName)\n".utf8)
+    let text = Array("process \(getpid()) on \(currentHostName())\n".utf8)
     if ftruncate(descriptor, 0) == 0 { _ = pwrite(descriptor, text, text.count, 0) }
   }
 

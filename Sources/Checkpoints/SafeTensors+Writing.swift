@@ -31,18 +31,17 @@ extension SafeTensors {
 
   /// The length and the header, padded with spaces so that the data begins at a multiple of 8.
   private static func header(_ tensors: [(name: String, shape: [Int])]) -> [UInt8] {
-    var members = [JSON.Member("__metadata__", .object([JSON.Member("format", .string("pt"))]))]
+    var members = [JSON.Member("__metadata__", ["format": .string("pt")])]
     var offset = 0
     for tensor in tensors {
       let end = offset + tensor.shape.reduce(1, *) * MemoryLayout<Float>.size
       members.append(
         JSON.Member(
           tensor.name,
-          .object([
-            JSON.Member("dtype", .string("F32")),
-            JSON.Member("shape", .array(tensor.shape.map { .integer($0) })),
-            JSON.Member("data_offsets", .array([.integer(offset), .integer(end)])),
-          ])))
+          [
+            "dtype": .string("F32"), "shape": .array(tensor.shape.map { .integer($0) }),
+            "data_offsets": .array([.integer(offset), .integer(end)]),
+          ]))
       offset = end
     }
     var text = Array(JSON.object(members).line.utf8)

@@ -131,7 +131,7 @@ public struct SafeTensors: Sendable {
   }
 
   private static func nonNegativeIntegers(_ json: JSON?) -> [Int]? {
-    guard case .array(let values) = json else { return nil }
+    guard let values = json?.elements else { return nil }
     let integers = values.compactMap(\.int)
     return integers.count == values.count && integers.allSatisfy { $0 >= 0 } ? integers : nil
   }

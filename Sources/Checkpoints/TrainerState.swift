@@ -89,12 +89,7 @@ extension TrainerState {
     ]
     if let best {
       members.append(
-        JSON.Member(
-          "best",
-          .object([
-            JSON.Member("step", .integer(best.step)), JSON.Member("score", .double(best.score)),
-            JSON.Member("metric", .string(best.metric)),
-          ])))
+        JSON.Member("best", ["step": .integer(best.step), "score": .double(best.score), "metric": .string(best.metric)]))
     }
     if skippedSteps > 0 { members.append(JSON.Member("skipped_steps", .integer(skippedSteps))) }
     if trainedSeconds > 0 { members.append(JSON.Member("trained_seconds", .double(trainedSeconds))) }
@@ -104,24 +99,18 @@ extension TrainerState {
       JSON.Member("numerics_version", .integer(numericsVersion)),
       JSON.Member("program_version", .string(programVersion)),
       JSON.Member("parameter_hash", .string(parameterHash)),
-      JSON.Member("arithmetic", Self.object(arithmetic)),
-      JSON.Member("configuration", Self.object(configuration)),
+      JSON.Member("arithmetic", .strings(arithmetic)),
+      JSON.Member("configuration", .strings(configuration)),
       JSON.Member(
         "files",
         .object(
           files.sorted { $0.key < $1.key }.map { name, record in
-            JSON.Member(
-              name,
-              .object([JSON.Member("bytes", .integer(record.bytes)), JSON.Member("sha256", .string(record.sha256))]))
+            JSON.Member(name, ["bytes": .integer(record.bytes), "sha256": .string(record.sha256)])
           })),
     ]
     // The object's own end makes room for the checksum.
     let body = Array((JSON.object(members).pretty.dropLast(2) + ",\n").utf8)
     return body + Self.checksumLine(of: body)
-  }
-
-  private static func object(_ values: [String: String]) -> JSON {
-    .object(values.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .string($0.value)) })
   }
 
   private static func checksumLine(of body: [UInt8]) -> [UInt8] {
@@ -159,48 +148,28 @@ extension TrainerState {
       throw Failure(.badData, "\(path) is damaged or was changed: its checksum is wrong")
     }
 
-    func field<T>(_ key: String, _ value: T?) throws(Failure) -> T {
-      guard let value else { throw Failure(.badData, "\(path): \"\(key)\" is missing or not of its type") }
-      return value
+    let fields = JSONFields(json, path: path)
+    step = try fields.count("step")
+    seed = try fields.unsigned("seed")
+    if fields.has("best") {
+      let best = try fields.fields("best")
+      self.best = Best(step: try best.count("step"), score: try best.double("score"), metric: try best.string("metric"))
     }
-    step = try field("step", json["step"]?.int.flatMap { $0 >= 0 ? $0 : nil })
-    seed = try field("seed", json["seed"]?.unsigned)
-    if let value = json["best"] {
-      best = Best(
-        step: try field("best.step", value["step"]?.int.flatMap { $0 >= 0 ? $0 : nil }),
-        // JSON has numbers that are too large for a Double.
-        score: try field("best.score", value["score"]?.double.flatMap { $0.isFinite ? $0 : nil }),
-        metric: try field("best.metric", value["metric"]?.string))
+    if fields.has("skipped_steps") { skippedSteps = try fields.count("skipped_steps") }
+    if fields.has("trained_seconds") { trainedSeconds = try fields.size("trained_seconds") }
+    dataName = try fields.string("data_name")
+    dataFingerprint = try fields.string("data_fingerprint")
+    numericsVersion = try fields.int("numerics_version")
+    programVersion = try fields.string("program_version")
+    parameterHash = try fields.string("parameter_hash")
+    func texts(_ key: String) throws(Failure) -> [String: String] {
+      try fields.each(key) { (texts, name) throws(Failure) in try texts.string(name) }
     }
-    if let value = json["skipped_steps"] {
-      skippedSteps = try field("skipped_steps", value.int.flatMap { $0 >= 0 ? $0 : nil })
+    arithmetic = fields.has("arithmetic") ? try texts("arithmetic") : [:]
+    configuration = try texts("configuration")
+    files = try fields.each("files") { (files, name) throws(Failure) in
+      let record = try files.fields(name)
+      return FileRecord(sha256: try record.string("sha256"), bytes: try record.int("bytes"))
     }
-    if let value = json["trained_seconds"] {
-      trainedSeconds = try field("trained_seconds", value.double.flatMap { $0 >= 0 && $0.isFinite ? $0 : nil })
-    }
-    dataName = try field("data_name", json["data_name"]?.string)
-    dataFingerprint = try field("data_fingerprint", json["data_fingerprint"]?.string)
-    numericsVersion = try field("numerics_version", json["numerics_version"]?.int)
-    programVersion = try field("program_version", json["program_version"]?.string)
-    parameterHash = try field("parameter_hash", json["parameter_hash"]?.string)
-    func texts(_ key: String, _ members: [JSON.Member]?) throws(Failure) -> [String: String] {
-      var texts: [String: String] = [:]
-      for member in try field(key, members) { texts[member.key] = try field("\(key).\(member.key)", member.value.string) }
-      return texts
-    }
-    arithmetic = try json["arithmetic"].map { value throws(Failure) in try texts("arithmetic", value.members) } ?? [:]
-    configuration = try texts("configuration", json["configuration"]?.members)
-    for member in try field("files", json["files"]?.members) {
-      files[member.key] = FileRecord(
-        sha256: try field("files.\(member.key).sha256", member.value["sha256"]?.string),
-        bytes: try field("files.\(member.key).bytes", member.value["bytes"]?.int))
-    }
-  }
-}
-
-extension JSON {
-  fileprivate var unsigned: UInt64? {
-    guard case .number(let text) = self else { return nil }
-    return UInt64(text)
   }
 }

@@ -50,10 +50,3 @@ public final class SoloCommunicator: Communicator {
 
   public func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
 }
-
-/// This machine's name, for messages.
-func currentHostName() -> String {
-  var name = [CChar](repeating: 0, count: 256)
-  guard gethostname(&name, name.count - 1) == 0 else { return "an unnamed host" }
-  return String(decoding: name.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-}

@@ -1,4 +1,5 @@
 import InteractionData
+import SystemSupport
 
 /// What an evaluation found.
 public struct EvaluationReport: Sendable {
@@ -23,37 +24,16 @@ public struct EvaluationReport: Sendable {
   /// The metric under a key; nil when there is none.
   public func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
 
-  /// For a JSON encoder: step, split, users, users_of where they are a sample, every metric at top level, and the notes when there are any.
-  public var dictionary: [String: any Sendable] {
-    var result: [String: any Sendable] = ["step": step, "split": split.rawValue, "users": users]
-    if let sampledFrom { result["users_of"] = sampledFrom }
-    for (key, value) in metrics where value.isFinite { result[key] = value }
-    if !notes.isEmpty { result["notes"] = notes }
-    return result
-  }
-
-  /// The same as one line of JSON, in order. A metric that is not finite (only a hook of one's own can give one) is
-  /// null.
+  /// One line of JSON, in order: step, split, users, users_of where they are a sample, every metric at top level, and the notes when
+  /// there are any. A metric that is not finite (only a hook of one's own can give one) is null.
   public var json: String {
-    var fields = ["\"step\": \(step)", "\"split\": \"\(split.rawValue)\"", "\"users\": \(users)"]
-    if let sampledFrom { fields.append("\"users_of\": \(sampledFrom)") }
-    fields += metrics.map { "\(Self.quoted($0.key)): \($0.value.isFinite ? "\($0.value)" : "null")" }
-    if !notes.isEmpty { fields.append("\"notes\": [\(notes.map(Self.quoted).joined(separator: ", "))]") }
-    return "{" + fields.joined(separator: ", ") + "}"
-  }
-
-  static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": result += "\\\(scalar)"
-      case _ where scalar.value < 32:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
+    var members = [
+      JSON.Member("step", .integer(step)), JSON.Member("split", .string(split.rawValue)), JSON.Member("users", .integer(users)),
+    ]
+    if let sampledFrom { members.append(JSON.Member("users_of", .integer(sampledFrom))) }
+    members += metrics.map { JSON.Member($0.key, .double($0.value)) }
+    if !notes.isEmpty { members.append(JSON.Member("notes", .array(notes.map { .string($0) }))) }
+    return JSON.object(members).spacedLine
   }
 }
 
@@ -72,7 +52,7 @@ extension EvaluationReport {
       "top 10: coverage \(cell(EvaluationProtocol.full.key("coverage@10"), decimals: 4)), mean popularity "
         + cell(EvaluationProtocol.full.key("mean_popularity@10"), decimals: 1))
     if let loss = value("masked_lm_loss"), let accuracy = value("masked_lm_accuracy") {
-      lines.append("masked items: loss \(Self.fixed(loss, 4)), accuracy \(Self.fixed(accuracy, 4))")
+      lines.append("masked items: loss \(DecimalText.fixed(loss, 4)), accuracy \(DecimalText.fixed(accuracy, 4))")
     }
     // What hooks of one's own found.
     let known = Set(
@@ -80,7 +60,7 @@ extension EvaluationReport {
         (Metrics.names + ["coverage@10", "mean_popularity@10"]).map { kind.key($0) }
       } + ["masked_lm_loss", "masked_lm_accuracy"])
     lines += metrics.filter { !known.contains($0.key) && !$0.key.hasPrefix("popularity/") }
-      .map { "\($0.key): \(Self.fixed($0.value, 4))" }
+      .map { "\($0.key): \(DecimalText.fixed($0.value, 4))" }
     lines += notes.map { "note: \($0)" }
     return lines.joined(separator: "\n")
   }
@@ -99,17 +79,6 @@ extension EvaluationReport {
   }
 
   private func cell(_ key: String, decimals: Int) -> String {
-    [key, "popularity/" + key].map { value($0).map { Self.fixed($0, decimals) } ?? "-" }.joined(separator: " | ")
-  }
-
-  /// Decimal notation with a fixed number of decimals, without Foundation.
-  static func fixed(_ value: Double, _ decimals: Int) -> String {
-    let scale = (0..<decimals).reduce(1) { scale, _ in scale * 10 }
-    let scaled = (value.magnitude * Double(scale)).rounded()
-    guard scaled < 0x1p62 else { return "\(value)" }
-    let whole = Int(scaled) / scale
-    let fraction = String(Int(scaled) % scale)
-    return (value < 0 ? "-" : "") + "\(whole)."
-      + String(repeating: "0", count: decimals - fraction.count) + fraction
+    [key, "popularity/" + key].map { value($0).map { DecimalText.fixed($0, decimals) } ?? "-" }.joined(separator: " | ")
   }
 }

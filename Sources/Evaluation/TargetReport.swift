@@ -1,3 +1,5 @@
+import SystemSupport
+
 /// What an evaluation of lists found.
 public struct TargetReport: Sendable {
   /// What was evaluated, for the table's first line.
@@ -19,12 +21,12 @@ public struct TargetReport: Sendable {
 
   /// One line of JSON.
   public var json: String {
-    var fields = step.map { ["\"step\": \($0)"] } ?? []
-    fields.append("\"users\": \(users)")
-    fields += counts.map { "\"\($0.key)\": \($0.value)" }
-    fields += metrics.map { "\"\($0.key)\": \($0.value)" }
-    if !notes.isEmpty { fields.append("\"notes\": [\(notes.map(EvaluationReport.quoted).joined(separator: ", "))]") }
-    return "{" + fields.joined(separator: ", ") + "}"
+    var members = step.map { [JSON.Member("step", .integer($0))] } ?? []
+    members.append(JSON.Member("users", .integer(users)))
+    members += counts.map { JSON.Member($0.key, .integer($0.value)) }
+    members += metrics.map { JSON.Member($0.key, .double($0.value)) }
+    if !notes.isEmpty { members.append(JSON.Member("notes", .array(notes.map { .string($0) }))) }
+    return JSON.object(members).spacedLine
   }
 
   /// A row per metric, a column per cut-off.
@@ -43,6 +45,6 @@ public struct TargetReport: Sendable {
   }
 
   private func cell(_ key: String, decimals: Int) -> String {
-    [key, "popularity/" + key].compactMap(value).map { EvaluationReport.fixed($0, decimals) }.joined(separator: " | ")
+    [key, "popularity/" + key].compactMap(value).map { DecimalText.fixed($0, decimals) }.joined(separator: " | ")
   }
 }

@@ -1,11 +1,6 @@
 import CArchive
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Bytes that come block by block.
 protocol ByteStream: AnyObject {

@@ -1,22 +1,15 @@
+import SystemSupport
+
 /// What `prepare` tells about a data set.
-public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConvertible {
+public struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
   /// Quantiles of the users' numbers of interactions, interpolated linearly as NumPy's default does.
-  public struct Lengths: Sendable, Equatable, Codable {
+  public struct Lengths: Sendable, Equatable {
     public var minimum: Double
     public var quartile1: Double
     public var median: Double
     public var quartile3: Double
     public var percentile95: Double
     public var maximum: Double
-
-    enum CodingKeys: String, CodingKey {
-      case minimum = "min"
-      case quartile1 = "25%"
-      case median = "50%"
-      case quartile3 = "75%"
-      case percentile95 = "95%"
-      case maximum = "max"
-    }
   }
 
   public var users: Int
@@ -41,16 +34,6 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
   public var droppedRows: [String: Int]
   /// Rows that filters left out, by filter.
   public var filteredRows: [String: Int]?
-
-  enum CodingKeys: String, CodingKey {
-    case users, items, interactions, density, lengths
-    case shortUsers = "users_with_fewer_than_3"
-    case usersEndingOnTie = "users_ending_on_tie"
-    case duplicates, repeats
-    case usersEndingOnRepeat = "users_ending_on_repeat"
-    case droppedRows = "dropped_rows"
-    case filteredRows = "filtered_rows"
-  }
 
   public init(
     sequences: Sequences, itemCount: Int, usersEndingOnTie: Int? = nil, duplicates: Int? = nil,
@@ -102,7 +85,7 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
 
   /// Several lines for people, without a line end after the last.
   public var description: String {
-    func number(_ value: Double) -> String { PrintableText.decimal(value, places: 2) }
+    func number(_ value: Double) -> String { DecimalText.short(value, upTo: 2) }
     let quantiles = [
       ("min", lengths.minimum), ("25 %", lengths.quartile1), ("median", lengths.median), ("75 %", lengths.quartile3),
       ("95 %", lengths.percentile95), ("max", lengths.maximum),
@@ -111,7 +94,7 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
       "users                     \(users)",
       "items                     \(items)",
       "interactions              \(interactions)",
-      "density                   \(PrintableText.decimal(100 * density, places: 4)) %",
+      "density                   \(DecimalText.short(100 * density, upTo: 4)) %",
       "interactions per user     " + quantiles.map { "\($0.0) \(number($0.1))" }.joined(separator: ", "),
       "users with fewer than 3   \(shortUsers) (they only train)",
     ]

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// An append-only buffer outside Swift's arrays: no reference counts or exclusivity checks in loops over millions of
 /// rows, and `realloc` lets the system move large blocks by remapping pages, so that growing never holds two copies.

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Checks what comes out of gzip data against the lengths and sums that stand in it (RFC 1952), which libarchive passes
 /// over. A file may hold several members, one behind the other, whose contents are joined.

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Gives each distinct byte string a number, 0, 1, 2, ... in order of first appearance.
 ///

@@ -1,10 +1,5 @@
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// The bytes of one input: a file is mapped, a pipe or standard input (`-`) is read to its end into memory, and what is
 /// compressed or in an archive is unpacked into memory.

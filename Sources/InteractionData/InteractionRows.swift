@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Interactions in the order of the input, as columns of numbers.
 struct InteractionRows: ~Copyable {

@@ -1,8 +1,5 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
+import SystemSupport
 
 /// How objects are written.
 enum ObjectDialect: Equatable, Sendable {
@@ -136,26 +133,48 @@ struct JSONCursor {
     }
   }
 
-  // MARK: Escapes
+  // MARK: Objects
+
+  /// The members of an object, one after the other.
+  struct Members {
+    /// Behind what has been read.
+    private(set) var cursor: JSONCursor
+    /// Whether the object's end was reached: false before it, and for what is not well-formed.
+    private(set) var isClosed = false
+    private var isFirst = true
+
+    /// nil where no object begins.
+    fileprivate init?(_ cursor: JSONCursor) {
+      self.cursor = cursor
+      guard self.cursor.skip("{") else { return nil }
+    }
+
+    @inline(__always)
+    mutating func next() -> (key: Range<Int>, hasEscapes: Bool, value: Value)? {
+      guard let more = cursor.hasNext("}", isFirst: isFirst) else { return nil }
+      isFirst = false
+      isClosed = !more
+      guard more, let key = cursor.key(), let value = cursor.value() else { return nil }
+      return (key.range, key.hasEscapes, value)
+    }
+  }
+
+  /// The members of the object that begins here; nil where none does.
+  func members() -> Members? { Members(self) }
+
+  // MARK: Strings
+
+  /// A string's text; nil for an escape that does not exist.
+  func text(_ range: Range<Int>, hasEscapes: Bool) -> [UInt8]? {
+    if !hasEscapes { return Array(UnsafeRawBufferPointer(start: bytes + range.lowerBound, count: range.count)) }
+    var text = GrowableStorage<UInt8>()
+    return unescape(range, into: &text) ? Array(text.elements) : nil
+  }
 
   /// Appends a string's text; false for an escape that does not exist.
   func unescape(_ range: Range<Int>, into text: inout GrowableStorage<UInt8>) -> Bool {
+    let string = UnsafeRawBufferPointer(start: bytes, count: range.upperBound)
     var place = range.lowerBound
-    func hexadecimal(_ digits: Int) -> UInt32? {
-      guard place + digits <= range.upperBound else { return nil }
-      var value: UInt32 = 0
-      for offset in 0..<digits {
-        guard let digit = Character(Unicode.Scalar(bytes[place + offset])).hexDigitValue else { return nil }
-        value = value << 4 | UInt32(digit)
-      }
-      place += digits
-      return value
-    }
-    func append(_ code: UInt32?) -> Bool {
-      guard let code, let scalar = Unicode.Scalar(code) else { return false }
-      for byte in String(Character(scalar)).utf8 { text.append(byte) }
-      return true
-    }
     while place < range.upperBound {
       let byte = bytes[place]
       place += 1
@@ -163,34 +182,26 @@ struct JSONCursor {
         text.append(byte)
         continue
       }
-      guard place < range.upperBound else { return false }
-      let letter = bytes[place]
-      place += 1
-      switch Character(Unicode.Scalar(letter)) {
-      case "\"", "\\", "/": text.append(letter)
-      case "'" where dialect == .python: text.append(letter)
-      case "b": text.append(0x08)
-      case "f": text.append(0x0C)
-      case "n": text.append(0x0A)
-      case "r": text.append(0x0D)
-      case "t": text.append(0x09)
-      case "x" where dialect == .python: if !append(hexadecimal(2)) { return false }
-      case "U" where dialect == .python: if !append(hexadecimal(8)) { return false }
-      case "u":
-        guard var code = hexadecimal(4) else { return false }
-        if (0xD800..<0xDC00).contains(code) {
-          // UTF-16 writes what is beyond U+FFFF as a pair.
-          guard place + 2 <= range.upperBound, bytes[place] == UInt8(ascii: "\\"), bytes[place + 1] == UInt8(ascii: "u") else {
-            return false
-          }
-          place += 2
-          guard let low = hexadecimal(4), (0xDC00..<0xE000).contains(low) else { return false }
-          code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
-        }
-        if !append(code) { return false }
-      default: return false
-      }
+      guard let scalar = try? escape(string, &place) else { return false }
+      for byte in scalar.utf8 { text.append(byte) }
     }
     return true
+  }
+
+  /// JSON's escapes; in Python's literals some more.
+  private func escape(_ string: UnsafeRawBufferPointer, _ place: inout Int) throws(JSONEscape.Problem) -> Unicode.Scalar {
+    guard dialect == .python, place < string.count else { return try JSONEscape.scalar(string, &place) }
+    let digits: Int
+    switch string[place] {
+    case UInt8(ascii: "'"):
+      place += 1
+      return "'"
+    case UInt8(ascii: "x"): digits = 2
+    case UInt8(ascii: "U"): digits = 8
+    default: return try JSONEscape.scalar(string, &place)
+    }
+    place += 1
+    guard let scalar = Unicode.Scalar(try JSONEscape.hexadecimal(string, &place, digits: digits)) else { throw .unknown }
+    return scalar
   }
 }

@@ -150,17 +150,11 @@ struct JSONLayoutDetection {
     _ cursor: inout JSONCursor, _ keys: [String], _ arrayDepth: Int, _ found: inout Columns, _ row: inout [Int: [UInt8]],
     _ events: inout [[Int: [UInt8]]]
   ) -> Bool {
-    guard cursor.skip("{") else { return false }
-    var isFirst = true
-    while true {
-      guard let more = cursor.hasNext("}", isFirst: isFirst) else { return false }
-      if !more { return true }
-      isFirst = false
-      guard let key = cursor.key(), let keyText = text(key.range, key.hasEscapes, cursor), let value = cursor.value() else {
-        return false
-      }
+    guard var members = cursor.members() else { return false }
+    while let member = members.next() {
+      guard let keyText = text(member.key, member.hasEscapes, cursor) else { return false }
       let path = JSONLayout.Path(keys: keys + [String(decoding: keyText, as: UTF8.self)], arrayDepth: arrayDepth)
-      switch value {
+      switch member.value {
       case .string(let range, let hasEscapes):
         guard let bytes = text(range, hasEscapes, cursor) else { return false }
         if let column = found.column(path) { row[column] = bytes }
@@ -174,6 +168,8 @@ struct JSONLayoutDetection {
         if !collectArray(range, path, cursor, &found, &row, &events) { return false }
       }
     }
+    cursor.place = members.cursor.place
+    return members.isClosed
   }
 
   private func collectArray(
@@ -200,15 +196,15 @@ struct JSONLayoutDetection {
   }
 
   private func raw(_ range: Range<Int>, _ cursor: JSONCursor) -> [UInt8] {
-    let bytes = UnsafeRawBufferPointer(start: cursor.bytes + range.lowerBound, count: range.count)
-    // A list shows by its brackets what it is, however long it is.
-    return range.count <= Self.longestValue ? Array(bytes) : bytes.prefix(Self.longestValue) + bytes.suffix(1)
+    Self.shortened(UnsafeRawBufferPointer(start: cursor.bytes + range.lowerBound, count: range.count))
   }
 
   private func text(_ range: Range<Int>, _ hasEscapes: Bool, _ cursor: JSONCursor) -> [UInt8]? {
-    if !hasEscapes { return raw(range, cursor) }
-    var storage = GrowableStorage<UInt8>()
-    guard cursor.unescape(range, into: &storage) else { return nil }
-    return Array(storage.elements)
+    cursor.text(range, hasEscapes: hasEscapes).map { $0.withUnsafeBytes(Self.shortened) }
+  }
+
+  private static func shortened(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+    // A list shows by its brackets what it is, however long it is.
+    bytes.count <= longestValue ? Array(bytes) : bytes.prefix(longestValue) + bytes.suffix(1)
   }
 }

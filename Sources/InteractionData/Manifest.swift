@@ -1,9 +1,8 @@
-import Foundation
 import SystemSupport
 
 /// `manifest.json` of a prepared folder.
-struct Manifest: Codable {
-  struct File: Codable, Equatable {
+struct Manifest {
+  struct File: Equatable {
     var size: Int
     var sha256: String
   }
@@ -12,65 +11,51 @@ struct Manifest: Codable {
   static let currentVersion = 1
   static let largestSize = 1 << 20
 
-  var format = Manifest.title
-  var formatVersion = Manifest.currentVersion
   var name: String
   var fingerprint: String
   var statistics: DatasetStatistics
   var files: [String: File]
 
-  enum CodingKeys: String, CodingKey {
-    case format, name, fingerprint, statistics, files
-    case formatVersion = "format_version"
-  }
-
-  private struct Title: Decodable {
-    var format: String
-    var formatVersion: Int
-
-    enum CodingKeys: String, CodingKey {
-      case format
-      case formatVersion = "format_version"
-    }
-  }
-
-  init(name: String, fingerprint: String, statistics: DatasetStatistics, files: [String: File]) {
-    self.name = name
-    self.fingerprint = fingerprint
-    self.statistics = statistics
-    self.files = files
-  }
-
   /// Whether these are the bytes of a manifest, of whatever version.
   static func isOne(_ bytes: [UInt8]) -> Bool {
-    (try? JSONDecoder().decode(Title.self, from: Data(bytes)))?.format == title
+    guard let json = try? JSON.parse(bytes) else { return false }
+    return json["format"]?.string == title && json["format_version"]?.int != nil
   }
 
+  /// Fails with exit code 65 for what is no manifest, or one of another version.
   static func decode(_ bytes: [UInt8], path: String) throws(Failure) -> Manifest {
-    do {
-      let version = try JSONDecoder().decode(Title.self, from: Data(bytes)).formatVersion
-      guard version == currentVersion else {
-        throw Failure(
-          .badData, "\(path): format version \(version), this program reads \(currentVersion); prepare the data again")
-      }
-      let manifest = try JSONDecoder().decode(Manifest.self, from: Data(bytes))
-      // The name becomes a folder's.
-      guard manifest.name == DatasetName.sanitised(manifest.name.utf8) else {
-        throw Failure(.badData, "\(path): \(PrintableText.quoted(manifest.name.utf8)) is no data set's name")
-      }
-      return manifest
-    } catch let failure as Failure {
-      throw failure
-    } catch {
+    let json: JSON
+    do throws(JSONError) { json = try JSON.parse(bytes) } catch {
       throw Failure(.badData, "\(path): not a manifest of a prepared folder: \(error)")
     }
+    let fields = JSONFields(json, path: path)
+    let version = try fields.int("format_version")
+    guard version == currentVersion else {
+      throw Failure(
+        .badData, "\(path): format version \(version), this program reads \(currentVersion); prepare the data again")
+    }
+    let name = try fields.string("name")
+    // The name becomes a folder's.
+    guard name == DatasetName.sanitised(name.utf8) else {
+      throw Failure(.badData, "\(path): \(PrintableText.quoted(name.utf8)) is no data set's name")
+    }
+    return Manifest(
+      name: name, fingerprint: try fields.string("fingerprint"), statistics: try DatasetStatistics(fields.fields("statistics")),
+      files: try fields.each("files") { (files, name) throws(Failure) in
+        let file = try files.fields(name)
+        return File(size: try file.int("size"), sha256: try file.string("sha256"))
+      })
   }
 
-  func encoded() throws(Failure) -> [UInt8] {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    do { return Array(try encoder.encode(self)) + [0x0A] } catch {
-      throw Failure(.internalFault, "cannot encode \(PreparedFolder.manifestName): \(error)")
-    }
+  func encoded() -> [UInt8] {
+    let json: JSON = [
+      "format": .string(Self.title), "format_version": .integer(Self.currentVersion), "name": .string(name),
+      "fingerprint": .string(fingerprint), "statistics": statistics.json,
+      "files": .object(
+        files.sorted { $0.key < $1.key }.map { name, file in
+          JSON.Member(name, ["size": .integer(file.size), "sha256": .string(file.sha256)])
+        }),
+    ]
+    return Array((json.pretty + "\n").utf8)
   }
 }

@@ -1,10 +1,5 @@
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Reads the interactions of a file of JSON or Python objects, whose keys are known.
 struct ObjectReader: ~Copyable {
@@ -158,17 +153,13 @@ struct ObjectReader: ~Copyable {
 
   /// Notes the wanted values of an object; false where it is not well-formed, or a wanted key is given twice.
   private mutating func collect(_ cursor: inout JSONCursor, _ nodes: [Node]) -> Bool {
-    guard cursor.skip("{") else { return false }
-    var isFirst = true
-    while true {
-      guard let more = cursor.hasNext("}", isFirst: isFirst) else { return false }
-      if !more { return true }
-      isFirst = false
-      guard let key = cursor.key() else { return false }
-      let place = find(key.range, key.hasEscapes, cursor, nodes)
-      guard let value = cursor.value() else { return false }
-      if let place, !note(value, cursor, nodes[place]) { return false }
+    guard var members = cursor.members() else { return false }
+    while let member = members.next() {
+      guard let place = find(member.key, member.hasEscapes, cursor, nodes) else { continue }
+      if !note(member.value, cursor, nodes[place]) { return false }
     }
+    cursor.place = members.cursor.place
+    return members.isClosed
   }
 
   private func find(_ range: Range<Int>, _ hasEscapes: Bool, _ cursor: JSONCursor, _ nodes: [Node]) -> Int? {

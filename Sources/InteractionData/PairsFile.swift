@@ -1,10 +1,5 @@
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Plain pairs `user item`, what SASRec and the original BERT4Rec read: users in order of first appearance, each
 /// user's items in time order, external ids with their bytes unchanged. One space stands between; a tab where an id
@@ -24,20 +19,13 @@ package enum PairsFile {
     try checkTarget(path)
     let userHasSpace = try spaces(dataset.userIDs, "user")
     let itemHasSpace = try spaces(dataset.itemIDs, "item")
-    let target = resolved(path)
+    let target = FileSystem.resolved(path)
     if FileSystem.kind(target) == .other { return try write(dataset, userHasSpace, itemHasSpace, to: target) }
-    let parent = FileSystem.parent(of: target)
-    try FileSystem.createDirectories(parent)
-    let temporary = "\(parent)/.\(FileSystem.lastComponent(of: target)).tmp-\(getpid())"
-    do throws(Failure) {
+    try FileSystem.createDirectories(FileSystem.parent(of: target))
+    try FileSystem.replaceFile(target, temporary: FileSystem.hiddenName(beside: target, "tmp")) { (temporary) throws(Failure) in
       try write(dataset, userHasSpace, itemHasSpace, to: temporary)
       try checkReadable(temporary, path)
-      try FileSystem.rename(temporary, target)
-    } catch {
-      unlink(temporary)
-      throw error
     }
-    try FileSystem.syncDirectory(parent)
   }
 
   /// Which ids hold a space.
@@ -50,8 +38,7 @@ package enum PairsFile {
         throw Failure(
           .badData,
           "the id of \(what) \(PrintableText.quoted(id)) holds a tab or a line end (or nothing), which a file "
-            + "of pairs cannot "
-            + "carry; rename it in the input")
+            + "of pairs cannot carry; rename it in the input")
       }
       result.append(id.contains(0x20))
     }
@@ -110,15 +97,7 @@ package enum PairsFile {
       throw Failure(
         .badData,
         "\(path): the first ids look like something else than pairs (\(layout?.title ?? "no known layout")), so "
-          + "that the "
-          + "file could not be read back; rename them in the input")
+          + "that the file could not be read back; rename them in the input")
     }
-  }
-
-  /// A link to a file stays a link: what it points to is replaced.
-  private static func resolved(_ path: String) -> String {
-    guard let real = realpath(path, nil) else { return path }
-    defer { free(real) }
-    return String(cString: real)
   }
 }

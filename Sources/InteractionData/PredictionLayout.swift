@@ -171,15 +171,11 @@ enum PredictionObjects {
 
   /// nil for what is no object, and for a key that says the same as another.
   private static func fields(of object: Range<Int>, _ bytes: UnsafePointer<UInt8>) -> Fields? {
-    var cursor = JSONCursor(bytes, object, .json)
-    guard cursor.skip("{") else { return nil }
+    let cursor = JSONCursor(bytes, object, .json)
+    guard var members = cursor.members() else { return nil }
     var fields = Fields()
-    var isFirst = true
-    while let more = cursor.hasNext("}", isFirst: isFirst) {
-      if !more { return fields }
-      isFirst = false
-      guard let key = cursor.key(), let value = cursor.value() else { return nil }
-      let keyBytes = UnsafeRawBufferPointer(start: bytes + key.range.lowerBound, count: key.range.count)
+    while let member = members.next() {
+      let keyBytes = UnsafeRawBufferPointer(start: bytes + member.key.lowerBound, count: member.key.count)
       let name = ColumnNames.normalised(String(decoding: keyBytes, as: UTF8.self))
       let place: WritableKeyPath<Fields, [UInt8]?>
       switch name {
@@ -189,20 +185,17 @@ enum PredictionObjects {
       case _ where ColumnNames.item.contains(name): place = \.item
       default: continue
       }
-      guard fields[keyPath: place] == nil, let text = text(of: value, cursor, bytes) else { return nil }
+      guard fields[keyPath: place] == nil, let text = text(of: member.value, cursor) else { return nil }
       fields[keyPath: place] = text
     }
-    return nil
+    return members.isClosed ? fields : nil
   }
 
-  private static func text(of value: JSONCursor.Value, _ cursor: JSONCursor, _ bytes: UnsafePointer<UInt8>) -> [UInt8]? {
+  private static func text(of value: JSONCursor.Value, _ cursor: JSONCursor) -> [UInt8]? {
     switch value {
-    case .plain(let range): return Array(UnsafeRawBufferPointer(start: bytes + range.lowerBound, count: range.count))
-    case .string(let range, let hasEscapes):
-      if !hasEscapes { return Array(UnsafeRawBufferPointer(start: bytes + range.lowerBound, count: range.count)) }
-      var storage = GrowableStorage<UInt8>()
-      return cursor.unescape(range, into: &storage) ? Array(storage.elements) : nil
-    case .array, .object: return nil
+    case .plain(let range): cursor.text(range, hasEscapes: false)
+    case .string(let range, let hasEscapes): cursor.text(range, hasEscapes: hasEscapes)
+    case .array, .object: nil
     }
   }
 }

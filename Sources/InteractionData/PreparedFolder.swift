@@ -1,11 +1,5 @@
 import SystemSupport
 
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
-
 /// The folder that `prepare` writes: `manifest.json`, `items.tsv`, `users.tsv` and `sequences.bin`.
 public enum PreparedFolder {
   static let manifestName = "manifest.json"
@@ -25,7 +19,7 @@ public enum PreparedFolder {
   /// Whether `write` may write there: nothing stands at the path, or a prepared folder and nothing but one.
   package static func checkTarget(_ path: String) throws(Failure) {
     guard !path.isEmpty else { throw Failure(.usage, "the output folder's name is empty") }
-    guard linkExists(path) else { return }
+    guard FileSystem.exists(path) else { return }
     guard isPreparedFolder(path) else {
       throw Failure(
         .usage,
@@ -36,8 +30,7 @@ public enum PreparedFolder {
       throw Failure(
         .usage,
         "\(path) holds \(PrintableText.quoted(other.utf8)) besides a prepared data set, so it is not replaced; "
-          + "give another "
-          + "folder")
+          + "give another folder")
     }
   }
 
@@ -45,21 +38,21 @@ public enum PreparedFolder {
   /// something else stands there, 74 when the disk does not take it; nothing half-written stays.
   public static func write(_ loaded: LoadedDataset, to path: String) throws(Failure) {
     try checkTarget(path)
-    let target = resolved(path)
-    let (parent, name) = (FileSystem.parent(of: target), FileSystem.lastComponent(of: target))
-    try FileSystem.createDirectories(parent)
-    let temporary = "\(parent)/.\(name).tmp-\(getpid())"
+    let target = FileSystem.resolved(path)
+    try FileSystem.createDirectories(FileSystem.parent(of: target))
+    let temporary = FileSystem.hiddenName(beside: target, "tmp")
     do throws(Failure) {
       try FileSystem.removeRecursively(temporary)
       try FileSystem.createDirectories(temporary)
       try writeFiles(loaded, to: temporary)
       try FileSystem.syncDirectory(temporary)
-      try replace(target, by: temporary, aside: "\(parent)/.\(name).old-\(getpid())")
+      // Once more, at the last moment: reading the input may have taken minutes.
+      try checkTarget(target)
+      try FileSystem.replaceFolder(target, by: temporary, aside: FileSystem.hiddenName(beside: target, "old"))
     } catch {
       try? FileSystem.removeRecursively(temporary)
       throw error
     }
-    try FileSystem.syncDirectory(parent)
   }
 
   private static func manifest(of path: String) throws(Failure) -> Manifest {
@@ -85,8 +78,16 @@ public enum PreparedFolder {
       }
       return file
     }
-    let (items, itemCounts) = try IDFiles.readItems(mapped(itemsName), path: "\(path)/\(itemsName)")
-    let users = try IDFiles.readUsers(mapped(usersName), path: "\(path)/\(usersName)")
+    let advice = "; the folder is damaged, write it again with prepare"
+    let itemsFile = try mapped(itemsName)
+    let (items, itemCounts) = try ItemTable.decode(itemsFile.bytes, path: "\(path)/\(itemsName)", advice: advice)
+    // By frequency, as `prepare` numbers them.
+    guard zip(itemCounts, itemCounts.dropFirst()).allSatisfy({ $0 >= $1 }), itemCounts.last ?? 1 > 0, !hasEmpty(items) else {
+      throw Failure(.badData, "\(path)/\(itemsName): an empty id, or items that do not stand in the order of their counts\(advice)")
+    }
+    let usersFile = try mapped(usersName)
+    let users = try UserTable.decode(usersFile.bytes, path: "\(path)/\(usersName)", advice: advice)
+    if hasEmpty(users) { throw Failure(.badData, "\(path)/\(usersName): an empty id\(advice)") }
     let sequences = try SequencesFile.open(
       mapped(sequencesName), path: "\(path)/\(sequencesName)", itemCounts: itemCounts)
     let dataset = Dataset(
@@ -101,6 +102,8 @@ public enum PreparedFolder {
     return LoadedDataset(dataset: dataset, statistics: statistics)
   }
 
+  private static func hasEmpty(_ ids: ExternalIDs) -> Bool { (0..<ids.count).contains { ids[$0].isEmpty } }
+
   private static func writeFiles(_ loaded: LoadedDataset, to folder: String) throws(Failure) {
     let dataset = loaded.dataset
     var files: [String: Manifest.File] = [:]
@@ -114,8 +117,8 @@ public enum PreparedFolder {
       let result = bytes.withUnsafeBytes { buffer in Result { () throws(Failure) in try write(name, [buffer]) } }
       try result.get()
     }
-    try write(itemsName, IDFiles.items(dataset.itemIDs, dataset.itemCounts))
-    try write(usersName, IDFiles.users(dataset.userIDs))
+    try write(itemsName, ItemTable.encode(ids: dataset.itemIDs, counts: dataset.itemCounts))
+    try write(usersName, UserTable.encode(dataset.userIDs))
     let header = SequencesFile.header(
       users: dataset.sequences.userCount, interactions: dataset.sequences.interactionCount, items: dataset.itemCount)
     let result = header.withUnsafeBytes { header in
@@ -129,37 +132,5 @@ public enum PreparedFolder {
     let manifest = Manifest(
       name: dataset.name, fingerprint: dataset.fingerprint, statistics: loaded.statistics, files: files)
     try FileSystem.writeDurably("\(folder)/\(manifestName)", manifest.encoded())
-  }
-
-  /// A folder cannot be renamed over one that is not empty: the old one steps aside, and comes back if the new one
-  /// cannot take its place. Whatever moment the machine stops at, one of the two is whole.
-  private static func replace(_ target: String, by temporary: String, aside: String) throws(Failure) {
-    guard linkExists(target) else { return try FileSystem.rename(temporary, target) }
-    // Once more, at the last moment: reading the input may have taken minutes.
-    try checkTarget(target)
-    try FileSystem.removeRecursively(aside)
-    try FileSystem.rename(target, aside)
-    do throws(Failure) { try FileSystem.rename(temporary, target) } catch {
-      try? FileSystem.rename(aside, target)
-      throw error
-    }
-    try FileSystem.removeRecursively(aside)
-  }
-
-  /// A link to a folder stays a link: what it points to is replaced.
-  private static func resolved(_ path: String) -> String {
-    if let real = realpath(path, nil) {
-      defer { free(real) }
-      return String(cString: real)
-    }
-    var trimmed = path[...]
-    while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
-    return String(trimmed)
-  }
-
-  /// Also true for a link that leads nowhere.
-  private static func linkExists(_ path: String) -> Bool {
-    var status = stat()
-    return lstat(path, &status) == 0
   }
 }

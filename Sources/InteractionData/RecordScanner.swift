@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// What stands between the columns of a text file.
 enum Separator: Equatable, Sendable {

@@ -1,3 +1,5 @@
+import SystemSupport
+
 /// How a time column is written.
 public enum TimeFormat: Equatable, Sendable {
   case epoch(EpochUnit)

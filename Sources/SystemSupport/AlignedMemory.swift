@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Memory for many numbers, the one way in which large buffers are taken: zeroed, on a page's boundary, straight from the system, so
 /// that pages which nobody touches cost nothing and the others lie near the thread that touches them first. Large ones ask for the

@@ -1,10 +1,5 @@
 import CLinux
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Bytes that come one after the other and are then read, in pages of their own: growing moves pages instead of copying
 /// bytes, so that they stand in memory once; memory that is not there is told rather than the end of the process; and

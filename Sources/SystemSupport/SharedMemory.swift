@@ -1,10 +1,5 @@
 import CLinux
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Memory that one process writes and others of its host read: a file without a name, so that nothing stays however the processes
 /// end, and no folder such as /dev/shm has to have room.

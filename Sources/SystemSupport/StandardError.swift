@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Writes a line to standard error in one call, so that lines of several ranks do not mix. Control characters but line
 /// ends are escaped: names and ids out of files stand in it.

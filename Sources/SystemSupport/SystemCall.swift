@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// A system call that failed: its name, what it was about, and errno.
 public struct SystemError: Error, Sendable, CustomStringConvertible {

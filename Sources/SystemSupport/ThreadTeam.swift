@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// A rank's threads: they live as long as the run, sleep between jobs, and all do the same job with an index of their own. The
 /// thread that calls `run` is number 0.

@@ -59,7 +59,7 @@ public final class TuningRun {
     var numbers = Array(draws.indices)
     for (rung, length) in plan.rungs.enumerated() {
       log(
-        "rung \(rung + 1) of \(plan.rungs.count): \(numbers.count) trials of \(decimal(length.minutes, 2)) minutes each")
+        "rung \(rung + 1) of \(plan.rungs.count): \(numbers.count) trials of \(DecimalText.fixed(length.minutes, 2)) minutes each")
       for number in numbers {
         let outcome = try train(rung: rung, number: number, draws[number], minutes: length.minutes, folder)
         if outcome == .stopped { return .stopped }
@@ -144,7 +144,7 @@ public final class TuningRun {
       trial.curve = MetricsLog.values(of: metric, split: "validation", in: "\(folder)/\(name)/metrics.jsonl")
       trial.isDone = true
       try table?.put(trial)
-      log("\(name): \(metric) \(trial.score.map { decimal($0, 4) } ?? "not finite")")
+      log("\(name): \(metric) \(trial.score.map { DecimalText.fixed($0, 4) } ?? "not finite")")
     }
     return .finished
   }
@@ -168,7 +168,7 @@ public final class TuningRun {
       try FileSystem.replaceAtomically("\(folder)/best.yaml", configuration.yaml)
       output("rung  trial   steps  \(base.monitor)  settings")
       for trial in table.trials.sorted(by: { ($0.rung, $0.score ?? -1) > ($1.rung, $1.score ?? -1) }) {
-        let score = trial.score.map { decimal($0, 4) } ?? "not finite"
+        let score = trial.score.map { DecimalText.fixed($0, 4) } ?? "not finite"
         output(
           pad("\(trial.rung + 1)", 4) + "  " + pad("\(trial.number)", 5) + "  " + pad("\(trial.steps)", 6) + "  "
             + pad(score, base.monitor.count) + "  " + (trial.settings.isEmpty ? "(as given)" : trial.settingsText))
@@ -180,15 +180,4 @@ public final class TuningRun {
   }
 
   private func pad(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
-}
-
-/// With that many decimals, for people.
-func decimal(_ value: Double, _ digits: Int) -> String {
-  var scale = 1.0
-  for _ in 0..<digits { scale *= 10 }
-  guard value.isFinite, abs(value) * scale < 1e15 else { return "\(value)" }
-  let whole = Int((abs(value) * scale).rounded())
-  let fraction = String(whole % Int(scale))
-  let sign = value < 0 && whole > 0 ? "-" : ""
-  return "\(sign)\(whole / Int(scale))." + String(repeating: "0", count: digits - fraction.count) + fraction
 }

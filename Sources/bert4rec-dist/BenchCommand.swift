@@ -1,6 +1,5 @@
 import ArgumentParser
 import BERT4RecDist
-import Foundation
 
 import enum SystemSupport.ExitCode
 
@@ -52,8 +51,8 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func printTable(_ result: Benchmark.Result) {
-    func row(_ name: String, _ value: String) { print(name.padding(toLength: 22, withPad: " ", startingAt: 0) + value) }
-    func number(_ value: Double, _ digits: Int = 1) -> String { String(format: "%.\(digits)f", value) }
+    func row(_ name: String, _ value: String) { print(name + String(repeating: " ", count: max(0, 22 - name.count)) + value) }
+    func number(_ value: Double, _ digits: Int = 1) -> String { DecimalText.fixed(value, digits) }
     row("machine", Benchmark.machine)
     row("backend", ProgramVersion.arithmetic(result.backend))
     row("ranks x threads", "\(result.ranks) x \(result.threads)")
@@ -100,17 +99,17 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func printJSON(_ result: Benchmark.Result) {
-    var fields = [
-      "\"ranks\":\(result.ranks)", "\"threads\":\(result.threads)", "\"steps\":\(result.steps)",
-      "\"instances_per_s\":\(result.instancesPerSecond)", "\"tokens_per_s\":\(result.tokensPerSecond)",
-      "\"ms_per_step\":\(1e3 * result.secondsPerStep)", "\"ms_per_step_min\":\(1e3 * result.fastestStep)",
-      "\"ms_per_step_max\":\(1e3 * result.slowestStep)", "\"gflop_per_step\":\(result.flopPerStep / 1e9)",
-      "\"utilisation\":\(result.utilisation)", "\"sgemm_gflops\":\(result.sgemmRate / 1e9)",
-      "\"fma_peak_gflops\":\(result.fmaPeak / 1e9)", "\"backend\":\"\(result.backend.rawValue)\"",
-      "\"peak_mib\":\(Double(result.peakMemory) / 1_048_576)", "\"gradient_bytes\":\(result.gradientBytes)",
-      "\"reduction_ms\":\(1e3 * result.allreduceSeconds)", "\"latency_us\":\(1e6 * result.latencySeconds)",
-    ]
-    fields += result.phases.map { "\"\($0.phase)_ms\":\(1e3 * $0.seconds)" }
-    print("{\(fields.joined(separator: ","))}")
+    let json: [(String, JSON)] =
+      [
+        ("ranks", .integer(result.ranks)), ("threads", .integer(result.threads)), ("steps", .integer(result.steps)),
+        ("instances_per_s", .double(result.instancesPerSecond)), ("tokens_per_s", .double(result.tokensPerSecond)),
+        ("ms_per_step", .double(1e3 * result.secondsPerStep)), ("ms_per_step_min", .double(1e3 * result.fastestStep)),
+        ("ms_per_step_max", .double(1e3 * result.slowestStep)), ("gflop_per_step", .double(result.flopPerStep / 1e9)),
+        ("utilisation", .double(result.utilisation)), ("sgemm_gflops", .double(result.sgemmRate / 1e9)),
+        ("fma_peak_gflops", .double(result.fmaPeak / 1e9)), ("backend", .string(result.backend.rawValue)),
+        ("peak_mib", .double(Double(result.peakMemory) / 1_048_576)), ("gradient_bytes", .integer(result.gradientBytes)),
+        ("reduction_ms", .double(1e3 * result.allreduceSeconds)), ("latency_us", .double(1e6 * result.latencySeconds)),
+      ] + result.phases.map { ("\($0.phase)_ms", .double(1e3 * $0.seconds)) }
+    print(JSON.object(json.map { JSON.Member($0.0, $0.1) }).line)
   }
 }

@@ -15,8 +15,7 @@ enum DoneFile {
   /// A file that is there before says nothing about this run, and may be somebody's; exit code 64.
   static func refuseOld() throws(Failure) {
     guard let path else { return }
-    var status = stat()
-    if path.isEmpty || lstat(path, &status) == 0 {
+    if path.isEmpty || FileSystem.exists(path) {
       throw Failure(.usage, "\(variable) must name a file that is not there yet, not '\(path)': remove it, or name another")
     }
   }

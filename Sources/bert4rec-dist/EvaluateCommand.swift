@@ -147,13 +147,11 @@ struct EvaluateCommand: ParsableCommand {
       dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, keepSeen: keepSeen,
       communicator: communicator)
     progress.enter(.evaluation)
-    let clock = ContinuousClock()
-    let start = clock.now
+    let watch = Stopwatch()
     let report = try evaluator.evaluate(scorer, split: split, protocols: asked, step: model.state.step)
     guard var report else { return }
     report.notes = notes + report.notes
-    let seconds = (clock.now - start) / .seconds(1)
-    log("checkpoint \(model.path): \(report.users) users ranked in \((seconds * 100).rounded() / 100) s")
+    log("checkpoint \(model.path): \(report.users) users ranked in \(DecimalText.short(watch.seconds, upTo: 2, atLeast: 1)) s")
     show(report.lines + [report.table], json: report.json, communicator)
   }
 

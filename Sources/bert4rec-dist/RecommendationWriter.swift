@@ -44,13 +44,13 @@ struct RecommendationWriter {
         }
         buffer.append(UInt8(ascii: "\n"))
       case .tsv:
-        buffer += TSVText.escape(user)
+        TSVText.append(user, to: &buffer)
         buffer.append(UInt8(ascii: "\t"))
-        buffer += TSVText.escape(item)
+        TSVText.append(item, to: &buffer)
         buffer += Array("\t\(digits(scored.score))\t\(index + 1)".utf8)
         if let titles {
           buffer.append(UInt8(ascii: "\t"))
-          buffer += TSVText.escape(titles[scored.item][...])
+          TSVText.append(titles[scored.item][...], to: &buffer)
         }
         buffer.append(UInt8(ascii: "\n"))
       case .jsonl:
@@ -112,20 +112,10 @@ struct RecommendationWriter {
 
   private mutating func appendJSON(_ id: ArraySlice<UInt8>) throws(Failure) {
     guard let text = String(validating: id, as: UTF8.self) else {
-      let shown = id.prefix(40).map { $0 >= 32 && $0 < 127 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
-      throw Failure(
-        .badData, "the id \(shown) is not UTF-8, which JSON cannot carry; use --format csv or tsv.")
+      throw Failure(.badData, "the id \(PrintableText.quoted(id)) is not UTF-8, which JSON cannot carry; use --format csv or tsv.")
     }
-    buffer.append(UInt8(ascii: "\""))
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"", "\\": buffer += Array("\\\(scalar)".utf8)
-      case _ where scalar.value < 32:
-        let digits = String(scalar.value, radix: 16)
-        buffer += Array(("\\u" + String(repeating: "0", count: 4 - digits.count) + digits).utf8)
-      default: buffer += Array(String(scalar).utf8)
-      }
-    }
-    buffer.append(UInt8(ascii: "\""))
+    var quoted = ""
+    JSON.appendQuoted(text, to: &quoted)
+    buffer += quoted.utf8
   }
 }

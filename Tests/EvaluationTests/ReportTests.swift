@@ -56,9 +56,5 @@ struct ReportTests {
       }
     }
     #expect(object["hit@1[uniform100]"] == nil)
-    let dictionary = report.dictionary
-    #expect(dictionary.count == object.count - 1)
-    #expect(dictionary["ndcg@5[full]"] as? Double == 1)
-    #expect(JSONSerialization.isValidJSONObject(dictionary))
   }
 }

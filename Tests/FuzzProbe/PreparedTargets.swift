@@ -55,7 +55,7 @@ enum PreparedTargets {
     ExternalIDs(
       bytes.split(separator: 0x0A).dropFirst().map { line in
         let fields = line.split(separator: 0x09, omittingEmptySubsequences: false)
-        return fields.count > 1 ? TSVText.unescape(fields[1]) ?? [] : []
+        return fields.count > 1 ? TSVText.unescape(Array(fields[1])) ?? [] : []
       })
   }
 

@@ -39,12 +39,12 @@ enum Repair {
   static func manifest(_ text: String, file: String, _ bytes: [UInt8]) -> String {
     guard let name = text.range(of: "\"\(file)\""), let end = text.range(of: "}", in: name.upperBound..<text.endIndex)
     else { return text }
-    let entry = "\"\(file)\" : {\"sha256\" : \"\(sha256Hex(bytes))\", \"size\" : \(bytes.count)}"
+    let entry = "\"\(file)\": {\"size\": \(bytes.count), \"sha256\": \"\(sha256Hex(bytes))\"}"
     return String(text[..<name.lowerBound]) + entry + String(text[end.upperBound...])
   }
 
   static func manifest(_ text: String, fingerprint: String) -> String {
-    guard let key = text.range(of: "\"fingerprint\" : \""),
+    guard let key = text.range(of: "\"fingerprint\": \""),
       let end = text.range(of: "\"", in: key.upperBound..<text.endIndex)
     else { return text }
     return String(text[..<key.upperBound]) + fingerprint + String(text[end.lowerBound...])

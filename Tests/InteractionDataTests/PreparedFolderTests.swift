@@ -117,9 +117,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("\"format_version\" : 1", "\"format_version\" : 2", "format version 2"),
-    ("\"name\" : \"sample\"", "\"name\" : \"../sample\"", "no data set's name"),
-    ("\"fingerprint\" : \"", "\"fingerprint\" : \"0", "do not fit"), ("\"users\" : 2", "\"users\" : 3", "do not fit"),
+    ("\"format_version\": 1", "\"format_version\": 2", "format version 2"),
+    ("\"name\": \"sample\"", "\"name\": \"../sample\"", "no data set's name"),
+    ("\"fingerprint\": \"", "\"fingerprint\": \"0", "do not fit"), ("\"users\": 2", "\"users\": 3", "do not fit"),
     ("\"statistics\"", "\"statistic\"", "manifest"),
   ])
   func wrongManifest(_ old: String, _ new: String, _ said: String) throws {
@@ -133,7 +133,7 @@ import Testing
   }
 
   /// A manifest that is there but damaged is not said to be absent.
-  @Test(arguments: ["", "{}", "{\"format\" : \"something else\", \"format_version\" : 1}", String(repeating: " ", count: 1 << 21)])
+  @Test(arguments: ["", "{}", "{\"format\": \"something else\", \"format_version\": 1}", String(repeating: " ", count: 1 << 21)])
   func notAManifest(text: String) throws {
     let scratch = try Scratch()
     try PreparedFolder.write(Self.sample(scratch), to: scratch.path("set"))
@@ -160,10 +160,53 @@ import Testing
     #expect(failure.exitCode == .unreadable && failure.message.contains("set/\(name), which is no regular file"))
   }
 
-  @Test func escapesOfTSV() {
-    let id = Array("a\tb\\n\r\n\\".utf8) + [0xFF, 0]
-    #expect(TSVText.escape(id) == Array("a\\tb\\\\n\\r\\n\\\\".utf8) + [0xFF, 0])
-    #expect(TSVText.unescape(TSVText.escape(id)) == id)
-    for bad in ["\\", "a\\x", "tab\there", "\\\\\\"] { #expect(TSVText.unescape(bad.utf8) == nil) }
+  /// Earlier programs wrote other spaces and another order, and counted less.
+  @Test func aManifestOfAnEarlierProgram() throws {
+    let scratch = try Scratch()
+    let loaded = try Self.sample(scratch)
+    try PreparedFolder.write(loaded, to: scratch.path("set"))
+    let manifest = String(decoding: try scratch.read("set/manifest.json"), as: UTF8.self)
+    let object = try #require(JSONSerialization.jsonObject(with: Data(manifest.utf8)) as? [String: Any])
+    var statistics = try #require(object["statistics"] as? [String: Any])
+    for key in ["repeats", "users_ending_on_repeat"] { #expect(statistics.removeValue(forKey: key) != nil) }
+    let earlier = object.merging(["statistics": statistics]) { $1 }
+    let text = try JSONSerialization.data(withJSONObject: earlier, options: [.prettyPrinted, .sortedKeys])
+    try scratch.write(String(decoding: text, as: UTF8.self), "set/manifest.json")
+    let opened = try PreparedFolder.open(scratch.path("set"))
+    #expect(opened.dataset.fingerprint == loaded.dataset.fingerprint && opened.statistics.repeats == nil)
+    #expect(opened.statistics.lengths == loaded.statistics.lengths && opened.statistics.duplicates == loaded.statistics.duplicates)
+  }
+}
+
+@Suite struct ItemTableTests {
+  private static let header = "id\texternal_id\tcount\n"
+
+  private func decode(_ text: String) throws(Failure) -> (ids: ExternalIDs, counts: [Int64]) {
+    let bytes = Array(text.utf8)
+    return try bytes.withUnsafeBytes { buffer in Result { () throws(Failure) in try ItemTable.decode(buffer, path: "i.tsv") } }.get()
+  }
+
+  @Test func readsWhatItWrites() throws {
+    let ids = ExternalIDs([Array("a\tb".utf8), [0xFF, 0], Array("é\n\r\\".utf8)])
+    let (read, counts) = try decode(String(decoding: ItemTable.encode(ids: ExternalIDs([[0x41]]), counts: [0]), as: UTF8.self))
+    #expect(Array(read[0]) == [0x41] && counts == [0])
+    let again = try ItemTable.encode(ids: ids, counts: [1, 0, 7]).withUnsafeBytes { try ItemTable.decode($0, path: "i.tsv") }
+    #expect(again.ids == ids && again.counts == [1, 0, 7])
+    #expect(try decode(Self.header).counts == [])
+  }
+
+  @Test(arguments: [
+    ("", 1), ("id\tid\tcount\n", 1), ("1\tx\t9", 1), ("1\tx\t9\n\n", 3), ("2\tx\t9\n", 2), ("1\tx\t9\n1\ty\t8\n", 3),
+    ("1\tx\n", 2), ("1\tx\t9\t\n", 2), ("1\tx\t-9\n", 2), ("1\tx\t+9\n", 2), ("+1\tx\t9\n", 2), ("1\tx\t\n", 2),
+    ("1\tx\\y\t9\n", 2), ("1\tx\\\t9\n", 2), ("1\tx\ry\t9\n", 2), ("1\tx\t9\r\n", 2), ("1\tx\t9999999999999999999\n", 2),
+  ])
+  func refuses(text: String, line: Int) {
+    let failure = failure { _ = try decode(text.hasPrefix("id") || text.isEmpty ? text : Self.header + text) }
+    #expect(failure.exitCode == .badData && failure.message.hasPrefix("i.tsv:\(line): "), "\(failure.message)")
+  }
+
+  @Test func refusesAnIDTwice() {
+    let failure = failure { _ = try decode(Self.header + "1\tx\t9\n2\tx\t8\n") }
+    #expect(failure == Failure(.badData, "i.tsv: an external id stands there twice"))
   }
 }

@@ -125,6 +125,32 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     #expect(try FileSystem.list(folder.path + "/latest") == ["inside"])
   }
 
+  @Test func replacesFolders() throws {
+    let (target, new, aside) = (folder.path + "/set", folder.path + "/.new", folder.path + "/.old")
+    for (index, text) in ["one", "two"].enumerated() {
+      try FileSystem.createDirectories(new)
+      try FileSystem.replaceAtomically(new + "/\(index)", text)
+      // What an earlier try left aside is in nobody's way.
+      if index == 1 { try FileSystem.createDirectories(aside + "/rest") }
+      try FileSystem.replaceFolder(target, by: new, aside: aside)
+      #expect(try FileSystem.list(folder.path) == ["set"])
+      #expect(try FileSystem.list(target) == ["\(index)"] && text == self.text(target + "/\(index)"))
+    }
+    let refused = failure { () throws(Failure) in try FileSystem.replaceFolder(target, by: new, aside: aside) }
+    #expect(refused?.exitCode == .disk)
+    #expect(try FileSystem.list(folder.path) == ["set"] && FileSystem.list(target) == ["1"])
+  }
+
+  @Test func linksAndWhatTheyLeadTo() throws {
+    try FileSystem.createDirectories(folder.path + "/real")
+    #expect(symlink("real", folder.path + "/link") == 0 && symlink("nowhere", folder.path + "/broken") == 0)
+    #expect(FileSystem.resolved(folder.path + "/link/") == FileSystem.resolved(folder.path + "/real"))
+    #expect(FileSystem.resolved(folder.path + "/new//") == folder.path + "/new")
+    #expect(FileSystem.exists(folder.path + "/broken") && FileSystem.kind(folder.path + "/broken") == nil)
+    #expect(!FileSystem.exists(folder.path + "/nowhere"))
+    #expect(FileSystem.hiddenName(beside: "/a/b", "tmp") == "/a/.b.tmp-\(getpid())")
+  }
+
   @Test func listsSortedNames() throws {
     for name in ["b", "a", ".hidden", "é", "a b"] { try FileSystem.writeDurably(folder.path + "/" + name, [UInt8]()) }
     #expect(try FileSystem.list(folder.path) == [".hidden", "a", "a b", "b", "é"])

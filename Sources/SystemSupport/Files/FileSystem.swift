@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// The few file operations that the program needs, over POSIX, with errors that name the path and the reason.
 ///
@@ -19,6 +15,12 @@ package enum FileSystem {
     case S_IFDIR: return .directory
     default: return .other
     }
+  }
+
+  /// Whether anything stands at a path, also a link that leads nowhere.
+  package static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
   }
 
   /// What is the same for two paths of one file or folder alone; nil where there is none.
@@ -126,19 +128,6 @@ package enum FileSystem {
       Result { () throws(Failure) in try writeDurably(path, [buffer]) }
     }
     try result.get()
-  }
-
-  /// Replaces a small file so that a reader sees the old text or the new one, whatever happens in between.
-  package static func replaceAtomically(_ path: String, _ text: String) throws(Failure) {
-    let temporary = path + ".tmp"
-    do throws(Failure) {
-      try writeDurably(temporary, Array(text.utf8))
-      try rename(temporary, path)
-    } catch {
-      unlink(temporary)
-      throw error
-    }
-    try syncDirectory(parent(of: path))
   }
 
   package static func writeAll(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ path: String) throws(SystemError) {

@@ -148,39 +148,11 @@ private struct JSONParser {
   }
 
   mutating func parseEscape(into text: inout [UInt8]) throws(JSONError) {
-    guard let byte = current else { throw failure("a string without an end") }
-    position += 1
-    switch byte {
-    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): text.append(byte)
-    case UInt8(ascii: "b"): text.append(0x08)
-    case UInt8(ascii: "f"): text.append(0x0C)
-    case UInt8(ascii: "n"): text.append(0x0A)
-    case UInt8(ascii: "r"): text.append(0x0D)
-    case UInt8(ascii: "t"): text.append(0x09)
-    case UInt8(ascii: "u"):
-      var code = try parseHexadecimal()
-      if (0xD800..<0xDC00).contains(code) {
-        // UTF-16 writes what is beyond U+FFFF as a pair.
-        guard take("\\"), take("u") else { throw failure("half a surrogate pair") }
-        let low = try parseHexadecimal()
-        guard (0xDC00..<0xE000).contains(low) else { throw failure("half a surrogate pair") }
-        code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
-      }
-      guard let scalar = Unicode.Scalar(code) else { throw failure("half a surrogate pair") }
-      text.append(contentsOf: String(Character(scalar)).utf8)
-    default: throw failure("an unknown escape")
+    guard current != nil else { throw failure("a string without an end") }
+    do throws(JSONEscape.Problem) {
+      text.append(contentsOf: try JSONEscape.scalar(bytes, &position).utf8)
+    } catch {
+      throw failure(error.reason)
     }
-  }
-
-  mutating func parseHexadecimal() throws(JSONError) -> UInt32 {
-    var value: UInt32 = 0
-    for _ in 0..<4 {
-      guard let byte = current, let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {
-        throw failure("not four hexadecimal digits")
-      }
-      value = value << 4 | UInt32(digit)
-      position += 1
-    }
-    return value
   }
 }

@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// A file's bytes, read-only, mapped into memory; unmapped when the last reference goes.
 package final class MappedFile: @unchecked Sendable {

@@ -6,9 +6,14 @@ package enum TSVText {
     (UInt8(ascii: "\\"), UInt8(ascii: "\\")),
   ]
 
-  package static func escape(_ id: some Collection<UInt8>) -> [UInt8] {
+  package static func escape(_ id: ArraySlice<UInt8>) -> [UInt8] {
     var text: [UInt8] = []
     text.reserveCapacity(id.count)
+    append(id, to: &text)
+    return text
+  }
+
+  package static func append(_ id: ArraySlice<UInt8>, to text: inout [UInt8]) {
     for byte in id {
       if let escape = escapes.first(where: { $0.byte == byte }) {
         text.append(UInt8(ascii: "\\"))
@@ -17,11 +22,10 @@ package enum TSVText {
         text.append(byte)
       }
     }
-    return text
   }
 
   /// Nil for a backslash that no known letter follows, and for a tab or line end that should have been escaped.
-  package static func unescape(_ text: some Collection<UInt8>) -> [UInt8]? {
+  package static func unescape(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
     var id: [UInt8] = []
     id.reserveCapacity(text.count)
     var isEscaped = false
@@ -40,4 +44,5 @@ package enum TSVText {
     }
     return isEscaped ? nil : id
   }
+  package static func unescape(_ text: [UInt8]) -> [UInt8]? { text.withUnsafeBytes { unescape($0) } }
 }
