@@ -22,6 +22,8 @@ public final class BidirectionalEncoder {
   private let loss: MaskedItemLoss?
   /// Most tokens of an instance that it has memory for.
   package let longestInstance: Int
+  /// What the layers' forward passes left, in order; its memory is used again.
+  private var activations: [EncoderLayer.Activations] = []
   private let gradientA: UnsafeMutablePointer<Float>  // (T, H)
   private let gradientB: UnsafeMutablePointer<Float>  // (T, H)
 
@@ -53,6 +55,7 @@ public final class BidirectionalEncoder {
     }
     head = PredictionHead(context)
     loss = context.trains ? MaskedItemLoss(context) : nil
+    activations.reserveCapacity(configuration.layerCount)
     gradientA = context.backwardRows()
     gradientB = context.backwardRows()
   }
@@ -83,13 +86,13 @@ public final class BidirectionalEncoder {
     var sum = 0.0
     batch.forEachBlock(rows: blockRows) { block in
       if block.maskedCount == 0 { return }
-      let t = forward(block, pass)
-      let hidden = configuration.hiddenSize
-      let tGradient = Matrix(gradientA, block.maskedCount, hidden)
+      let (embedded, projected) = forward(block, pass)
+      let tGradient = gradients == nil ? nil : Matrix(gradientA, block.maskedCount, configuration.hiddenSize)
       clock.enter(.head)
-      sum += loss(t, labels: block.labels, tGradient: tGradient, overwritesTable: overwritesTable, pass)
+      sum += loss(
+        projected.output, labels: block.labels, tGradient: tGradient, overwritesTable: overwritesTable, pass)
       overwritesTable = false
-      if gradients != nil { backward(block, tGradient, pass) }
+      if let tGradient { backward(block, embedded, projected, tGradient, pass) }
       clock.enter(nil)
     }
     return sum
@@ -103,8 +106,8 @@ public final class BidirectionalEncoder {
     let (hidden, vocabulary) = (configuration.hiddenSize, configuration.vocabularySize)
     forEachProjectedBlock(batch, pass) { t, row in
       let result = Matrix(logits + row * vocabulary, t.rows, vocabulary)
-      backend.project(
-        t, pass.weight(layout.wordEmbeddings, vocabulary, hidden), bias: parameters + layout.predictionBias, into: result)
+      let table = Matrix(parameters + layout.wordEmbeddings, vocabulary, hidden)
+      backend.project(t, table, bias: parameters + layout.predictionBias, into: result)
     }
   }
 
@@ -123,32 +126,42 @@ public final class BidirectionalEncoder {
     var row = 0
     batch.forEachBlock(rows: blockRows) { block in
       if block.maskedCount == 0 { return }
-      body(forward(block, pass), row)
+      body(forward(block, pass).projected.output, row)
       row += block.maskedCount
     }
   }
 
-  private func forward(_ block: Block, _ pass: Pass) -> Matrix {
+  private func forward(
+    _ block: Block, _ pass: Pass
+  ) -> (embedded: Embeddings.Activations, projected: PredictionHead.Activations) {
     clock.enter(.embedding)
-    var x = embeddings.forward(block, pass)
+    let embedded = embeddings.forward(block, pass)
     clock.enter(.dense)
-    for layer in layers { x = layer.forward(block, x: x, pass) }
-    return head.forward(x, pass)
+    activations.removeAll(keepingCapacity: true)
+    var x = embedded.output
+    for layer in layers {
+      activations.append(layer.forward(block, x: x, pass))
+      x = activations[activations.count - 1].output
+    }
+    return (embedded, head.forward(x, pass))
   }
 
-  private func backward(_ block: Block, _ tGradient: Matrix, _ pass: Pass) {
+  private func backward(
+    _ block: Block, _ embedded: Embeddings.Activations, _ projected: PredictionHead.Activations, _ tGradient: Matrix,
+    _ pass: Pass
+  ) {
     let hidden = configuration.hiddenSize
     var gradient = Matrix(gradientB, block.maskedCount, hidden)
     var next = gradientA
     clock.enter(.dense)
-    head.backward(tGradient, yGradient: gradient, pass)
-    for layer in layers.reversed() {
+    head.backward(projected, tGradient, yGradient: gradient, pass)
+    for index in layers.indices.reversed() {
       let xGradient = Matrix(next, block.tokenCount, hidden)
-      layer.backward(block, gradient, xGradient: xGradient, pass)
+      layers[index].backward(block, activations[index], gradient, xGradient: xGradient, pass)
       next = gradient.base
       gradient = xGradient
     }
     clock.enter(.embedding)
-    embeddings.backward(block, gradient, pass)
+    embeddings.backward(block, embedded, gradient, pass)
   }
 }

@@ -15,7 +15,7 @@ package struct Block {
   private let maskedOffsets: UnsafePointer<Int32>  // (B + 1), from the batch's first masked row
   private let maskedRows: UnsafePointer<Int32>  // (M), from the batch's first token
 
-  fileprivate init(_ batch: BatchPointers, instances: Range<Int>) {
+  fileprivate init(_ batch: PackedBatch.Lists, instances: Range<Int>) {
     let first = instances.lowerBound
     offsets = batch.offsets + first
     maskedOffsets = batch.maskedOffsets + first
@@ -41,37 +41,16 @@ package struct Block {
   package func maskedRow(_ index: Int) -> Int { Int(maskedRows[index] - offsets[0]) }
 }
 
-private struct BatchPointers {
-  let tokens, offsets, maskedRows, maskedOffsets, labels, places: UnsafePointer<Int32>
-}
-
 extension PackedBatch {
   /// Calls `body` with blocks of whole instances in order: as many as fit into `rows` tokens, at least one.
   package func forEachBlock(rows: Int, _ body: (Block) -> Void) {
-    tokens.withUnsafeBufferPointer { tokens in
-      offsets.withUnsafeBufferPointer { offsets in
-        maskedRows.withUnsafeBufferPointer { maskedRows in
-          maskedOffsets.withUnsafeBufferPointer { maskedOffsets in
-            labels.withUnsafeBufferPointer { labels in
-              places.withUnsafeBufferPointer { places in
-                guard let tokens = tokens.baseAddress, let offsets = offsets.baseAddress,
-                  let maskedRows = maskedRows.baseAddress, let maskedOffsets = maskedOffsets.baseAddress,
-                  let labels = labels.baseAddress, let places = places.baseAddress
-                else { return }
-                let pointers = BatchPointers(
-                  tokens: tokens, offsets: offsets, maskedRows: maskedRows, maskedOffsets: maskedOffsets,
-                  labels: labels, places: places)
-                var first = 0
-                while first < instanceCount {
-                  var end = first + 1
-                  while end < instanceCount, Int(offsets[end + 1] - offsets[first]) <= rows { end += 1 }
-                  body(Block(pointers, instances: first..<end))
-                  first = end
-                }
-              }
-            }
-          }
-        }
+    withLists { lists in
+      var first = 0
+      while first < instanceCount {
+        var end = first + 1
+        while end < instanceCount, Int(lists.offsets[end + 1] - lists.offsets[first]) <= rows { end += 1 }
+        body(Block(lists, instances: first..<end))
+        first = end
       }
     }
   }

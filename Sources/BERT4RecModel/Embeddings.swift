@@ -14,8 +14,14 @@ package final class Embeddings {
     saved = context.norm()
   }
 
-  /// Overwrites and returns x (T, H).
-  package func forward(_ block: Block, _ pass: Pass) -> Matrix {
+  /// What the forward pass leaves for the backward pass of the same block.
+  package struct Activations {
+    package let output: Matrix  // x (T, H)
+    let dropout: RowDropout
+  }
+
+  /// Overwrites x (T, H).
+  package func forward(_ block: Block, _ pass: Pass) -> Activations {
     let (hidden, layout) = (context.configuration.hiddenSize, context.layout)
     let words = pass.parameters + layout.wordEmbeddings
     let positions = pass.parameters + layout.positionEmbeddings
@@ -26,21 +32,20 @@ package final class Embeddings {
         block.tokens + rows.lowerBound, words: words, type: type, positions: positions,
         into: Matrix(sums + rows.lowerBound * hidden, rows.count, hidden))
     }
+    let activations = Activations(
+      output: Matrix(output, block.tokenCount, hidden), dropout: dropout.forward(block, .all, pass))
     context.backend.residualNorm(
       Matrix(sums, block.tokenCount, hidden), inputBias: nil, inputDropout: .none, residual: nil,
-      weight: pass.parameters + layout.embeddingNormWeight, bias: pass.parameters + layout.embeddingNormBias,
-      outputDropout: dropout.forward(block, .all, pass), output: output, saved: saved)
-    return Matrix(output, block.tokenCount, hidden)
+      norm: pass[layout.embeddingNorm], outputDropout: activations.dropout, output: output, saved: saved)
+    return activations
   }
 
   /// Takes the gradient of x (T, H) and adds those of the three tables and of the LayerNorm.
-  package func backward(_ block: Block, _ gradient: Matrix, _ pass: Pass) {
+  package func backward(_ block: Block, _ activations: Activations, _ gradient: Matrix, _ pass: Pass) {
     let (hidden, layout) = (context.configuration.hiddenSize, context.layout)
     context.backend.residualNormBackward(
-      gradient, saved: saved, weight: pass.parameters + layout.embeddingNormWeight, inputDropout: .none,
-      outputDropout: dropout.backward(pass), residualGradient: sums, inputGradient: nil,
-      weightGradient: pass.gradient(layout.embeddingNormWeight), biasGradient: pass.gradient(layout.embeddingNormBias),
-      inputBiasGradient: nil)
+      gradient, saved: saved, norm: pass[layout.embeddingNorm], inputDropout: .none, outputDropout: activations.dropout,
+      residualGradient: sums, inputGradient: nil, gradients: pass.gradients(layout.embeddingNorm), inputBiasGradient: nil)
     let words = pass.gradient(layout.wordEmbeddings)
     let positions = pass.gradient(layout.positionEmbeddings)
     context.backend.addColumnSums(

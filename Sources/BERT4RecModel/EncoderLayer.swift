@@ -13,10 +13,7 @@ package final class EncoderLayer {
   private let outputDropout: RowDropoutKeys
   private let scratch: Scratch
 
-  private var input = Matrix.none  // x (T, H), the previous layer's
-  private var inputRows = Matrix.none  // x_R (R, H)
   private let gathered: UnsafeMutablePointer<Float>  // (R, H), with masked rows
-  private var attended = Matrix.none  // attention's context (R, H)
   private let attentionOutput: UnsafeMutablePointer<Float>  // a (R, H)
   private let attentionNorm: NormState
   private let activated: UnsafeMutablePointer<Float>  // f(a W1ᵀ + b1) (R, I)
@@ -63,74 +60,78 @@ package final class EncoderLayer {
     outputNorm = context.norm()
   }
 
-  /// Takes x (T, H), which must stay until `backward`; overwrites and returns y (R, H).
-  package func forward(_ block: Block, x: Matrix, _ pass: Pass) -> Matrix {
-    let (hidden, intermediate) = (context.configuration.hiddenSize, context.configuration.intermediateSize)
-    let (backend, count) = (context.backend, rows.count(block))
-    input = x
-    inputRows = rows == .all ? x : gather(block, x)
-    attended = attention.forward(block, x: x, queryRows: inputRows, pass)
+  /// What the forward pass leaves for the backward pass of the same block.
+  package struct Activations {
+    let attention: SelfAttention.Activations
+    let attentionDropout: RowDropout
+    let attentionOutput: Matrix  // a (R, H)
+    let activated: Matrix  // f(a W1ᵀ + b1) (R, I)
+    let outputDropout: RowDropout
+    package let output: Matrix  // y (R, H)
+  }
 
-    let projected = Matrix(scratch.projected, count, hidden)
-    backend.project(attended, pass.weight(offsets.attentionOutputWeight, hidden, hidden), bias: nil, into: projected)
+  /// Takes x (T, H), which must stay until `backward`; overwrites y (R, H).
+  package func forward(_ block: Block, x: Matrix, _ pass: Pass) -> Activations {
+    let (hidden, backend, count) = (context.configuration.hiddenSize, context.backend, rows.count(block))
+    let queryRows = rows == .all ? x : gather(block, x)
+    let activations = Activations(
+      attention: attention.forward(block, x: x, queryRows: queryRows, pass),
+      attentionDropout: attentionDropout.forward(block, rows, pass),
+      attentionOutput: Matrix(attentionOutput, count, hidden),
+      activated: Matrix(activated, count, context.configuration.intermediateSize),
+      outputDropout: outputDropout.forward(block, rows, pass), output: Matrix(output, count, hidden))
+
+    let (projected, a) = (Matrix(scratch.projected, count, hidden), activations.attentionOutput)
+    let (dense, intermediate, output) = (pass[offsets.attentionOutput], pass[offsets.intermediate], pass[offsets.output])
+    backend.project(activations.attention.context, dense.weight, bias: nil, into: projected)
     backend.residualNorm(
-      projected, inputBias: pass.parameters + offsets.attentionOutputBias,
-      inputDropout: attentionDropout.forward(block, rows, pass), residual: inputRows.base,
-      weight: pass.parameters + offsets.attentionNormWeight, bias: pass.parameters + offsets.attentionNormBias,
-      outputDropout: .none, output: attentionOutput, saved: attentionNorm)
-
-    let a = Matrix(attentionOutput, count, hidden)
-    let activated = Matrix(activated, count, intermediate)
-    backend.project(a, pass.weight(offsets.intermediateWeight, intermediate, hidden), bias: nil, into: activated)
+      projected, inputBias: dense.bias, inputDropout: activations.attentionDropout, residual: queryRows.base,
+      norm: pass[offsets.attentionNorm], outputDropout: .none, output: a.base, saved: attentionNorm)
+    backend.project(a, intermediate.weight, bias: nil, into: activations.activated)
     backend.activate(
-      activated, bias: pass.parameters + offsets.intermediateBias, context.configuration.activation,
-      derivative: derivative)
-    backend.project(activated, pass.weight(offsets.outputWeight, hidden, intermediate), bias: nil, into: projected)
+      activations.activated, bias: intermediate.bias, context.configuration.activation, derivative: derivative)
+    backend.project(activations.activated, output.weight, bias: nil, into: projected)
     backend.residualNorm(
-      projected, inputBias: pass.parameters + offsets.outputBias,
-      inputDropout: outputDropout.forward(block, rows, pass), residual: attentionOutput,
-      weight: pass.parameters + offsets.outputNormWeight, bias: pass.parameters + offsets.outputNormBias,
-      outputDropout: .none, output: output, saved: outputNorm)
-    return Matrix(output, count, hidden)
+      projected, inputBias: output.bias, inputDropout: activations.outputDropout, residual: a.base,
+      norm: pass[offsets.outputNorm], outputDropout: .none, output: activations.output.base, saved: outputNorm)
+    return activations
   }
 
   /// Takes the gradient of y (R, H), which it may overwrite; overwrites xGradient (T, H) and adds the parameters' gradients.
-  package func backward(_ block: Block, _ gradient: Matrix, xGradient: Matrix, _ pass: Pass) {
-    let (hidden, intermediate) = (context.configuration.hiddenSize, context.configuration.intermediateSize)
-    let (backend, count) = (context.backend, rows.count(block))
+  package func backward(
+    _ block: Block, _ activations: Activations, _ gradient: Matrix, xGradient: Matrix, _ pass: Pass
+  ) {
+    let (hidden, backend, count) = (context.configuration.hiddenSize, context.backend, rows.count(block))
     let projectedGradient = Matrix(scratch.inputGradient, count, hidden)
+    let (dense, intermediate, output) = (
+      pass.gradients(offsets.attentionOutput), pass.gradients(offsets.intermediate), pass.gradients(offsets.output)
+    )
 
     // `gradient` becomes a's gradient: through the residual first, then through the feed-forward block.
     backend.residualNormBackward(
-      gradient, saved: outputNorm, weight: pass.parameters + offsets.outputNormWeight,
-      inputDropout: outputDropout.backward(pass), outputDropout: .none, residualGradient: gradient.base,
-      inputGradient: projectedGradient.base, weightGradient: pass.gradient(offsets.outputNormWeight),
-      biasGradient: pass.gradient(offsets.outputNormBias), inputBiasGradient: pass.gradient(offsets.outputBias))
-    let activatedGradient = Matrix(scratch.activatedGradient, count, intermediate)
+      gradient, saved: outputNorm, norm: pass[offsets.outputNorm], inputDropout: activations.outputDropout,
+      outputDropout: .none, residualGradient: gradient.base, inputGradient: projectedGradient.base,
+      gradients: pass.gradients(offsets.outputNorm), inputBiasGradient: output.bias)
+    let activatedGradient = Matrix(scratch.activatedGradient, count, context.configuration.intermediateSize)
     backend.projectBackward(
-      projectedGradient, x: Matrix(activated, count, intermediate),
-      pass.weight(offsets.outputWeight, hidden, intermediate), xGradient: activatedGradient, accumulates: false,
-      weightGradient: pass.gradient(offsets.outputWeight))
-    backend.activateBackward(
-      activatedGradient, derivative: derivative, biasGradient: pass.gradient(offsets.intermediateBias))
+      projectedGradient, x: activations.activated, pass[offsets.output].weight, xGradient: activatedGradient,
+      accumulates: false, weightGradient: output.weight)
+    backend.activateBackward(activatedGradient, derivative: derivative, biasGradient: intermediate.bias)
     backend.projectBackward(
-      activatedGradient, x: Matrix(attentionOutput, count, hidden),
-      pass.weight(offsets.intermediateWeight, intermediate, hidden), xGradient: gradient, accumulates: true,
-      weightGradient: pass.gradient(offsets.intermediateWeight))
+      activatedGradient, x: activations.attentionOutput, pass[offsets.intermediate].weight, xGradient: gradient,
+      accumulates: true, weightGradient: intermediate.weight)
 
     let rowsGradient = rows == .all ? xGradient : Matrix(scratch.rowsGradient, count, hidden)
     backend.residualNormBackward(
-      gradient, saved: attentionNorm, weight: pass.parameters + offsets.attentionNormWeight,
-      inputDropout: attentionDropout.backward(pass), outputDropout: .none, residualGradient: rowsGradient.base,
-      inputGradient: projectedGradient.base, weightGradient: pass.gradient(offsets.attentionNormWeight),
-      biasGradient: pass.gradient(offsets.attentionNormBias),
-      inputBiasGradient: pass.gradient(offsets.attentionOutputBias))
+      gradient, saved: attentionNorm, norm: pass[offsets.attentionNorm], inputDropout: activations.attentionDropout,
+      outputDropout: .none, residualGradient: rowsGradient.base, inputGradient: projectedGradient.base,
+      gradients: pass.gradients(offsets.attentionNorm), inputBiasGradient: dense.bias)
     let contextGradient = Matrix(scratch.contextGradient, count, hidden)
     backend.projectBackward(
-      projectedGradient, x: attended, pass.weight(offsets.attentionOutputWeight, hidden, hidden),
-      xGradient: contextGradient, accumulates: false, weightGradient: pass.gradient(offsets.attentionOutputWeight))
+      projectedGradient, x: activations.attention.context, pass[offsets.attentionOutput].weight,
+      xGradient: contextGradient, accumulates: false, weightGradient: dense.weight)
     attention.backward(
-      block, contextGradient: contextGradient, x: input, queryRows: inputRows, xGradient: xGradient,
+      block, activations.attention, contextGradient: contextGradient, xGradient: xGradient,
       queryRowsGradient: rowsGradient, pass)
     if rows == .masked { scatter(block, rowsGradient, into: xGradient) }
   }

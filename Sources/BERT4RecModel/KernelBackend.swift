@@ -28,23 +28,21 @@ extension KernelBackend {
 
   package func residualNorm(
     _ input: Matrix, inputBias: UnsafePointer<Float>?, inputDropout: RowDropout, residual: UnsafePointer<Float>?,
-    weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, outputDropout: RowDropout,
-    output: UnsafeMutablePointer<Float>, saved: NormState
+    norm: NormParameters, outputDropout: RowDropout, output: UnsafeMutablePointer<Float>, saved: NormState
   ) {
     kernels.pointee.residual_norm(
-      input.base, inputBias, residual, weight, bias, ModelConfiguration.layerNormEpsilon, inputDropout.kernel,
+      input.base, inputBias, residual, norm.weight, norm.bias, ModelConfiguration.layerNormEpsilon, inputDropout.kernel,
       outputDropout.kernel, output, saved.normalized, saved.inverseDeviation, input.rows, input.columns)
   }
 
   package func residualNormBackward(
-    _ outputGradient: Matrix, saved: NormState, weight: UnsafePointer<Float>, inputDropout: RowDropout,
-    outputDropout: RowDropout, residualGradient: UnsafeMutablePointer<Float>,
-    inputGradient: UnsafeMutablePointer<Float>?, weightGradient: UnsafeMutablePointer<Float>,
-    biasGradient: UnsafeMutablePointer<Float>, inputBiasGradient: UnsafeMutablePointer<Float>?
+    _ outputGradient: Matrix, saved: NormState, norm: NormParameters, inputDropout: RowDropout, outputDropout: RowDropout,
+    residualGradient: UnsafeMutablePointer<Float>, inputGradient: UnsafeMutablePointer<Float>?, gradients: NormGradients,
+    inputBiasGradient: UnsafeMutablePointer<Float>?
   ) {
     kernels.pointee.residual_norm_backward(
-      outputGradient.base, saved.normalized, saved.inverseDeviation, weight, inputDropout.kernel, outputDropout.kernel,
-      residualGradient, inputGradient, weightGradient, biasGradient, inputBiasGradient, outputGradient.rows,
+      outputGradient.base, saved.normalized, saved.inverseDeviation, norm.weight, inputDropout.kernel, outputDropout.kernel,
+      residualGradient, inputGradient, gradients.weight, gradients.bias, inputBiasGradient, outputGradient.rows,
       outputGradient.columns)
   }
 

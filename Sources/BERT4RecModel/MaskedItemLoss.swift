@@ -40,19 +40,19 @@ package final class MaskedItemLoss {
     scaledRows = context.workspace.floats(Self.rowChunk * context.configuration.hiddenSize)
   }
 
-  /// The loss of t (M, H) for `labels` (M). With gradients in the pass, overwrites tGradient (M, H) and adds those of the table
+  /// The loss of t (M, H) for `labels` (M). With a place for it, overwrites tGradient (M, H) and adds the gradients of the table
   /// and the bias, or overwrites them too.
   package func callAsFunction(
-    _ t: Matrix, labels: UnsafePointer<Int32>, tGradient: Matrix, overwritesTable: Bool = false, _ pass: Pass
+    _ t: Matrix, labels: UnsafePointer<Int32>, tGradient: Matrix?, overwritesTable: Bool = false, _ pass: Pass
   ) -> Double {
     var loss = 0.0
     var start = 0
     while start < t.rows {
       let rows = start..<min(start + Self.rowChunk, t.rows)
-      loss += forward(t.rows(rows), labels + start, tGradient.rows(rows), pass)
-      if pass.gradients != nil {
-        backward(
-          t.rows(rows), labels + start, tGradient.rows(rows), overwritesTable: overwritesTable && start == 0, pass)
+      let gradient = tGradient?.rows(rows)
+      loss += forward(t.rows(rows), labels + start, gradient, pass)
+      if let gradient {
+        backward(t.rows(rows), labels + start, gradient, overwritesTable: overwritesTable && start == 0, pass)
       }
       start = rows.upperBound
     }
@@ -76,7 +76,7 @@ package final class MaskedItemLoss {
   }
 
   private func forward(
-    _ t: Matrix, _ labels: UnsafePointer<Int32>, _ tGradient: Matrix, _ pass: Pass
+    _ t: Matrix, _ labels: UnsafePointer<Int32>, _ tGradient: Matrix?, _ pass: Pass
   ) -> Double {
     let (layout, hidden) = (context.layout, t.columns)
     for row in 0..<t.rows {
@@ -86,13 +86,14 @@ package final class MaskedItemLoss {
     for index in 0..<tileCount {
       Liveness.tick()
       let (exponentials, vocabulary) = tile(index, rows: t.rows)
-      let table = pass.weight(layout.wordEmbeddings + vocabulary.lowerBound * hidden, vocabulary.count, hidden)
+      let table = Matrix(
+        pass.parameters + layout.wordEmbeddings + vocabulary.lowerBound * hidden, vocabulary.count, hidden)
       context.backend.vocabularyTile(
         t,
         VocabularyTile(
           table: table, bias: pass.parameters + layout.predictionBias + vocabulary.lowerBound, vocabulary: vocabulary),
         labels: labels, exponentials: exponentials, state(index), labelLogits: labelLogits,
-        tGradient: pass.gradients == nil ? nil : tGradient)
+        tGradient: tGradient)
     }
     var loss = 0.0
     for row in 0..<t.rows {

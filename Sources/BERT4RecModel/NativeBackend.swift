@@ -7,17 +7,15 @@ import SystemSupport
 /// An instance has scratch memory, so each thread has its own.
 package final class NativeBackend: KernelBackend, @unchecked Sendable {
   package let kernels: UnsafePointer<kernel_set>
-  private let productScratch: UnsafeMutablePointer<Float>
+  private let productScratch: AlignedBuffer<Float>
   private var attentionScratch = GrowingScratch()
   private var tileScratch = GrowingScratch()
 
   /// - Parameter kernels: nil for the fastest clone that this processor can run.
   package init(kernels: UnsafePointer<kernel_set>? = nil) {
     self.kernels = kernels ?? kernel_set_best()
-    productScratch = .allocate(capacity: self.kernels.pointee.product_scratch)
+    productScratch = .orEnd(count: self.kernels.pointee.product_scratch, for: "a thread's scratch memory")
   }
-
-  deinit { productScratch.deallocate() }
 
   /// Bytes of what every product needs, whatever its sizes.
   package static var productScratchBytes: Int { kernel_set_best().pointee.product_scratch * MemoryLayout<Float>.stride }
@@ -36,7 +34,7 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
 
   /// What it has by now.
   package var scratchBytes: Int {
-    kernels.pointee.product_scratch * MemoryLayout<Float>.stride + attentionScratch.byteCount + tileScratch.byteCount
+    productScratch.byteCount + attentionScratch.byteCount + tileScratch.byteCount
   }
 
   package func multiply(
@@ -46,11 +44,11 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
     precondition((transposesA ? a.rows : a.columns) > 0, "a product over nothing")
     kernels.pointee.product(
       a.kernel, transposesA ? 1 : 0, b.kernel, transposesB ? 1 : 0, c.kernel, nil, scale, accumulates ? 1 : 0,
-      productScratch)
+      productScratch.base)
   }
 
   package func project(_ x: Matrix, _ weight: Matrix, bias: UnsafePointer<Float>?, into y: Matrix) {
-    kernels.pointee.product(x.kernel, 0, weight.kernel, 1, y.kernel, bias, 1, 0, productScratch)
+    kernels.pointee.product(x.kernel, 0, weight.kernel, 1, y.kernel, bias, 1, 0, productScratch.base)
   }
 
   package func attend(
@@ -90,23 +88,26 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
     biasGradient: UnsafeMutablePointer<Float>, accumulates: Bool
   ) {
     kernels.pointee.vocabulary_tile_backward(
-      exponentials.base, factors, t.kernel, tableGradient.kernel, biasGradient, accumulates ? 1 : 0, productScratch)
+      exponentials.base, factors, t.kernel, tableGradient.kernel, biasGradient, accumulates ? 1 : 0, productScratch.base)
   }
 }
 
 /// Memory that grows to the largest size asked for and is then kept.
-private struct GrowingScratch {
-  private var region: AlignedMemory?
+private struct GrowingScratch: ~Copyable {
+  private var buffer: AlignedBuffer<Float>?
+  private var base: UnsafeMutablePointer<Float>?
+  private var count = 0
 
-  var byteCount: Int { region?.byteCount ?? 0 }
+  var byteCount: Int { count * MemoryLayout<Float>.stride }
 
-  mutating func memory(_ count: Int) -> UnsafeMutablePointer<Float> {
-    let bytes = count * MemoryLayout<Float>.stride
-    if let region, bytes <= region.byteCount { return region.base.assumingMemoryBound(to: Float.self) }
+  mutating func memory(_ wanted: Int) -> UnsafeMutablePointer<Float> {
+    if let base, wanted <= count { return base }
     // The old one first: the two together may not fit.
-    region = nil
-    let memory = AlignedMemory.orEnd(byteCount: bytes, for: "a thread's scratch memory")
-    region = memory
-    return memory.base.bindMemory(to: Float.self, capacity: max(count, 1))
+    buffer = nil
+    let larger = AlignedBuffer<Float>.orEnd(count: wanted, for: "a thread's scratch memory")
+    let start = larger.base
+    (base, count) = (start, wanted)
+    buffer = consume larger
+    return start
   }
 }

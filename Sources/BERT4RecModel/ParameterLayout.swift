@@ -22,91 +22,99 @@ public struct ParameterSlot: Sendable, Equatable {
 /// Letters: V vocabulary, L positions, H hidden, I intermediate. Query, key and value stand next to each other, so that one
 /// product computes all three (or, in the last layer, key and value alone).
 public struct ParameterLayout: Sendable, Equatable {
-  public private(set) var slots: [ParameterSlot] = []
+  public let slots: [ParameterSlot]
   /// Elements of the whole buffer.
-  public private(set) var count = 0
+  public let count: Int
+
+  /// Offsets of a LayerNorm's weight and bias, (H) each.
+  public struct Norm: Sendable, Equatable {
+    public let weight, bias: Int
+  }
+
+  /// Offsets of a dense layer's weight (outputs, inputs) and bias (outputs).
+  public struct Dense: Sendable, Equatable {
+    public let weight, bias: Int
+    public let inputs, outputs: Int
+  }
 
   /// Offsets of one encoder layer.
   public struct Layer: Sendable, Equatable {
-    public var queryKeyValueWeight = 0  // (3H, H): query, key, value
-    public var queryKeyValueBias = 0  // (3H)
-    public var attentionOutputWeight = 0  // (H, H)
-    public var attentionOutputBias = 0  // (H)
-    public var attentionNormWeight = 0  // (H)
-    public var attentionNormBias = 0  // (H)
-    public var intermediateWeight = 0  // (I, H)
-    public var intermediateBias = 0  // (I)
-    public var outputWeight = 0  // (H, I)
-    public var outputBias = 0  // (H)
-    public var outputNormWeight = 0  // (H)
-    public var outputNormBias = 0  // (H)
+    public let queryKeyValue: Dense  // H to 3H: query, key, value
+    public let attentionOutput: Dense  // H to H
+    public let attentionNorm: Norm
+    public let intermediate: Dense  // H to I
+    public let output: Dense  // I to H
+    public let outputNorm: Norm
   }
 
-  public private(set) var wordEmbeddings = 0  // (V, H)
+  public let wordEmbeddings: Int  // (V, H)
   /// Where the table ends; the prediction bias, which belongs to it, is the buffer's end.
   var afterWordEmbeddings: Int { positionEmbeddings }
-  public private(set) var positionEmbeddings = 0  // (L, H)
-  public private(set) var tokenTypeEmbeddings = 0  // (2, H)
-  public private(set) var embeddingNormWeight = 0  // (H)
-  public private(set) var embeddingNormBias = 0  // (H)
-  public private(set) var layers: [Layer] = []
-  public private(set) var transformWeight = 0  // (H, H)
-  public private(set) var transformBias = 0  // (H)
-  public private(set) var transformNormWeight = 0  // (H)
-  public private(set) var transformNormBias = 0  // (H)
-  public private(set) var predictionBias = 0  // (V)
+  public let positionEmbeddings: Int  // (L, H)
+  public let tokenTypeEmbeddings: Int  // (2, H)
+  public let embeddingNorm: Norm
+  public let layers: [Layer]
+  public let transform: Dense  // H to H
+  public let transformNorm: Norm
+  public let predictionBias: Int  // (V)
 
   public init(_ configuration: ModelConfiguration) {
     let hidden = configuration.hiddenSize
     let intermediate = configuration.intermediateSize
-
-    wordEmbeddings = add("bert.embeddings.word_embeddings.weight", [configuration.vocabularySize, hidden])
-    positionEmbeddings = add(
-      "bert.embeddings.position_embeddings.weight", [configuration.maximumSequenceLength, hidden])
-    tokenTypeEmbeddings = add(
-      "bert.embeddings.token_type_embeddings.weight", [ModelConfiguration.typeVocabularySize, hidden])
-    (embeddingNormWeight, embeddingNormBias) = addNorm("bert.embeddings.LayerNorm", hidden)
-
-    for index in 0..<configuration.layerCount {
+    var builder = Builder()
+    wordEmbeddings = builder.weight("bert.embeddings.word_embeddings", [configuration.vocabularySize, hidden])
+    positionEmbeddings = builder.weight(
+      "bert.embeddings.position_embeddings", [configuration.maximumSequenceLength, hidden])
+    tokenTypeEmbeddings = builder.weight(
+      "bert.embeddings.token_type_embeddings", [ModelConfiguration.typeVocabularySize, hidden])
+    embeddingNorm = builder.norm("bert.embeddings.LayerNorm", hidden)
+    layers = (0..<configuration.layerCount).map { index in
       let prefix = "bert.encoder.layer.\(index)"
-      var layer = Layer()
-      layer.queryKeyValueWeight = add("\(prefix).attention.self.query.weight", [hidden, hidden])
-      _ = add("\(prefix).attention.self.key.weight", [hidden, hidden])
-      _ = add("\(prefix).attention.self.value.weight", [hidden, hidden])
-      layer.queryKeyValueBias = add("\(prefix).attention.self.query.bias", [hidden])
-      _ = add("\(prefix).attention.self.key.bias", [hidden])
-      _ = add("\(prefix).attention.self.value.bias", [hidden])
-      (layer.attentionOutputWeight, layer.attentionOutputBias) = addDense(
-        "\(prefix).attention.output.dense", from: hidden, to: hidden)
-      (layer.attentionNormWeight, layer.attentionNormBias) = addNorm("\(prefix).attention.output.LayerNorm", hidden)
-      (layer.intermediateWeight, layer.intermediateBias) = addDense(
-        "\(prefix).intermediate.dense", from: hidden, to: intermediate)
-      (layer.outputWeight, layer.outputBias) = addDense("\(prefix).output.dense", from: intermediate, to: hidden)
-      (layer.outputNormWeight, layer.outputNormBias) = addNorm("\(prefix).output.LayerNorm", hidden)
-      layers.append(layer)
+      return Layer(
+        queryKeyValue: builder.dense(
+          ["query", "key", "value"].map { "\(prefix).attention.self.\($0)" }, from: hidden, to: hidden),
+        attentionOutput: builder.dense(["\(prefix).attention.output.dense"], from: hidden, to: hidden),
+        attentionNorm: builder.norm("\(prefix).attention.output.LayerNorm", hidden),
+        intermediate: builder.dense(["\(prefix).intermediate.dense"], from: hidden, to: intermediate),
+        output: builder.dense(["\(prefix).output.dense"], from: intermediate, to: hidden),
+        outputNorm: builder.norm("\(prefix).output.LayerNorm", hidden))
+    }
+    transform = builder.dense(["cls.predictions.transform.dense"], from: hidden, to: hidden)
+    transformNorm = builder.norm("cls.predictions.transform.LayerNorm", hidden)
+    predictionBias = builder.bias("cls.predictions", configuration.vocabularySize)
+    slots = builder.slots
+    count = builder.count
+  }
+
+  /// Gives out places one after the other.
+  private struct Builder {
+    var slots: [ParameterSlot] = []
+    var count = 0
+
+    mutating func weight(_ name: String, _ shape: [Int]) -> Int {
+      add(name + ".weight", shape, decays: true, .truncatedNormal)
     }
 
-    (transformWeight, transformBias) = addDense("cls.predictions.transform.dense", from: hidden, to: hidden)
-    (transformNormWeight, transformNormBias) = addNorm("cls.predictions.transform.LayerNorm", hidden)
-    predictionBias = add("cls.predictions.bias", [configuration.vocabularySize])
-  }
+    mutating func bias(_ name: String, _ size: Int) -> Int { add(name + ".bias", [size], decays: false, .zeros) }
 
-  private mutating func add(_ name: String, _ shape: [Int]) -> Int {
-    let isNorm = name.contains("LayerNorm")
-    let isBias = name.hasSuffix("bias")
-    let slot = ParameterSlot(
-      name: name, shape: shape, offset: count, decays: !isNorm && !isBias,
-      initialization: isBias ? .zeros : isNorm ? .ones : .truncatedNormal)
-    slots.append(slot)
-    count += slot.count
-    return slot.offset
-  }
+    mutating func norm(_ name: String, _ size: Int) -> Norm {
+      Norm(weight: add(name + ".weight", [size], decays: false, .ones), bias: bias(name, size))
+    }
 
-  private mutating func addDense(_ name: String, from input: Int, to output: Int) -> (weight: Int, bias: Int) {
-    (add("\(name).weight", [output, input]), add("\(name).bias", [output]))
-  }
+    /// Several layers of the same input, whose weights and biases stand together and are those of one.
+    mutating func dense(_ names: [String], from inputs: Int, to outputs: Int) -> Dense {
+      let weights = names.map { weight($0, [outputs, inputs]) }
+      let biases = names.map { bias($0, outputs) }
+      return Dense(weight: weights[0], bias: biases[0], inputs: inputs, outputs: names.count * outputs)
+    }
 
-  private mutating func addNorm(_ name: String, _ size: Int) -> (weight: Int, bias: Int) {
-    (add("\(name).weight", [size]), add("\(name).bias", [size]))
+    private mutating func add(
+      _ name: String, _ shape: [Int], decays: Bool, _ initialization: ParameterSlot.Initialization
+    ) -> Int {
+      let slot = ParameterSlot(name: name, shape: shape, offset: count, decays: decays, initialization: initialization)
+      slots.append(slot)
+      count += slot.count
+      return slot.offset
+    }
   }
 }

@@ -1,7 +1,6 @@
 /// What the tied projection reads: t = LayerNorm(f(y Wᵀ + b)), (M, H), y the encoder's output at the masked rows.
 package final class PredictionHead {
   private let context: LayerContext
-  private var input = Matrix.none  // y (M, H)
   private let activated: UnsafeMutablePointer<Float>  // (M, H)
   private let derivative: UnsafeMutablePointer<Float>  // (M, H)
   private let output: UnsafeMutablePointer<Float>  // t (M, H)
@@ -15,33 +14,36 @@ package final class PredictionHead {
     saved = context.norm()
   }
 
-  /// Takes y (M, H), which must stay until `backward`; overwrites and returns t (M, H).
-  package func forward(_ y: Matrix, _ pass: Pass) -> Matrix {
-    let (layout, hidden) = (context.layout, y.columns)
-    input = y
-    let activated = Matrix(activated, y.rows, hidden)
-    context.backend.project(y, pass.weight(layout.transformWeight, hidden, hidden), bias: nil, into: activated)
-    context.backend.activate(
-      activated, bias: pass.parameters + layout.transformBias, context.configuration.activation, derivative: derivative)
-    context.backend.residualNorm(
-      activated, inputBias: nil, inputDropout: .none, residual: nil,
-      weight: pass.parameters + layout.transformNormWeight, bias: pass.parameters + layout.transformNormBias,
+  /// What the forward pass leaves for the backward pass of the same block.
+  package struct Activations {
+    let input: Matrix  // y (M, H)
+    package let output: Matrix  // t (M, H)
+  }
+
+  /// Takes y (M, H), which must stay until `backward`; overwrites t (M, H).
+  package func forward(_ y: Matrix, _ pass: Pass) -> Activations {
+    let (layout, backend) = (context.layout, context.backend)
+    let transform = pass[layout.transform]
+    let activated = Matrix(activated, y.rows, y.columns)
+    backend.project(y, transform.weight, bias: nil, into: activated)
+    backend.activate(activated, bias: transform.bias, context.configuration.activation, derivative: derivative)
+    backend.residualNorm(
+      activated, inputBias: nil, inputDropout: .none, residual: nil, norm: pass[layout.transformNorm],
       outputDropout: .none, output: output, saved: saved)
-    return Matrix(output, y.rows, hidden)
+    return Activations(input: y, output: Matrix(output, y.rows, y.columns))
   }
 
   /// Takes the gradient of t (M, H), which it overwrites; overwrites yGradient (M, H) and adds the parameters' gradients.
-  package func backward(_ gradient: Matrix, yGradient: Matrix, _ pass: Pass) {
-    let (layout, hidden) = (context.layout, gradient.columns)
-    context.backend.residualNormBackward(
-      gradient, saved: saved, weight: pass.parameters + layout.transformNormWeight, inputDropout: .none,
-      outputDropout: .none, residualGradient: gradient.base, inputGradient: nil,
-      weightGradient: pass.gradient(layout.transformNormWeight), biasGradient: pass.gradient(layout.transformNormBias),
+  package func backward(_ activations: Activations, _ gradient: Matrix, yGradient: Matrix, _ pass: Pass) {
+    let (layout, backend) = (context.layout, context.backend)
+    let gradients = pass.gradients(layout.transform)
+    backend.residualNormBackward(
+      gradient, saved: saved, norm: pass[layout.transformNorm], inputDropout: .none, outputDropout: .none,
+      residualGradient: gradient.base, inputGradient: nil, gradients: pass.gradients(layout.transformNorm),
       inputBiasGradient: nil)
-    context.backend.activateBackward(
-      gradient, derivative: derivative, biasGradient: pass.gradient(layout.transformBias))
-    context.backend.projectBackward(
-      gradient, x: input, pass.weight(layout.transformWeight, hidden, hidden), xGradient: yGradient, accumulates: false,
-      weightGradient: pass.gradient(layout.transformWeight))
+    backend.activateBackward(gradient, derivative: derivative, biasGradient: gradients.bias)
+    backend.projectBackward(
+      gradient, x: activations.input, pass[layout.transform].weight, xGradient: yGradient, accumulates: false,
+      weightGradient: gradients.weight)
   }
 }

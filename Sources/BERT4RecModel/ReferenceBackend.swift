@@ -54,8 +54,7 @@ package final class ReferenceBackend: Backend {
 
   package func residualNorm(
     _ input: Matrix, inputBias: UnsafePointer<Float>?, inputDropout: RowDropout, residual: UnsafePointer<Float>?,
-    weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, outputDropout: RowDropout,
-    output: UnsafeMutablePointer<Float>, saved: NormState
+    norm: NormParameters, outputDropout: RowDropout, output: UnsafeMutablePointer<Float>, saved: NormState
   ) {
     let size = input.columns
     for row in 0..<input.rows {
@@ -71,27 +70,26 @@ package final class ReferenceBackend: Backend {
         let normalized = (x[column] - mean) * inverse
         saved.normalized[row * size + column] = Float(normalized)
         output[row * size + column] = Float(
-          (normalized * Double(weight[column]) + Double(bias[column])) * outputDropout.factor(row, column))
+          (normalized * Double(norm.weight[column]) + Double(norm.bias[column])) * outputDropout.factor(row, column))
       }
     }
   }
 
   package func residualNormBackward(
-    _ outputGradient: Matrix, saved: NormState, weight: UnsafePointer<Float>, inputDropout: RowDropout,
-    outputDropout: RowDropout, residualGradient: UnsafeMutablePointer<Float>,
-    inputGradient: UnsafeMutablePointer<Float>?, weightGradient: UnsafeMutablePointer<Float>,
-    biasGradient: UnsafeMutablePointer<Float>, inputBiasGradient: UnsafeMutablePointer<Float>?
+    _ outputGradient: Matrix, saved: NormState, norm: NormParameters, inputDropout: RowDropout, outputDropout: RowDropout,
+    residualGradient: UnsafeMutablePointer<Float>, inputGradient: UnsafeMutablePointer<Float>?, gradients: NormGradients,
+    inputBiasGradient: UnsafeMutablePointer<Float>?
   ) {
     let size = outputGradient.columns
     for row in 0..<outputGradient.rows {
       let x = (0..<size).map { Double(saved.normalized[row * size + $0]) }
       let dy = (0..<size).map { Double(outputGradient[row, $0]) * outputDropout.factor(row, $0) }
-      let g = (0..<size).map { dy[$0] * Double(weight[$0]) }
+      let g = (0..<size).map { dy[$0] * Double(norm.weight[$0]) }
       let meanG = g.reduce(0, +) / Double(size)
       let meanGX = (0..<size).reduce(0) { $0 + g[$1] * x[$1] } / Double(size)
       for column in 0..<size {
-        weightGradient[column] += Float(dy[column] * x[column])
-        biasGradient[column] += Float(dy[column])
+        gradients.weight[column] += Float(dy[column] * x[column])
+        gradients.bias[column] += Float(dy[column])
         let dx = (g[column] - meanG - x[column] * meanGX) * Double(saved.inverseDeviation[row])
         residualGradient[row * size + column] = Float(dx)
         let dInput = Float(dx * inputDropout.factor(row, column))
@@ -203,13 +201,6 @@ package final class ReferenceBackend: Backend {
   }
 }
 
-extension Matrix {
-  package subscript(row: Int, column: Int) -> Float {
-    get { base[row * stride + column] }
-    nonmutating set { base[row * stride + column] = newValue }
-  }
-}
-
 extension Activation {
   /// f(x) and f'(x).
   package func valueAndDerivative(_ x: Double) -> (value: Double, derivative: Double) {
@@ -221,13 +212,5 @@ extension Activation {
     case .tanh: return (Glibc.tanh(x), 1 - Glibc.tanh(x) * Glibc.tanh(x))
     case .linear: return (x, 1)
     }
-  }
-}
-
-extension RowDropout {
-  /// What an element is multiplied by: 0 or the scale.
-  package func factor(_ row: Int, _ element: Int) -> Double {
-    guard let rowKeys, rate.threshold > 0 else { return 1 }
-    return DropoutBits.value(rowKey: rowKeys[row], element: element) < rate.threshold ? 0 : Double(rate.scale)
   }
 }

@@ -52,41 +52,46 @@ package final class SelfAttention {
     keys = context.workspace.keys(longest)
   }
 
-  /// Takes x (T, H) and its query rows (R, H); overwrites and returns the context (R, H).
-  package func forward(_ block: Block, x: Matrix, queryRows: Matrix, _ pass: Pass) -> Matrix {
-    let hidden = context.configuration.hiddenSize
+  /// What the forward pass leaves for the backward pass of the same block.
+  package struct Activations {
+    let input: Matrix  // x (T, H)
+    let queryRows: Matrix  // x_R (R, H)
+    package let context: Matrix  // (R, H)
+    let rate: DropoutRate
+  }
+
+  /// Takes x (T, H) and its query rows (R, H), which must stay until `backward`; overwrites the context (R, H).
+  package func forward(_ block: Block, x: Matrix, queryRows: Matrix, _ pass: Pass) -> Activations {
+    let (hidden, backend) = (context.configuration.hiddenSize, context.backend)
     let all = Matrix(projected, block.tokenCount, 3 * hidden)
-    let weight = pass.weight(offsets.queryKeyValueWeight, 3 * hidden, hidden)
-    let bias = pass.parameters + offsets.queryKeyValueBias
+    let dense = pass[offsets.queryKeyValue]
     switch rows {
     case .all:
-      context.backend.project(x, weight, bias: bias, into: all)
+      backend.project(x, dense.weight, bias: dense.bias, into: all)
     case .masked:
-      let keysAndValues = all.columns(hidden..<3 * hidden)
-      context.backend.project(x, weight.rows(hidden..<3 * hidden), bias: bias + hidden, into: keysAndValues)
-      let queries = Matrix(queries, block.maskedCount, hidden)
-      context.backend.project(queryRows, weight.rows(0..<hidden), bias: bias, into: queries)
+      let (query, keyAndValue) = (dense.outputs(0..<hidden), dense.outputs(hidden..<3 * hidden))
+      backend.project(x, keyAndValue.weight, bias: keyAndValue.bias, into: all.columns(hidden..<3 * hidden))
+      backend.project(queryRows, query.weight, bias: query.bias, into: Matrix(queries, block.maskedCount, hidden))
     }
     let result = Matrix(output, rows.count(block), hidden)
     context.clock.enter(.attention)
     forEachHead(block, pass.dropout) { head in
-      context.backend.attend(
+      backend.attend(
         head.operands, probabilities: head.probabilities, context: head.view(of: result), dropout: head.dropout,
         scratch: head.scores(scratch.dropped))
     }
     context.clock.enter(.dense)
-    return result
+    return Activations(input: x, queryRows: queryRows, context: result, rate: pass.dropout == nil ? .none : rate)
   }
 
   /// Mirror image: from the gradient of the context (R, H). xGradient (T, H) and queryRowsGradient (R, H) are the same matrix
   /// when all rows are queries. The queries' share is added to queryRowsGradient, which holds the residual's; the keys' and
   /// values' share overwrites xGradient with masked rows and is added to it otherwise.
   package func backward(
-    _ block: Block, contextGradient: Matrix, x: Matrix, queryRows: Matrix, xGradient: Matrix, queryRowsGradient: Matrix,
+    _ block: Block, _ activations: Activations, contextGradient: Matrix, xGradient: Matrix, queryRowsGradient: Matrix,
     _ pass: Pass
   ) {
-    let hidden = context.configuration.hiddenSize
-    let backend = context.backend
+    let (hidden, backend) = (context.configuration.hiddenSize, context.backend)
     let all = Matrix(scratch.projectedGradient, block.tokenCount, 3 * hidden)
     let queryGradient =
       rows == .all ? all.columns(0..<hidden) : Matrix(scratch.queryGradient, block.maskedCount, hidden)
@@ -94,32 +99,33 @@ package final class SelfAttention {
     forEachHead(block, nil) { head in
       backend.attendBackward(
         head.operands, probabilities: head.probabilities, contextGradient: head.view(of: contextGradient),
-        rate: pass.dropout == nil ? .none : rate,
+        rate: activations.rate,
         gradients: AttentionHead(
           query: head.view(of: queryGradient), key: head.keyView(of: all, part: 1),
           value: head.keyView(of: all, part: 2)),
         scratch: (head.scores(scratch.scoreGradient), head.scores(scratch.dropped)))
     }
     context.clock.enter(.dense)
-    let weight = pass.weight(offsets.queryKeyValueWeight, 3 * hidden, hidden)
-    let (weightGradient, biasGradient) = (
-      pass.gradient(offsets.queryKeyValueWeight), pass.gradient(offsets.queryKeyValueBias)
-    )
+    let (dense, gradients) = (pass[offsets.queryKeyValue], pass.gradients(offsets.queryKeyValue))
+    /// The share of some of the projection's outputs.
+    func project(
+      _ gradient: Matrix, outputs: Range<Int>, x: Matrix, xGradient: Matrix, accumulates: Bool
+    ) {
+      let part = gradients.outputs(outputs)
+      backend.addColumnSums(of: gradient, to: part.bias)
+      backend.projectBackward(
+        gradient, x: x, dense.outputs(outputs).weight, xGradient: xGradient, accumulates: accumulates,
+        weightGradient: part.weight)
+    }
     switch rows {
     case .all:
-      backend.addColumnSums(of: all, to: biasGradient)
-      backend.projectBackward(
-        all, x: x, weight, xGradient: xGradient, accumulates: true, weightGradient: weightGradient)
+      project(all, outputs: 0..<3 * hidden, x: activations.input, xGradient: xGradient, accumulates: true)
     case .masked:
-      let keysAndValues = all.columns(hidden..<3 * hidden)
-      backend.addColumnSums(of: keysAndValues, to: biasGradient + hidden)
-      backend.projectBackward(
-        keysAndValues, x: x, weight.rows(hidden..<3 * hidden), xGradient: xGradient, accumulates: false,
-        weightGradient: weightGradient + hidden * hidden)
-      backend.addColumnSums(of: queryGradient, to: biasGradient)
-      backend.projectBackward(
-        queryGradient, x: queryRows, weight.rows(0..<hidden), xGradient: queryRowsGradient, accumulates: true,
-        weightGradient: weightGradient)
+      project(
+        all.columns(hidden..<3 * hidden), outputs: hidden..<3 * hidden, x: activations.input, xGradient: xGradient,
+        accumulates: false)
+      project(
+        queryGradient, outputs: 0..<hidden, x: activations.queryRows, xGradient: queryRowsGradient, accumulates: true)
     }
   }
 

@@ -6,13 +6,18 @@ package final class Workspace {
     /// Hands out what must not be touched: to find out how much is needed.
     case counting
     /// One region of a size that was counted before.
-    case sized(AlignedMemory)
+    case sized
     /// A region for each buffer.
     case growing
   }
 
+  private final class Region {
+    let memory: AlignedBuffer<UInt8>
+    init(_ memory: consuming AlignedBuffer<UInt8>) { self.memory = memory }
+  }
+
   private let kind: Kind
-  private var regions: [AlignedMemory] = []
+  private var regions: [Region] = []
   /// Bytes of all buffers handed out.
   package private(set) var byteCount = 0
 
@@ -23,7 +28,8 @@ package final class Workspace {
 
   /// Takes all memory at once.
   package convenience init(byteCount: Int) throws(Failure) {
-    self.init(.sized(try AlignedMemory(byteCount: byteCount, for: "a thread's workspace")))
+    self.init(.sized)
+    regions = [Region(try AlignedBuffer(count: byteCount, for: "a thread's workspace"))]
   }
 
   /// The bytes that `body` asks its workspace for; what it makes with it must not be used.
@@ -49,13 +55,13 @@ package final class Workspace {
     case .counting:
       guard let nowhere = UnsafeMutableRawPointer(bitPattern: 64) else { preconditionFailure("64 is no null pointer") }
       region = nowhere
-    case .sized(let memory):
-      precondition(byteCount <= memory.byteCount, "a workspace that was counted otherwise")
-      region = memory.base + start
+    case .sized:
+      precondition(byteCount <= regions[0].memory.count, "a workspace that was counted otherwise")
+      region = UnsafeMutableRawPointer(regions[0].memory.base + start)
     case .growing:
-      let memory = AlignedMemory.orEnd(byteCount: bytes, for: "a thread's workspace")
+      let memory = Region(.orEnd(count: bytes, for: "a thread's workspace"))
       regions.append(memory)
-      region = memory.base
+      region = UnsafeMutableRawPointer(memory.memory.base)
     }
     return region.bindMemory(to: type, capacity: max(count, 1))
   }

@@ -12,9 +12,12 @@ public enum RandomPurpose: UInt32, Sendable {
 /// Random numbers as a pure function of (seed, purpose, counters): Philox4x32-10 of Salmon et al., "Parallel random numbers: as
 /// easy as 1, 2, 3" (SC 2011). Never of rank, thread or call order.
 public enum KeyedRandom {
+  /// A block: four words of 32 bits.
+  public typealias Words = SIMD4<UInt32>
+
   /// One Philox block: four 32-bit words from a 128-bit counter and a 64-bit key.
   @inlinable
-  public static func philox(_ counter: SIMD4<UInt32>, key: SIMD2<UInt32>) -> SIMD4<UInt32> {
+  public static func philox(_ counter: Words, key: SIMD2<UInt32>) -> Words {
     var x = counter
     var k = key
     for _ in 0..<10 {
@@ -31,9 +34,7 @@ public enum KeyedRandom {
 
   /// A block keyed by what it is for and up to three counters (`b` up to 2^56).
   @inlinable
-  public static func block(seed: UInt64, _ purpose: RandomPurpose, _ a: UInt32, _ b: UInt64, _ c: UInt32) -> SIMD4<
-    UInt32
-  > {
+  public static func block(seed: UInt64, _ purpose: RandomPurpose, _ a: UInt32, _ b: UInt64, _ c: UInt32) -> Words {
     philox(
       SIMD4(
         a, UInt32(truncatingIfNeeded: b), c, purpose.rawValue << 24 | UInt32(truncatingIfNeeded: b >> 32) & 0xFF_FFFF),

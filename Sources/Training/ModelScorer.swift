@@ -99,7 +99,7 @@ private final class ModelTileScorer: TileScorer {
   func begin(_ batch: PackedBatch) {
     precondition(batch.instanceCount <= instancesAtOnce && batch.maskedCount == batch.instanceCount)
     for instance in 0..<batch.instanceCount {
-      precondition(Int(batch.offsets[instance + 1] - batch.offsets[instance]) <= encoder.longestInstance, "a longer query")
+      precondition(batch.tokenRange(of: instance).count <= encoder.longestInstance, "a longer query")
     }
     progress?.tick()
     count = batch.instanceCount

@@ -76,15 +76,16 @@ import Testing
     let results = [backend.make(), plain].map { backend -> [[Float]] in
       let buffers = (0..<8).map { _ in Buffer(zeros: rows * columns) }
       let saved = NormState(normalized: buffers[0].base, inverseDeviation: buffers[1].base)
-      let inputBuffer = Buffer(input)
+      let (inputBuffer, weights, biases) = (Buffer(input), Buffer(weight), Buffer(normBias))
+      let norm = NormParameters(weight: UnsafePointer(weights.base), bias: UnsafePointer(biases.base))
       backend.residualNorm(
         inputBuffer.matrix(rows, columns), inputBias: bias, inputDropout: inputDropout, residual: residual,
-        weight: weight, bias: normBias, outputDropout: outputDropout, output: buffers[2].base, saved: saved)
+        norm: norm, outputDropout: outputDropout, output: buffers[2].base, saved: saved)
       let gradientBuffer = Buffer(gradient)
       backend.residualNormBackward(
-        gradientBuffer.matrix(rows, columns), saved: saved, weight: weight, inputDropout: inputDropout,
+        gradientBuffer.matrix(rows, columns), saved: saved, norm: norm, inputDropout: inputDropout,
         outputDropout: outputDropout, residualGradient: buffers[3].base, inputGradient: buffers[4].base,
-        weightGradient: buffers[5].base, biasGradient: buffers[6].base, inputBiasGradient: buffers[7].base)
+        gradients: NormGradients(weight: buffers[5].base, bias: buffers[6].base), inputBiasGradient: buffers[7].base)
       return buffers.map(\.values)
     }
     // One column has no variance: 1 / sqrt(1e-12) blows rounding up, and nothing is to be learnt from it.

@@ -100,10 +100,10 @@ import Testing
       batch.forEachBlock(rows: batch.tokenCount) { block in
         let x = Matrix(values.base + parameterCount, batch.tokenCount, hidden)
         let y = layer.forward(block, x: x, pass)
-        for index in 0..<outputWeights.count { value += Double(y.base[index] * outputWeights[index]) }
+        for index in 0..<outputWeights.count { value += Double(y.output.base[index] * outputWeights[index]) }
         let gradient = Buffer(outputWeights)
         layer.backward(
-          block, gradient.matrix(rowCount, hidden), xGradient: xGradient.matrix(batch.tokenCount, hidden), pass)
+          block, y, gradient.matrix(rowCount, hidden), xGradient: xGradient.matrix(batch.tokenCount, hidden), pass)
       }
       return (value, gradients.values + xGradient.values)
     }
@@ -124,8 +124,8 @@ import Testing
       var value = 0.0
       batch.forEachBlock(rows: batch.tokenCount) { block in
         let x = embeddings.forward(block, pass)
-        for index in 0..<weights.count { value += Double(x.base[index] * weights[index]) }
-        embeddings.backward(block, Buffer(weights).matrix(batch.tokenCount, configuration.hiddenSize), pass)
+        for index in 0..<weights.count { value += Double(x.output.base[index] * weights[index]) }
+        embeddings.backward(block, x, Buffer(weights).matrix(batch.tokenCount, configuration.hiddenSize), pass)
       }
       return (value, gradients.values)
     }
@@ -146,8 +146,8 @@ import Testing
       let (values, gradients, yGradient) = (Buffer(point), Buffer(zeros: count), Buffer(zeros: input.count))
       let pass = Pass(parameters: values.base, gradients: gradients.base, dropout: nil)
       let t = head.forward(Matrix(values.base + count, 11, hidden), pass)
-      let value = weights.indices.reduce(0.0) { $0 + Double(t.base[$1] * weights[$1]) }
-      head.backward(Buffer(weights).matrix(11, hidden), yGradient: yGradient.matrix(11, hidden), pass)
+      let value = weights.indices.reduce(0.0) { $0 + Double(t.output.base[$1] * weights[$1]) }
+      head.backward(t, Buffer(weights).matrix(11, hidden), yGradient: yGradient.matrix(11, hidden), pass)
       return (value, gradients.values + yGradient.values)
     }
   }
@@ -220,7 +220,7 @@ import Testing
     parameters[context.layout.predictionBias + 550] = 300
     let t = Buffer(zeros: 8)
     let value = loss(
-      t.matrix(2, 4), labels: [550, 3], tGradient: .none,
+      t.matrix(2, 4), labels: [550, 3], tGradient: nil,
       Pass(parameters: parameters, gradients: nil, dropout: nil))
     #expect(abs(value - 300) < 1e-3)
   }
@@ -262,8 +262,7 @@ import Testing
     var sum = 0.0
     for instance in 0..<whole.instanceCount {
       var single = PackedBatch()
-      let rows = Int(whole.offsets[instance])..<Int(whole.offsets[instance + 1])
-      for row in rows {
+      for row in whole.tokenRange(of: instance) {
         let label = whole.maskedRows.firstIndex(of: Int32(row)).map { whole.labels[$0] }
         single.append(token: whole.tokens[row], label: label)
       }

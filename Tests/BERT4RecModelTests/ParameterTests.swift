@@ -17,10 +17,10 @@ import Testing
   @Test func offsetsAreThoseOfTheNames() {
     func offset(_ name: String) -> Int? { layout.slots.first { $0.name == name }?.offset }
     #expect(offset("bert.embeddings.word_embeddings.weight") == layout.wordEmbeddings)
-    #expect(offset("bert.encoder.layer.1.attention.self.query.weight") == layout.layers[1].queryKeyValueWeight)
-    #expect(offset("bert.encoder.layer.1.attention.self.key.weight") == layout.layers[1].queryKeyValueWeight + 21 * 21)
-    #expect(offset("bert.encoder.layer.1.attention.self.value.bias") == layout.layers[1].queryKeyValueBias + 42)
-    #expect(offset("bert.encoder.layer.0.output.LayerNorm.bias") == layout.layers[0].outputNormBias)
+    #expect(offset("bert.encoder.layer.1.attention.self.query.weight") == layout.layers[1].queryKeyValue.weight)
+    #expect(offset("bert.encoder.layer.1.attention.self.key.weight") == layout.layers[1].queryKeyValue.weight + 21 * 21)
+    #expect(offset("bert.encoder.layer.1.attention.self.value.bias") == layout.layers[1].queryKeyValue.bias + 42)
+    #expect(offset("bert.encoder.layer.0.output.LayerNorm.bias") == layout.layers[0].outputNorm.bias)
     #expect(offset("cls.predictions.bias") == layout.predictionBias)
   }
 

@@ -158,7 +158,7 @@ final class FunctionScorer: SequenceScorer {
     values.deallocate()
     values = .allocate(capacity: batch.instanceCount * vocabularySize)
     for instance in 0..<batch.instanceCount {
-      let query = batch.tokens[Int(batch.offsets[instance])..<Int(batch.offsets[instance + 1]) - 1]
+      let query = batch.tokens[batch.tokenRange(of: instance)].dropLast()
       for token in 0..<vocabularySize {
         values.initializeElement(at: instance * vocabularySize + token, to: score(query, token))
       }

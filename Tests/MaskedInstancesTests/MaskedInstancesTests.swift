@@ -80,7 +80,7 @@ import Testing
     for instance in 0..<batch.instanceCount {
       let reference = instances.reference(
         at: instance, order: instances.order(epoch: instance / instances.epochCount))
-      let rows = Int(batch.offsets[instance])..<Int(batch.offsets[instance + 1])
+      let rows = batch.tokenRange(of: instance)
       let masked = Int(batch.maskedOffsets[instance])..<Int(batch.maskedOffsets[instance + 1])
       #expect(rows.count == reference.tokenCount)
       #expect(masked.count == reference.maskedCount)
@@ -100,9 +100,10 @@ import Testing
     let instances = instances([10], configuration: MaskingConfiguration(maskedProbability: 0.3, duplicationFactor: 1000))
     let batch = batch(instances, 0..<1001)
     var counts = [Int](repeating: 0, count: 10)
-    for instance in 0..<1001 where batch.maskedOffsets[instance + 1] - batch.maskedOffsets[instance] == 3 {
-      for index in batch.maskedOffsets[instance]..<batch.maskedOffsets[instance + 1] {
-        counts[Int(batch.maskedRows[Int(index)] - batch.offsets[instance])] += 1
+    let (offsets, maskedRows) = (batch.maskedOffsets, batch.maskedRows)
+    for instance in 0..<1001 where offsets[instance + 1] - offsets[instance] == 3 {
+      for index in offsets[instance]..<offsets[instance + 1] {
+        counts[Int(maskedRows[Int(index)]) - batch.tokenRange(of: instance).lowerBound] += 1
       }
     }
     #expect(counts.reduce(0, +) == 3000)
@@ -155,5 +156,33 @@ import Testing
     #expect(batch.tokens == [3, 4, 5, 51, 1, 2, 3, 4, 5, 51])
     #expect(batch.maskedRows == [3, 9])
     #expect(batch.labels == [6, 0])
+  }
+
+  /// Emptied and filled again, and grown from any size, a batch is what a fresh one is.
+  @Test func batchesAreFilledAgain() {
+    let instances = instances([3, 7, 30, 1])
+    var again = PackedBatch()
+    for count in [0, 1, 40, 7, 44, 0, 2] {
+      again.removeAll()
+      #expect(again == PackedBatch() && again.offsets == [0] && again.maskedOffsets == [0])
+      let order = instances.order(epoch: 0)
+      for position in 0..<count {
+        instances.append(instances.reference(at: position, order: order), place: 5 * position, to: &again)
+      }
+      #expect(again.instanceCount == count && again.places == (0..<Int32(count)).map { 5 * $0 })
+      var fresh = PackedBatch()
+      for position in 0..<count {
+        instances.append(instances.reference(at: position, order: order), place: 5 * position, to: &fresh)
+      }
+      #expect(again == fresh && again.tokens.count == Int(again.offsets.last ?? -1))
+      again.withLists { lists in
+        #expect(Array(UnsafeBufferPointer(start: lists.tokens, count: again.tokenCount)) == again.tokens)
+        #expect(Array(UnsafeBufferPointer(start: lists.labels, count: again.maskedCount)) == again.labels)
+        #expect(Array(UnsafeBufferPointer(start: lists.maskedRows, count: again.maskedCount)) == again.maskedRows)
+        #expect(Array(UnsafeBufferPointer(start: lists.places, count: count)) == again.places)
+        #expect(Array(UnsafeBufferPointer(start: lists.offsets, count: count + 1)) == again.offsets)
+        #expect(Array(UnsafeBufferPointer(start: lists.maskedOffsets, count: count + 1)) == again.maskedOffsets)
+      }
+    }
   }
 }
