@@ -71,25 +71,32 @@ let package = Package(
       name: "bert4rec-dist",
       dependencies: ["BERT4RecDist", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
-    .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport"]),
-    .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData"]),
+    // What several of the tests share.
+    .target(
+      name: "TestSupport", dependencies: ["Checkpoints", "InteractionData", "SystemSupport"], path: "Tests/TestSupport"),
+    .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport", "TestSupport"]),
+    .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData", "TestSupport"]),
     .testTarget(name: "MaskedInstancesTests", dependencies: ["MaskedInstances"]),
     .testTarget(name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"]),
     // What CollectivesTests start under mpirun.
     .executableTarget(
       name: "collectives-probe", dependencies: ["Collectives", "SystemSupport"], path: "Tests/CollectivesProbe"),
-    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "collectives-probe"]),
-    .testTarget(name: "EvaluationTests", dependencies: ["Collectives", "Evaluation"], resources: [.copy("Fixtures")]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "Recipes"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "TestSupport", "collectives-probe"]),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Collectives", "Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "Recipes", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(
       name: "fuzz-probe",
-      dependencies: ["InteractionData", "MaskedInstances", "BERT4RecModel", "Checkpoints", "Training", "SystemSupport"],
+      dependencies: [
+        "InteractionData", "MaskedInstances", "BERT4RecModel", "Checkpoints", "Training", "SystemSupport", "TestSupport",
+      ],
       path: "Tests/FuzzProbe"),
-    .testTarget(name: "FuzzTests", dependencies: ["fuzz-probe"]),
+    .testTarget(name: "FuzzTests", dependencies: ["TestSupport", "fuzz-probe"]),
     // Runs the program as a user does, also under mpirun; depends on the executable so that it is built first.
-    .testTarget(name: "CommandTests", dependencies: ["bert4rec-dist", "BERT4RecDist"]),
+    .testTarget(name: "CommandTests", dependencies: ["bert4rec-dist", "BERT4RecDist", "TestSupport"]),
   ]
 )

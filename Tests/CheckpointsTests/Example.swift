@@ -1,30 +1,11 @@
 import BERT4RecModel
 import Checkpoints
-import Glibc
 import InteractionData
 import SystemSupport
+import TestSupport
 import Testing
 
-/// A folder that goes with its last reference.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/bert4rec-checkpoints-XXXXXX".utf8CString)
-    let made = mkdtemp(&template) != nil
-    try #require(made)
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
-
-  deinit { try? FileSystem.removeRecursively(path) }
-
-  func write(_ name: String, _ text: String) throws -> String { try write(name, Array(text.utf8)) }
-
-  func write(_ name: String, _ bytes: [UInt8]) throws -> String {
-    try FileSystem.writeDurably(path + "/" + name, bytes)
-    return path + "/" + name
-  }
-}
+typealias TemporaryFolder = TestSupport.TemporaryFolder
 
 /// A small run whose every number differs from its neighbours.
 struct Example {
@@ -32,20 +13,14 @@ struct Example {
     vocabularySize: 9, hiddenSize: 6, layerCount: 2, headCount: 3, intermediateSize: 5, maximumSequenceLength: 7,
     hiddenDropout: 0.3, attentionDropout: 0.1, activation: .tanh, initializerRange: 0.07)
   static let layout = ParameterLayout(configuration)
-  /// Tab, newline, carriage return, backslash, a backslash before an n, bytes that are not UTF-8, nothing at all.
-  static let itemIDs = ExternalIDs([
-    Array("a\tb\nc\rd\\".utf8), Array("\\n".utf8), [0xFF, 0xFE, 0x00, 0xC3], [], Array("ünï código".utf8),
-  ])
-  static let itemCounts: [Int64] = [5_000_000_000, 7, 7, 3, 0]
+  static let itemIDs = ExampleRun.itemIDs
+  static let itemCounts = ExampleRun.itemCounts
   static let parameters = (0..<layout.count).map { Float($0) * 0.5 - 3 }
   static let firstMoment = (0..<layout.count).map { Float($0) * -0.25 }
   static let secondMoment = (0..<layout.count).map { 1 / Float($0 + 1) }
 
   static func state(step: Int, best: TrainerState.Best? = nil) -> TrainerState {
-    TrainerState(
-      step: step, seed: .max, best: best, dataName: "toy \"data\"", dataFingerprint: "f00d", numericsVersion: 3,
-      programVersion: "0.1.0", arithmetic: ["backend": "openblas", "processor": "a \"b\""],
-      configuration: ["batch_size": "256", "learning_rate": "1e-3", "data": "a\\b\n\u{1}é"])
+    ExampleRun.state(step: step, best: best)
   }
 
   static func writer(_ run: RunFolder, keep: Int = 5) -> CheckpointWriter {

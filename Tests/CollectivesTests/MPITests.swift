@@ -103,35 +103,35 @@ import Testing
   @Test func rankZerosFailureReachesAllAndIsPrintedOnce() throws {
     let result = try Probe.mpirun(ranks: 3, ["fail-on-rank-zero"])
     #expect(result.status == ExitCode.badData.rawValue)
-    #expect(result.occurrencesInErrors(of: "error: line 3 is no good") == 1)
+    #expect(result.count(ofErrors: "error: line 3 is no good") == 1)
   }
 
   @Test func theLowestRanksFailureReachesAllWithItsPlace() throws {
     let host = SoloCommunicator().hostName
     var result = try Probe.mpirun(ranks: 4, ["fail-on-ranks", "3", "2"])
     #expect(result.status == ExitCode.disk.rawValue)
-    #expect(result.occurrencesInErrors(of: "error: ") == 1)
-    #expect(result.occurrencesInErrors(of: "error: rank 2 on \(host): disk 2 is full") == 1)
+    #expect(result.count(ofErrors: "error: ") == 1)
+    #expect(result.count(ofErrors: "error: rank 2 on \(host): disk 2 is full") == 1)
     result = try Probe.mpirun(ranks: 2, ["fail-on-ranks", "0", "1"])
     #expect(result.status == ExitCode.disk.rawValue)
-    #expect(result.occurrencesInErrors(of: "error: ") == 1)
-    #expect(result.occurrencesInErrors(of: "error: disk 0 is full") == 1)
+    #expect(result.count(ofErrors: "error: ") == 1)
+    #expect(result.count(ofErrors: "error: disk 0 is full") == 1)
   }
 
   @Test func aFailureThatOneRankKnowsEndsTheRun() throws {
     let result = try Probe.mpirun(ranks: 3, ["fail-alone"])
     #expect(result.status == ExitCode.unreadable.rawValue)
-    #expect(result.occurrencesInErrors(of: "error: rank 2 on \(SoloCommunicator().hostName): only I know") == 1)
+    #expect(result.count(ofErrors: "error: rank 2 on \(SoloCommunicator().hostName): only I know") == 1)
   }
 
   @Test func theLeaveTakingIsWatched() throws {
     let result = try Probe.mpirun(ranks: 3, ["freeze-at-the-end"])
     #expect(result.status == ExitCode.internalFault.rawValue)
-    #expect(result.occurrencesInErrors(of: "error: ") == 1, "\(result.errors)")
+    #expect(result.count(ofErrors: "error: ") == 1, "\(result.errors)")
     let line = "error: rank 2 on host \(SoloCommunicator().hostName) has not been heard from for "
-    #expect(result.occurrencesInErrors(of: line) == 1, "\(result.errors)")
-    #expect(result.occurrencesInErrors(of: "the others wait in phase: end of the run. ") == 1, "\(result.errors)")
-    #expect(result.occurrencesInErrors(of: "run the same command again.\n") == 1, "\(result.errors)")
+    #expect(result.count(ofErrors: line) == 1, "\(result.errors)")
+    #expect(result.count(ofErrors: "the others wait in phase: end of the run. ") == 1, "\(result.errors)")
+    #expect(result.count(ofErrors: "run the same command again.\n") == 1, "\(result.errors)")
   }
 
   @Test func differencesNameRanksAndValues() throws {
@@ -140,19 +140,19 @@ import Testing
     let values = "'0.1' on ranks 0 (\(host)), 1 (\(host)); '0.2' on rank 2 (\(host))"
     let expected = "error: the ranks differ in the program's version: \(values)"
     #expect(result.status == ExitCode.usage.rawValue)
-    #expect(result.occurrencesInErrors(of: expected) == 1)
-    #expect(result.occurrencesInErrors(of: "error: ") == 1)
+    #expect(result.count(ofErrors: expected) == 1)
+    #expect(result.count(ofErrors: "error: ") == 1)
   }
 
   @Test func moreRanksThanShardsAreRefused() throws {
     let result = try Probe.mpirun(ranks: 4, ["reduce", "exact", "1", "3", "100"])
     #expect(result.status == ExitCode.usage.rawValue)
-    #expect(result.occurrencesInErrors(of: "error: gradient_shards is 3, but there are 4 ranks") == 1)
+    #expect(result.count(ofErrors: "error: gradient_shards is 3, but there are 4 ranks") == 1)
   }
 
   @Test func unconnectedRanksAreRefusedUnderMPIToo() throws {
     let result = try Probe.mpirun(ranks: 1, ["move"], options: ["-x", "SLURM_STEP_NUM_TASKS=2"])
     #expect(result.status == ExitCode.usage.rawValue)
-    #expect(result.occurrencesInErrors(of: "start with mpirun, or srun --mpi=pmix") == 1)
+    #expect(result.count(ofErrors: "start with mpirun, or srun --mpi=pmix") == 1)
   }
 }

@@ -1,49 +1,17 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// All tests that run the program; one after the other, since several use mpirun on few cores.
 @Suite(.serialized) enum CommandTests {}
 
-/// What a finished command left behind.
-struct CommandResult {
-  let status: Int32
-  let outputBytes: Data
-  let errorBytes: Data
-
-  var output: String { String(decoding: outputBytes, as: UTF8.self) }
-  var errors: String { String(decoding: errorBytes, as: UTF8.self) }
-
-  /// Lines of standard output.
-  var lines: [Substring] { output.split(separator: "\n") }
-
-  /// How often these words stand on standard error.
-  func count(ofErrors words: String) -> Int { errors.components(separatedBy: words).count - 1 }
-}
+typealias CommandResult = TestSupport.CommandResult
 
 /// The program as its users run it.
 enum Program {
-  /// The executable beside the test bundle.
-  static let path: String = {
-    var folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-    for _ in 0..<6 {
-      let candidate = folder.appendingPathComponent("bert4rec-dist").path
-      if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
-      folder.deleteLastPathComponent()
-    }
-    return "bert4rec-dist"
-  }()
-
-  /// The package's folder.
-  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().path
-
-  /// What Open MPI needs to start more ranks than cores, also as root: the lines `export NAME=VALUE` that users read, too.
-  static let mpiEnvironment: [String: String] = {
-    let text = (try? String(contentsOfFile: root + "/cluster/mpi-environment.sh", encoding: .utf8)) ?? ""
-    let pairs = text.matches(of: /(?m)^export (\w+)=(.*)$/).map { (String($0.1), String($0.2)) }
-    precondition(!pairs.isEmpty, "no settings in cluster/mpi-environment.sh")
-    return Dictionary(uniqueKeysWithValues: pairs)
-  }()
+  static let path = Command.built("bert4rec-dist")
+  static let root = Command.root
+  static let mpiEnvironment = Command.mpiEnvironment
 
   /// Open MPI's major version, as its mpirun says it; 0 where there is none.
   static let openMPIVersion: Int = {
@@ -76,73 +44,26 @@ enum Program {
     _ executable: String, _ arguments: [String], environment: [String: String] = [:], input: String? = nil,
     in folder: String? = nil
   ) throws -> CommandResult {
-    let process = makeProcess(executable, arguments, environment, folder)
-    let (output, errors, standardInput) = (Pipe(), Pipe(), Pipe())
-    process.standardOutput = output
-    process.standardError = errors
-    if input != nil { process.standardInput = standardInput }
-    try launch(process)
-    if let input {
-      standardInput.fileHandleForWriting.write(Data(input.utf8))
-      try standardInput.fileHandleForWriting.close()
-    }
-    // Both pipes are drained while the process runs, or a full one would stop it.
-    nonisolated(unsafe) var errorData = Data()
-    let done = DispatchSemaphore(value: 0)
-    let drained = Thread {
-      errorData = errors.fileHandleForReading.readDataToEndOfFile()
-      done.signal()
-    }
-    drained.start()
-    let outputData = output.fileHandleForReading.readDataToEndOfFile()
-    done.wait()
-    process.waitUntilExit()
-    return CommandResult(status: process.terminationStatus, outputBytes: outputData, errorBytes: errorData)
-  }
-
-  /// Tests run on threads that block signals, and what they start would inherit that.
-  fileprivate static func launch(_ process: Process) throws {
-    var (none, blocked) = (sigset_t(), sigset_t())
-    sigemptyset(&none)
-    pthread_sigmask(SIG_SETMASK, &none, &blocked)
-    defer { pthread_sigmask(SIG_SETMASK, &blocked, nil) }
-    try process.run()
-  }
-
-  private static func makeProcess(
-    _ executable: String, _ arguments: [String], _ environment: [String: String], _ folder: String?
-  ) -> Process {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: executable)
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
-    if let folder { process.currentDirectoryURL = URL(fileURLWithPath: folder) }
-    return process
+    try Command.execute(executable, arguments, environment: environment, input: input, in: folder)
   }
 
   /// Starts the program, under mpirun with `ranks`, and returns while it runs.
   static func start(
     _ arguments: [String], ranks: Int? = nil, environment: [String: String] = [:], in folder: String
   ) throws -> RunningProgram {
-    let process = makeProcess(
+    let process = Command.process(
       ranks == nil ? path : "/usr/bin/env", (ranks.map { mpirunArguments($0) } ?? []) + arguments,
-      mpiEnvironment.merging(environment) { $1 }, folder)
+      environment: mpiEnvironment.merging(environment) { $1 }, in: folder)
     return try RunningProgram(process, folder: folder)
   }
 
   /// Starts any program, and returns while it runs.
   static func start(executable: String, _ arguments: [String], in folder: String) throws -> RunningProgram {
-    try RunningProgram(makeProcess(executable, arguments, [:], folder), folder: folder)
+    try RunningProgram(Command.process(executable, arguments, in: folder), folder: folder)
   }
 
   /// A new empty folder, removed when `body` is done.
-  static func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    return try body(folder.path)
-  }
+  static func withTemporaryFolder<R>(_ body: (String) throws -> R) throws -> R { try TemporaryFolder.with(body) }
 }
 
 /// Whether a process that was told to end does so, within ten seconds.
@@ -173,7 +94,7 @@ final class RunningProgram {
     for path in [output, errors] { try Data().write(to: URL(fileURLWithPath: path)) }
     process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: output))
     process.standardError = try FileHandle(forWritingTo: URL(fileURLWithPath: errors))
-    try Program.launch(process)
+    try Command.launch(process)
   }
 
   deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }

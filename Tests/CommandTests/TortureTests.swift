@@ -1,5 +1,6 @@
 import BERT4RecDist
 import Foundation
+import TestSupport
 import Testing
 
 extension CommandTests {

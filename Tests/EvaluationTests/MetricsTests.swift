@@ -1,5 +1,6 @@
 import Evaluation
 import Foundation
+import TestSupport
 import Testing
 
 struct MetricsTests {
@@ -37,7 +38,7 @@ struct MetricsTests {
 
   @Test(arguments: [1, 7, 8, 9, 15, 16, 17, 255, 256, 263, 1031])
   func scoreRows(size: Int) {
-    var random = TestRandom(state: UInt64(size))
+    var random = SeededGenerator(seed: UInt64(size))
     let scores = (0..<size).map { _ in Float.random(in: -40...9, using: &random) }
     let tokens = 5..<(5 + size)
     scores.withUnsafeBufferPointer { pointer in

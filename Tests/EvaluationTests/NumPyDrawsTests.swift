@@ -1,4 +1,5 @@
 import Evaluation
+import TestSupport
 import Testing
 
 /// Against what NumPy itself drew.
@@ -69,7 +70,7 @@ struct NumPyDrawsTests {
   /// between.
   @Test(arguments: [(11, 8), (102, 101), (700, 101), (3001, 60)])
   func shortcutGivesTheSameDraws(count: Int, size: Int) {
-    var random = TestRandom(state: UInt64(count))
+    var random = SeededGenerator(seed: UInt64(count))
     for power in [1.0, 6.0, 30.0] {
       let weights = (0..<count).map { _ in Int64(1e12 * .random(in: 0..<1, using: &random).raised(to: power)) + 1 }
       let sum = weights.reduce(0, +)

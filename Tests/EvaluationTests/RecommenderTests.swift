@@ -1,6 +1,7 @@
 import Evaluation
 import InteractionData
 import SystemSupport
+import TestSupport
 import Testing
 
 struct RecommenderTests {
@@ -42,7 +43,7 @@ struct RecommenderTests {
 
   @Test(arguments: [1, 2, 5, 64, 300])
   func agreesWithSorting(k: Int) {
-    var random = TestRandom(state: UInt64(k))
+    var random = SeededGenerator(seed: UInt64(k))
     let itemCount = 301
     let scores = (0..<(itemCount + 4)).map { _ in Float(Int.random(in: 0..<60, using: &random)) }
     let excluded = (0..<40).map { _ in Int.random(in: 1...itemCount, using: &random) }

@@ -4,6 +4,7 @@ import Foundation
 import InteractionData
 import MaskedInstances
 import SystemSupport
+import TestSupport
 import Testing
 
 /// The ranks of a run as threads of this process.
@@ -167,21 +168,9 @@ final class FunctionScorer: SequenceScorer {
   }
 }
 
-/// A small generator of test data (SplitMix64).
-struct TestRandom: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
-
 /// Few distinct values, so that there are ties; depends on the whole query.
 func mixedScore(_ query: ArraySlice<Int32>, _ token: Int) -> Float {
-  var mixed = TestRandom(state: UInt64(token))
+  var mixed = SeededGenerator(seed: UInt64(token))
   for item in query { mixed.state = mixed.next() ^ UInt64(item) }
   return Float(mixed.next() % 23) / 4 - 3
 }
@@ -197,7 +186,7 @@ func dataset(_ sequences: [[Int32]], itemCount: Int) -> Dataset {
 
 /// Histories of 1 to `longest` items that favour low ids and repeat items.
 func randomDataset(users: Int, itemCount: Int, longest: Int, seed: UInt64) -> Dataset {
-  var random = TestRandom(state: seed)
+  var random = SeededGenerator(seed: seed)
   let sequences = (0..<users).map { _ in
     (0..<Int.random(in: 1...longest, using: &random)).map { _ in
       let place = Double.random(in: 0..<1, using: &random)

@@ -1,5 +1,6 @@
 import InteractionData
 import SystemSupport
+import TestSupport
 
 /// Compressed files and archives: damaged ones, and damaged text in whole ones.
 enum PackedTargets {
@@ -90,17 +91,8 @@ enum PackedTargets {
       for number in [count, ~count] { packed += [UInt8(truncatingIfNeeded: number), UInt8(number >> 8)] }
       packed += piece
     } while !rest.isEmpty
-    for number in [crc(bytes), UInt32(bytes.count)] { packed += (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+    for number in [plainCRC(bytes), UInt32(bytes.count)] { packed += (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
     return packed
-  }
-
-  private static func crc(_ bytes: [UInt8]) -> UInt32 {
-    var sum = ~UInt32(0)
-    for byte in bytes {
-      sum ^= UInt32(byte)
-      for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
-    }
-    return ~sum
   }
 
   private static func tar(_ files: [(name: String, bytes: [UInt8])]) -> [UInt8] {

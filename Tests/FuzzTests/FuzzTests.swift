@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// Damaged inputs, by the thousand, through every reader of the package, in processes of their own: `fuzz-probe` says
@@ -48,40 +49,19 @@ extension FuzzTests {
   /// Neither what a wrong name, nor what a good one makes.
   @Test(arguments: [["no-such-target"], ["json", "--number", "1", "json"], ["--list"], ["json", "--inputs", "10"]])
   func nothingIsLeft(arguments: [String]) throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    _ = try Probe.run(arguments, environment: ["TMPDIR": folder])
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    try TemporaryFolder.with { folder in
+      _ = try Probe.run(arguments, environment: ["TMPDIR": folder])
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
   }
 }
 
 /// `fuzz-probe`, beside the test bundle.
 enum Probe {
-  static let path: String = {
-    var folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
-    for _ in 0..<6 {
-      let candidate = folder.appendingPathComponent("fuzz-probe").path
-      if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
-      folder.deleteLastPathComponent()
-    }
-    return "fuzz-probe"
-  }()
-
   static func run(
     _ arguments: [String], environment: [String: String] = [:]
   ) throws -> (status: Int32, output: String) {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: path)
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    let output = Pipe()
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = output
-    process.standardError = output
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    let result = try Command.execute(Command.built("fuzz-probe"), arguments, environment: environment)
+    return (result.status, result.output + result.errors)
   }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import InteractionData
 import SystemSupport
+import TestSupport
 import Testing
 
 /// Compressed files and archives are read as what is in them.
@@ -73,7 +74,7 @@ import Testing
     let scratch = try Scratch()
     try scratch.write("a b\na c\nb c\n", "pairs.txt")
     var bytes: [UInt8] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1, 12, 0, 0xF3, 0xFF] + Array("a b\na c\nb c\n".utf8)
-    let (sum, size) = (Self.crc(Array("a b\na c\nb c\n".utf8)), UInt32(12))
+    let (sum, size) = (plainCRC(Array("a b\na c\nb c\n".utf8)), UInt32(12))
     for number in [sum, size] { bytes += (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
     #expect(try load(scratch.write(bytes, "good")).statistics.interactions == 3)
     var other = bytes
@@ -85,16 +86,6 @@ import Testing
     #expect(try load(scratch.write([[UInt8]](repeating: bytes, count: 50).flatMap { $0 }, "many")).statistics.interactions == 150)
     other = bytes + other + bytes
     #expect(failure { try load(scratch.write(other, "one of three")) }.exitCode == .badData)
-  }
-
-  /// Bit by bit, as the standard has it.
-  private static func crc(_ bytes: [UInt8]) -> UInt32 {
-    var sum = ~UInt32(0)
-    for byte in bytes {
-      sum ^= UInt32(byte)
-      for _ in 0..<8 { sum = sum & 1 == 1 ? sum >> 1 ^ 0xEDB8_8320 : sum >> 1 }
-    }
-    return ~sum
   }
 
   @Test func severalPackedFilesAreOneDataSet() throws {

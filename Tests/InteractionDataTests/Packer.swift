@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// Packs bytes as users do, by the programs that they use.
 struct Packer: CustomStringConvertible, Sendable {
@@ -51,12 +52,7 @@ struct Packer: CustomStringConvertible, Sendable {
   }
 
   static func shell(_ command: String, _ arguments: [String] = [], in folder: String) throws {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = ["-c", command, "sh"] + arguments
-    process.currentDirectoryURL = URL(fileURLWithPath: folder)
-    try process.run()
-    process.waitUntilExit()
-    if process.terminationStatus != 0 { throw CocoaError(.executableLoad, userInfo: ["command": command]) }
+    let result = try Command.execute("/bin/sh", ["-c", command, "sh"] + arguments, in: folder)
+    if result.status != 0 { throw CocoaError(.executableLoad, userInfo: ["command": command, "errors": result.errors]) }
   }
 }

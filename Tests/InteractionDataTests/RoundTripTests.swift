@@ -1,6 +1,7 @@
 import Foundation
 import InteractionData
 import SystemSupport
+import TestSupport
 import Testing
 
 /// Rows that are written down in any layout, packed or not, come out as they went in, or are refused.
@@ -15,7 +16,7 @@ import Testing
     let packers = Packer.all.filter(\.isThere)
     var (refused, wrong): ([String: Int], Int) = ([:], 0)
     for number in first..<(first + count) {
-      var random = RoundTripRandom(seed: UInt64(number))
+      var random = SeededGenerator(seed: UInt64(number) &* 0x9E37_79B9_7F4A_7C15)
       let rows = RoundTripRows.make(real, &random)
       let written = RoundTripWriter.write(rows, &random)
       // Half of them packed.
@@ -47,29 +48,8 @@ import Testing
   }
 }
 
-/// SplitMix64.
-struct RoundTripRandom {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-  mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
-  mutating func pick<T>(_ values: [T]) -> T { values[below(values.count)] }
-
-  mutating func shuffled<T>(_ values: [T]) -> [T] {
-    var values = values
-    for place in values.indices.dropFirst() { values.swapAt(place, below(place + 1)) }
-    return values
-  }
+extension SeededGenerator {
+  mutating func chance(_ percent: Int) -> Bool { chance(percent, in: 100) }
 }
 
 /// Interactions with ids of one kind.
@@ -94,7 +74,7 @@ struct RoundTripRows {
     }
   }
 
-  static func make(_ real: [Row]?, _ random: inout RoundTripRandom) -> RoundTripRows {
+  static func make(_ real: [Row]?, _ random: inout SeededGenerator) -> RoundTripRows {
     let ids = random.pick(IDs.allCases)
     let count = 40 + random.below(160)
     var rows: [Row] = []

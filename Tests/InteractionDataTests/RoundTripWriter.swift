@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// Writes rows in a layout that chance chooses, and says what must come out.
 enum RoundTripWriter {
@@ -8,7 +9,7 @@ enum RoundTripWriter {
     var histories: [String: [String]]
   }
 
-  static func write(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  static func write(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     switch random.below(10) {
     case 0...3: headed(rows, &random)
     case 4: headerless(rows, &random)
@@ -77,7 +78,7 @@ enum RoundTripWriter {
     let value: (RoundTripRows.Row) -> String
   }
 
-  private static func others(_ random: inout RoundTripRandom) -> [Column] {
+  private static func others(_ random: inout SeededGenerator) -> [Column] {
     let all = [
       Column(name: "rating") { "\($0.rating)" }, Column(name: "price") { "\($0.second % 1000).\($0.second % 90 + 10)" },
       Column(name: "category") { "c\($0.second % 9)" }, Column(name: "release_date") { "19\(10 + $0.second % 89)-01-02" },
@@ -90,7 +91,7 @@ enum RoundTripWriter {
     ids == .text ? [",", ";", "\t", "|", "::"] : [",", ";", "\t", "|", "::", " "]
   }
 
-  private static func headed(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  private static func headed(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     let separator = random.pick(separators(rows.ids))
     var times = times
     if separator == " " { times.removeAll { $0.text(0).contains(" ") } }
@@ -130,12 +131,12 @@ enum RoundTripWriter {
       bytes: text(lines, &random), histories: histories(rows.rows) { $0.second / (time?.unit ?? .max) })
   }
 
-  private static func text(_ lines: [String], _ random: inout RoundTripRandom) -> [UInt8] {
+  private static func text(_ lines: [String], _ random: inout SeededGenerator) -> [UInt8] {
     let end = random.chance(25) ? "\r\n" : "\n"
     return Array(((random.chance(10) ? "\u{FEFF}" : "") + lines.joined(separator: end) + (random.chance(80) ? end : "")).utf8)
   }
 
-  private static func headerless(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  private static func headerless(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     let separator = random.pick(rows.ids == .text ? ["\t"] : [",", ";", "\t", "::", " "])
     var times = times
     if separator == " " { times.removeAll { $0.text(0).contains(" ") } }
@@ -155,7 +156,7 @@ enum RoundTripWriter {
 
   // MARK: Objects
 
-  private static func quoted(_ text: String, _ isPython: Bool, _ random: inout RoundTripRandom) -> String {
+  private static func quoted(_ text: String, _ isPython: Bool, _ random: inout SeededGenerator) -> String {
     if !isPython {
       let escaped = text.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")
       return "\"" + (random.chance(30) ? escaped.replacingOccurrences(of: "é", with: "\\u00e9") : escaped) + "\""
@@ -164,11 +165,11 @@ enum RoundTripWriter {
     return random.pick(["u'\(text)'", "'\(text)'", "\"\(text)\""])
   }
 
-  private static func value(_ text: String, _ isPython: Bool, _ random: inout RoundTripRandom) -> String {
+  private static func value(_ text: String, _ isPython: Bool, _ random: inout SeededGenerator) -> String {
     Int(text) != nil && random.chance(50) ? text : quoted(text, isPython, &random)
   }
 
-  private static func objects(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  private static func objects(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     let isPython = random.chance(30)
     let time = random.chance(80) ? random.pick(times) : nil
     var columns = [Column(name: random.pick(userNames)) { $0.user }, Column(name: random.pick(itemNames)) { $0.item }]
@@ -187,7 +188,7 @@ enum RoundTripWriter {
   }
 
   /// As OTTO has them.
-  private static func nested(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  private static func nested(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     var lines: [String] = []
     var ordered: [RoundTripRows.Row] = []
     for user in Set(rows.rows.map(\.user)).sorted() {
@@ -201,7 +202,7 @@ enum RoundTripWriter {
 
   // MARK: Lists
 
-  private static func lists(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  private static func lists(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     let expected = histories(rows.rows) { $0.second }
     let style = rows.ids == .text ? 0 : random.below(4)
     var lines: [String] = []
@@ -219,7 +220,7 @@ enum RoundTripWriter {
     return Written(layout: "lists, style \(style)", bytes: text(lines, &random), histories: expected)
   }
 
-  private static func recBoleLists(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  private static func recBoleLists(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     // RecBole's items hold no spaces.
     let kept = rows.rows.map { row in
       RoundTripRows.Row(user: row.user, item: row.item.replacingOccurrences(of: " ", with: "_"), rating: 1, second: row.second)
@@ -237,7 +238,7 @@ enum RoundTripWriter {
     )
   }
 
-  private static func netflix(_ rows: RoundTripRows, _ random: inout RoundTripRandom) -> Written {
+  private static func netflix(_ rows: RoundTripRows, _ random: inout SeededGenerator) -> Written {
     let day = formatted("%Y-%m-%d")
     var lines: [String] = []
     var ordered: [RoundTripRows.Row] = []

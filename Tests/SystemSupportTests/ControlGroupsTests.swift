@@ -1,12 +1,14 @@
 import Foundation
 import SystemSupport
+import TestSupport
 import Testing
 
 /// Trees of files as the kernel shows them, under a folder of their own.
 @Suite struct ControlGroupsTests {
   private func withTree<R>(_ files: [String: String], _ body: (ControlGroups) throws -> R) throws -> R {
-    let root = FileManager.default.temporaryDirectory.appendingPathComponent("groups-\(UUID().uuidString)").path
-    defer { try? FileManager.default.removeItem(atPath: root) }
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let root = folder.path
     for (path, text) in files {
       let url = URL(fileURLWithPath: root + path)
       try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)

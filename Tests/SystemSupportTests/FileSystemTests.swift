@@ -1,20 +1,7 @@
 import Glibc
 import SystemSupport
+import TestSupport
 import Testing
-
-/// A new empty folder, removed with this object.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/bert4rec-system-XXXXXX".utf8CString)
-    let made = mkdtemp(&template)
-    try #require(made != nil)
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
-
-  deinit { try? FileSystem.removeRecursively(path) }
-}
 
 /// The failure of `body`; an issue where there is none.
 func failure(_ body: () throws(Failure) -> Void) -> Failure? {

@@ -2,6 +2,7 @@ import BERT4RecModel
 import Checkpoints
 import Foundation
 import InteractionData
+import TestSupport
 import Testing
 import Training
 
@@ -39,8 +40,9 @@ import Training
 
   /// A checkpoint of step 41 whose every number differs from every other: parameters are positive, moments below zero.
   private static func withOldModel(moments: Bool, _ body: (InitialModel) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("bert4rec-\(UUID().uuidString)").path
-    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let temporary = try TemporaryFolder()
+    defer { withExtendedLifetime(temporary) {} }
+    let folder = temporary.path
     let configuration = model(items: oldItems.count, length: 4)
     let count = ParameterLayout(configuration).count
     let values = [(1, 0), (-1, 0), (-1, count)].map { factor, shift in (0..<count).map { Float(factor * ($0 + 1 + shift)) } }
