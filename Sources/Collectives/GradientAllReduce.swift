@@ -47,18 +47,17 @@ public final class GradientAllReduce {
   public init(
     communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode,
     scratch: UnsafeMutableBufferPointer<Float>, segmentLength: Int = GradientAllReduce.segmentLength
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     precondition(scratch.count == length)
     let (rank, size) = (communicator.rank, communicator.size)
     guard shardCount >= size else {
-      throw communicator.shared(
-        Failure(
-          .usage,
-          """
-          gradient_shards is \(shardCount), but there are \(size) ranks: each needs a shard; start at most \
-          \(shardCount) ranks, or begin a new run with gradient_shards=\(size) or more (results depend on \
-          gradient_shards, not on the number of ranks)
-          """))
+      throw .onEveryRank(
+        .usage,
+        """
+        gradient_shards is \(shardCount), but there are \(size) ranks: each needs a shard; start at most \
+        \(shardCount) ranks, or begin a new run with gradient_shards=\(size) or more (results depend on \
+        gradient_shards, not on the number of ranks)
+        """)
     }
     self.communicator = communicator
     self.length = length
@@ -75,8 +74,10 @@ public final class GradientAllReduce {
       methodDescription = "MPI_Allreduce, in whatever order (reduction: fast)"
       return
     }
-    let moved = try MovedBytesReduction(
-      communicator: communicator, shardCount: shardCount, length: length, segmentLength: segmentLength)
+    let moved = try communicator.onEveryRank { () throws(Failure) in
+      try MovedBytesReduction(
+        communicator: communicator, shardCount: shardCount, length: length, segmentLength: segmentLength)
+    }
     let share = shardCount / size
     if shardCount % size != 0 || share & (share - 1) != 0 {
       method = .movedBytes(moved)
@@ -106,7 +107,7 @@ public final class GradientAllReduce {
   /// Collective. `sums`: this rank's maximal nodes in ascending order, as an accumulator or `ThreadMerge` gives them;
   /// they may be overwritten. `result` gets the sum of all shards; it may be the buffer of the first of `sums`, which
   /// saves a copy. Allocates nothing.
-  public func reduce(_ sums: [PartialSum], into result: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+  public func reduce(_ sums: [PartialSum], into result: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {
     precondition(result.count == length && sums.count == ownNodes.count)
     for (sum, node) in zip(sums, ownNodes) { precondition(sum.node == node && sum.values.count == length) }
     if case .movedBytes(let moved) = method {
@@ -126,18 +127,19 @@ public final class GradientAllReduce {
   /// The trial: whether MPI_Allreduce gives the bits of the tree, on every rank. Each rank has one node.
   private static func allreduceAddsAsTree(
     _ communicator: any Communicator, _ moved: MovedBytesReduction, _ scratch: UnsafeMutableBufferPointer<Float>
-  ) throws(Failure) -> Bool {
+  ) throws(CollectiveFailure) -> Bool {
     let length = scratch.count
     guard let summed = scratch.baseAddress, length > 0 else { return true }
-    let memory = try AlignedMemory(
-      byteCount: moved.segmentLength * MemoryLayout<Float>.stride, for: "the trial of MPI_Allreduce")
+    let memory = try communicator.onEveryRank { () throws(Failure) in
+      try AlignedMemory(byteCount: moved.segmentLength * MemoryLayout<Float>.stride, for: "the trial of MPI_Allreduce")
+    }
     let segment = memory.elements(Float.self)
     // The pointers in it do not keep the memory.
     defer { withExtendedLifetime(memory) {} }
     // The order may depend on the length, so the trial has exactly that length. A short vector could agree by chance: it is
     // tried often.
     let rounds = max(1, min(64, 16384 / length))
-    var isEqual: UInt8 = 1
+    var isEqual = true
     for round in 0..<rounds {
       let stream = round * communicator.size + communicator.rank
       OrderTest.fill(scratch, stream: stream)
@@ -149,17 +151,10 @@ public final class GradientAllReduce {
         OrderTest.fill(part, stream: stream, firstElement: start)
         guard let own = part.baseAddress else { break }
         try moved.reduceSegment([PartialSum(node: moved.ownNodes[0], values: part)], from: 0, count: count, into: own)
-        if memcmp(own, summed + start, count * MemoryLayout<Float>.stride) != 0 { isEqual = 0 }
+        if memcmp(own, summed + start, count * MemoryLayout<Float>.stride) != 0 { isEqual = false }
         start += count
       }
     }
-    var all = [UInt8](repeating: 0, count: communicator.size)
-    let own = [isEqual]
-    try all.withUnsafeMutableBufferPointer { all throws(Failure) in
-      try own.withUnsafeBufferPointer { own throws(Failure) in
-        try communicator.allGather(UnsafeRawBufferPointer(own), into: UnsafeMutableRawBufferPointer(all))
-      }
-    }
-    return all.allSatisfy { $0 == 1 }
+    return try communicator.allGather(isEqual).allSatisfy { $0 }
   }
 }

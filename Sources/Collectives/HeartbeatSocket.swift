@@ -9,8 +9,16 @@ import SystemSupport
 /// A UDP socket over IPv4. MPI's own connections cannot be asked whether the other end is alive; losing a datagram now and
 /// then does no harm.
 package final class HeartbeatSocket {
-  /// An IPv4 address and port, as the system wants them.
-  package typealias Address = sockaddr_in
+  /// An IPv4 address and port.
+  package struct Address: PlainValue {
+    /// As the system wants them.
+    package var socket: sockaddr_in
+
+    package init(_ socket: sockaddr_in = sockaddr_in()) { self.socket = socket }
+
+    /// 127.0.0.0/8.
+    package var isLoopback: Bool { UInt32(bigEndian: socket.sin_addr.s_addr) >> 24 == 127 }
+  }
 
   private let descriptor: Int32
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: HeartbeatSeal.byteCount, alignment: 8)
@@ -19,10 +27,10 @@ package final class HeartbeatSocket {
   package init() throws(Failure) {
     descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var any = Address()
-    any.sin_family = sa_family_t(AF_INET)
+    any.socket.sin_family = sa_family_t(AF_INET)
     let isBound =
       descriptor >= 0
-      && Self.withGeneric(&any) { bind(descriptor, $0, socklen_t(MemoryLayout<Address>.size)) } == 0
+      && Self.withGeneric(&any) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) } == 0
     if !isBound {
       let reason = String(cString: strerror(errno))
       if descriptor >= 0 { close(descriptor) }
@@ -39,7 +47,7 @@ package final class HeartbeatSocket {
   /// for this host alone: on another one they lead to whatever runs there.
   package func addresses() -> [Address] {
     var own = Address()
-    var size = socklen_t(MemoryLayout<Address>.size)
+    var size = socklen_t(MemoryLayout<sockaddr_in>.size)
     guard Self.withGeneric(&own, { getsockname(descriptor, $0, &size) }) == 0 else { return [] }
     var list: UnsafeMutablePointer<ifaddrs>?
     guard getifaddrs(&list) == 0 else { return [] }
@@ -49,15 +57,12 @@ package final class HeartbeatSocket {
     while let interface = entry?.pointee, found.count < 8 {
       entry = interface.ifa_next
       guard let address = interface.ifa_addr, address.pointee.sa_family == sa_family_t(AF_INET) else { continue }
-      var target = UnsafeRawPointer(address).loadUnaligned(as: Address.self)
-      target.sin_port = own.sin_port
-      found.append(target)
+      var target = UnsafeRawPointer(address).loadUnaligned(as: sockaddr_in.self)
+      target.sin_port = own.socket.sin_port
+      found.append(Address(target))
     }
     return found
   }
-
-  /// 127.0.0.0/8.
-  package static func isLoopback(_ address: Address) -> Bool { UInt32(bigEndian: address.sin_addr.s_addr) >> 24 == 127 }
 
   /// Sends without waiting. What cannot be sent is lost.
   package func send(_ datagram: [UInt8], to address: Address) {
@@ -66,7 +71,7 @@ package final class HeartbeatSocket {
       _ = Self.withGeneric(&address) {
         sendto(
           descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT), $0,
-          socklen_t(MemoryLayout<Address>.size))
+          socklen_t(MemoryLayout<sockaddr_in>.size))
       }
     }
   }
@@ -82,7 +87,7 @@ package final class HeartbeatSocket {
   package func receive(_ seal: inout HeartbeatSeal) -> (Heartbeat, Address)? {
     while true {
       var sender = Address()
-      var size = socklen_t(MemoryLayout<Address>.size)
+      var size = socklen_t(MemoryLayout<sockaddr_in>.size)
       let count = Self.withGeneric(&sender) {
         recvfrom(descriptor, buffer.baseAddress, buffer.count, Int32(MSG_DONTWAIT) | Int32(MSG_TRUNC), $0, &size)
       }
@@ -98,7 +103,7 @@ package final class HeartbeatSocket {
   }
 
   private static func withGeneric<R>(_ address: inout Address, _ body: (UnsafeMutablePointer<sockaddr>) -> R) -> R {
-    withUnsafeMutablePointer(to: &address) {
+    withUnsafeMutablePointer(to: &address.socket) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0) }
     }
   }

@@ -7,8 +7,8 @@ import SystemSupport
 #endif
 
 /// Bytes that were rank 0's, in memory that all ranks of a host share where they can.
-public final class HostCopy: @unchecked Sendable {
-  public let bytes: UnsafeRawBufferPointer
+package final class HostCopy: @unchecked Sendable {
+  package let bytes: UnsafeRawBufferPointer
   private let owner: AnyObject?
 
   fileprivate init(_ bytes: UnsafeMutableRawBufferPointer, owner: AnyObject?) {
@@ -22,10 +22,10 @@ extension Communicator {
   /// of their own, each has its own copy, and `log` is told so on rank 0.
   ///
   /// - Parameter what: names it in messages, such as "the data".
-  public func copyToHosts(
+  package func copyToHosts(
     _ own: UnsafeRawBufferPointer, _ what: String, log: (String) -> Void
-  ) throws(Failure) -> HostCopy {
-    let count = try broadcastArray([own.count])[0]
+  ) throws(CollectiveFailure) -> HostCopy {
+    let count = try broadcast(own.count)
     if count == 0 { return HostCopy(UnsafeMutableRawBufferPointer(start: nil, count: 0), owner: nil) }
     let leaders = try leadersOfHosts()
     let shares = leaders.count { $0 == leaders[rank] } > 1
@@ -36,12 +36,12 @@ extension Communicator {
     if shares && leaders[rank] == rank {
       do throws(SystemError) { shared = try SharedMemory(byteCount: count) } catch { problem = error.description }
     }
-    let address = try gatherFromAll(shared?.address ?? .none)[leaders[rank]]
+    let address = try allGather(shared?.address ?? .none)[leaders[rank]]
     if shares && leaders[rank] != rank && address.byteCount > 0 {
       do throws(SystemError) { shared = try SharedMemory(opening: address) } catch { problem = error.description }
     }
     if !problem.isEmpty { problem = "\(what) takes memory on every rank of \(hostName), since it cannot be shared there: \(problem)" }
-    if let first = try gather(Array(problem.utf8)).first(where: { !$0.isEmpty }) { log(String(decoding: first, as: UTF8.self)) }
+    if let first = try gather(problem).first(where: { !$0.isEmpty }) { log(first) }
     let opened = shared
     let copy = try onEveryRank { () throws(Failure) in
       if let opened { return HostCopy(opened.bytes, owner: opened) }
@@ -51,7 +51,7 @@ extension Communicator {
 
     let isFilled = leaders[rank] == rank || shared == nil
     if rank == 0 { UnsafeMutableRawBufferPointer(mutating: copy.bytes).copyMemory(from: own) }
-    try broadcast(UnsafeMutableRawBufferPointer(mutating: copy.bytes), among: isFilled)
+    try broadcastBytes(UnsafeMutableRawBufferPointer(mutating: copy.bytes), among: isFilled)
     // Nobody reads before the leader has all of it, and it stays open until all have opened it.
     try waitForAll()
     shared?.seal()
@@ -59,11 +59,11 @@ extension Communicator {
   }
 
   /// For each rank the lowest rank of its host.
-  private func leadersOfHosts() throws(Failure) -> [Int] {
-    var leaders: [[UInt8]: Int] = [:]
-    let keys = try gather(Array(hostKey().utf8))
+  private func leadersOfHosts() throws(CollectiveFailure) -> [Int] {
+    let keys = try allGather(hostKey())
+    var leaders: [String: Int] = [:]
     for (rank, key) in keys.enumerated() where leaders[key] == nil { leaders[key] = rank }
-    return try broadcastArray(keys.map { leaders[$0] ?? 0 })
+    return keys.map { leaders[$0] ?? 0 }
   }
 
   /// The same for ranks that can open each other's memory, as far as can be told.
@@ -74,15 +74,6 @@ extension Communicator {
     let processes = namespace.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
     return "\(hostName) \(String(decoding: boot + processes, as: UTF8.self)) \(geteuid())"
   }
-
-  private func gatherFromAll<Element: BitwiseCopyable>(_ value: Element) throws(Failure) -> [Element] {
-    let own = [value]
-    var all = [Element](repeating: value, count: size)
-    try own.withUnsafeBufferPointer { own throws(Failure) in
-      try all.withUnsafeMutableBufferPointer { all throws(Failure) in
-        try allGather(UnsafeRawBufferPointer(own), into: UnsafeMutableRawBufferPointer(all))
-      }
-    }
-    return all
-  }
 }
+
+extension SharedMemory.Address: PlainValue {}

@@ -12,9 +12,8 @@ import SystemSupport
 public final class MPICommunicator: Communicator {
   public let rank: Int
   public let size: Int
-  public let hostName = currentHostName()
+  public private(set) var hosts: [String] = []
   public let library: String?
-  public var sharedFailure: Failure?
   public var watchdog: Watchdog?
 
   /// A copy of MPI_COMM_WORLD, so that a program with MPI calls of its own cannot mix its messages with ours.
@@ -31,10 +30,10 @@ public final class MPICommunicator: Communicator {
   private static let longestBytes = 1 << 24
 
   /// Initialises MPI, unless the program has done so itself. Once a process.
-  public convenience init() throws(Failure) { try self.init(longestPiece: Self.longestMessage) }
+  public convenience init() throws(CollectiveFailure) { try self.init(longestPiece: Self.longestMessage) }
 
   /// No message has more elements than `longestPiece`, because MPI's counts are C ints; tests make it small.
-  package init(longestPiece: Int) throws(Failure) {
+  package init(longestPiece: Int) throws(CollectiveFailure) {
     self.longestPiece = longestPiece
     var initialized: Int32 = 0
     try mpi("MPI_Initialized", MPI_Initialized(&initialized))
@@ -44,7 +43,7 @@ public final class MPICommunicator: Communicator {
       let needed = Int32(MPI_THREAD_FUNNELED)
       try mpi("MPI_Init_thread", MPI_Init_thread(nil, nil, needed, &provided))
       guard provided >= needed else {
-        throw Failure(
+        throw .onThisRank(
           .internalFault, "this MPI library does not support threads (MPI_THREAD_FUNNELED is not granted)")
       }
     }
@@ -53,7 +52,7 @@ public final class MPICommunicator: Communicator {
     try mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(cmpi_comm_world(), cmpi_errors_return()))
     var copy: MPI_Comm?
     try mpi("MPI_Comm_dup", MPI_Comm_dup(cmpi_comm_world(), &copy))
-    guard let copy else { throw Failure(.internalFault, "MPI_Comm_dup gave no communicator") }
+    guard let copy else { throw .onThisRank(.internalFault, "MPI_Comm_dup gave no communicator") }
     group = copy
     var (rank, size): (Int32, Int32) = (0, 0)
     try mpi("MPI_Comm_rank", MPI_Comm_rank(copy, &rank))
@@ -61,6 +60,7 @@ public final class MPICommunicator: Communicator {
     self.rank = Int(rank)
     self.size = Int(size)
     library = Self.libraryVersion
+    hosts = try allGather(currentHostName())
   }
 
   /// Such as "Open MPI v4.1.4"; may be asked before MPI has begun.
@@ -73,33 +73,33 @@ public final class MPICommunicator: Communicator {
     return String(decoding: words, as: UTF8.self)
   }
 
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) { try broadcast(bytes, in: group) }
+  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure) { try broadcastBytes(bytes, in: group) }
 
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) {
+  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(CollectiveFailure) {
     var part: MPI_Comm?
     let color = takesPart ? 0 : Int32(MPI_UNDEFINED)
     try mpi("MPI_Comm_split", MPI_Comm_split(group, color, Int32(rank), &part))
     guard takesPart, let part else { return }
-    try broadcast(bytes, in: part)
+    try broadcastBytes(bytes, in: part)
     var done: MPI_Comm? = part
     try mpi("MPI_Comm_free", MPI_Comm_free(&done))
   }
 
-  private func broadcast(_ bytes: UnsafeMutableRawBufferPointer, in ranks: MPI_Comm) throws(Failure) {
-    try inPieces(bytes.count, ofAtMost: Self.longestBytes) { start, count throws(Failure) in
+  private func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, in ranks: MPI_Comm) throws(CollectiveFailure) {
+    try inPieces(bytes.count, ofAtMost: Self.longestBytes) { start, count throws(CollectiveFailure) in
       try mpi("MPI_Bcast", MPI_Bcast(bytes.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, ranks))
     }
   }
 
-  public func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] {
+  public func gatherBytes(_ bytes: [UInt8]) throws(CollectiveFailure) -> [[UInt8]] {
     var count = Int64(bytes.count)
     var counts = [Int64](repeating: 0, count: size)
     try mpi("MPI_Gather", MPI_Gather(&count, 1, cmpi_int64(), &counts, 1, cmpi_int64(), 0, group))
     // One sender after the other: MPI_Gatherv's offsets are C ints, and all ranks' bytes together may exceed them.
     let tag: Int32 = 1
     if rank != 0 {
-      try bytes.withUnsafeBufferPointer { buffer throws(Failure) in
-        try inPieces(buffer.count, ofAtMost: Self.longestBytes) { start, count throws(Failure) in
+      try bytes.withUnsafeBufferPointer { buffer throws(CollectiveFailure) in
+        try inPieces(buffer.count, ofAtMost: Self.longestBytes) { start, count throws(CollectiveFailure) in
           try mpi("MPI_Send", MPI_Send(buffer.baseAddress.map { $0 + start }, count, cmpi_byte(), 0, tag, group))
         }
       }
@@ -108,8 +108,8 @@ public final class MPICommunicator: Communicator {
     var all = [bytes]
     for sender in 1..<size {
       var received = [UInt8](repeating: 0, count: Int(counts[sender]))
-      try received.withUnsafeMutableBufferPointer { buffer throws(Failure) in
-        try inPieces(buffer.count, ofAtMost: Self.longestBytes) { start, count throws(Failure) in
+      try received.withUnsafeMutableBufferPointer { buffer throws(CollectiveFailure) in
+        try inPieces(buffer.count, ofAtMost: Self.longestBytes) { start, count throws(CollectiveFailure) in
           let target = buffer.baseAddress.map { $0 + start }
           try mpi(
             "MPI_Recv", MPI_Recv(target, count, cmpi_byte(), Int32(sender), tag, group, cmpi_status_ignore()))
@@ -120,17 +120,17 @@ public final class MPICommunicator: Communicator {
     return all
   }
 
-  public func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] {
+  public func scatterBytes(_ parts: [[UInt8]]) throws(CollectiveFailure) -> [UInt8] {
     let counts = parts.map { Int64($0.count) }
     var count: Int64 = 0
     precondition(rank != 0 || counts.count == size)
     try mpi("MPI_Scatter", MPI_Scatter(counts, 1, cmpi_int64(), &count, 1, cmpi_int64(), 0, group))
-    // One receiver after the other, as in `gather`.
+    // One receiver after the other, as in `gatherBytes`.
     let tag: Int32 = 2
     if rank != 0 {
       var received = [UInt8](repeating: 0, count: Int(count))
-      try received.withUnsafeMutableBufferPointer { buffer throws(Failure) in
-        try inPieces(buffer.count) { start, count throws(Failure) in
+      try received.withUnsafeMutableBufferPointer { buffer throws(CollectiveFailure) in
+        try inPieces(buffer.count) { start, count throws(CollectiveFailure) in
           let target = buffer.baseAddress.map { $0 + start }
           try mpi("MPI_Recv", MPI_Recv(target, count, cmpi_byte(), 0, tag, group, cmpi_status_ignore()))
         }
@@ -138,8 +138,8 @@ public final class MPICommunicator: Communicator {
       return received
     }
     for receiver in 1..<max(size, 1) {
-      try parts[receiver].withUnsafeBufferPointer { buffer throws(Failure) in
-        try inPieces(buffer.count) { start, count throws(Failure) in
+      try parts[receiver].withUnsafeBufferPointer { buffer throws(CollectiveFailure) in
+        try inPieces(buffer.count) { start, count throws(CollectiveFailure) in
           try mpi(
             "MPI_Send", MPI_Send(buffer.baseAddress.map { $0 + start }, count, cmpi_byte(), Int32(receiver), tag, group))
         }
@@ -148,7 +148,9 @@ public final class MPICommunicator: Communicator {
     return parts[0]
   }
 
-  public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
+  public func allGatherRecords(
+    _ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer
+  ) throws(CollectiveFailure) {
     precondition(records.count == size * record.count && record.count <= Int(Int32.max))
     let count = Int32(record.count)
     try mpi(
@@ -156,7 +158,7 @@ public final class MPICommunicator: Communicator {
       MPI_Allgather(record.baseAddress, count, cmpi_byte(), records.baseAddress, count, cmpi_byte(), group))
   }
 
-  public func waitForAll() throws(Failure) {
+  public func waitForAll() throws(CollectiveFailure) {
     // MPI_Barrier would do, but it polls without rest, and takes a core from whoever is being waited for.
     var request: MPI_Request?
     try mpi("MPI_Ibarrier", MPI_Ibarrier(group, &request))
@@ -170,8 +172,8 @@ public final class MPICommunicator: Communicator {
     }
   }
 
-  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure) {
-    try inPieces(values.count) { start, count throws(Failure) in
+  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {
+    try inPieces(values.count) { start, count throws(CollectiveFailure) in
       let piece = values.baseAddress.map { $0 + start }
       // Always in place, so that a check of the order and the sums that rely on it make exactly the same call.
       try mpi("MPI_Allreduce", MPI_Allreduce(cmpi_in_place(), piece, count, cmpi_float(), cmpi_sum(), group))
@@ -181,7 +183,7 @@ public final class MPICommunicator: Communicator {
   public func exchange(
     _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
     into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     try mpi(
       "MPI_Alltoallv",
       MPI_Alltoallv(
@@ -189,15 +191,15 @@ public final class MPICommunicator: Communicator {
         receive, receiveBlocks.counts, receiveBlocks.offsets, cmpi_float(), group))
   }
 
-  public func allGather(
+  public func allGatherBlocks(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     try mpi(
       "MPI_Allgatherv",
       MPI_Allgatherv(own, blocks.counts[rank], cmpi_float(), all, blocks.counts, blocks.offsets, cmpi_float(), group))
   }
 
-  public func finish() throws(Failure) {
+  public func finish() throws(CollectiveFailure) {
     guard !isFinished else { return }
     isFinished = true
     // The ranks wait for each other here once more.
@@ -214,8 +216,8 @@ public final class MPICommunicator: Communicator {
   }
 
   private func inPieces(
-    _ count: Int, ofAtMost limit: Int = .max, _ body: (_ start: Int, _ count: Int32) throws(Failure) -> Void
-  ) throws(Failure) {
+    _ count: Int, ofAtMost limit: Int = .max, _ body: (_ start: Int, _ count: Int32) throws(CollectiveFailure) -> Void
+  ) throws(CollectiveFailure) {
     var start = 0
     while start < count {
       let piece = min(longestPiece, limit, count - start)
@@ -228,11 +230,11 @@ public final class MPICommunicator: Communicator {
 
 /// Turns what an MPI call returned into a failure that names the call. Each call stands in the argument, so it has run
 /// by then.
-private func mpi(_ call: String, _ code: Int32) throws(Failure) {
+private func mpi(_ call: String, _ code: Int32) throws(CollectiveFailure) {
   guard code != MPI_SUCCESS else { return }
   var text = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
   var length: Int32 = 0
   MPI_Error_string(code, &text, &length)
   let reason = String(decoding: text.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
-  throw Failure(.internalFault, "\(call) failed: \(reason.isEmpty ? "error \(code)" : reason)")
+  throw .onThisRank(.internalFault, "\(call) failed: \(reason.isEmpty ? "error \(code)" : reason)")
 }

@@ -14,14 +14,14 @@ import SystemSupport
 /// (exit code 64), since each would train alone and all would write one folder.
 public func makeCommunicator(
   environment: (String) -> String? = { name in getenv(name).map { String(cString: $0) } }
-) throws(Failure) -> any Communicator {
+) throws(CollectiveFailure) -> any Communicator {
   let isUnderMPI = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"].contains { environment($0) != nil }
   let communicator: any Communicator = isUnderMPI ? try MPICommunicator() : SoloCommunicator()
   if communicator.size == 1 {
     for name in ["SLURM_STEP_NUM_TASKS", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE"] {
       guard let tasks = environment(name).flatMap({ Int($0) }), tasks > 1 else { continue }
       try communicator.finish()
-      throw Failure(
+      throw .onEveryRank(
         .usage,
         """
         \(tasks) processes were started (\(name)=\(tasks)), but MPI does not connect them: each would train alone and \

@@ -28,7 +28,7 @@ final class MovedBytesReduction {
   private let sendBuffer: UnsafeMutablePointer<Float>
   private let receiveBuffer: UnsafeMutablePointer<Float>
 
-  /// `length`: elements of the buffers. Every rank has at least one of the `shardCount` shards.
+  /// Sends nothing. `length`: elements of the buffers. Every rank has at least one of the `shardCount` shards.
   init(communicator: any Communicator, shardCount: Int, length: Int, segmentLength: Int) throws(Failure) {
     precondition(shardCount >= communicator.size && segmentLength > 0)
     let nodes = Self.nodes(size: communicator.size, shardCount: shardCount)
@@ -80,7 +80,7 @@ final class MovedBytesReduction {
   var segmentLength: Int { whole.length }
 
   /// Sums into `result`, which may be the buffer of one of the sums. Allocates nothing.
-  func reduce(_ sums: [PartialSum], into result: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+  func reduce(_ sums: [PartialSum], into result: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {
     guard let target = result.baseAddress else { return }
     var start = 0
     while start < length {
@@ -94,7 +94,7 @@ final class MovedBytesReduction {
   /// segment or of the last one.
   func reduceSegment(
     _ sums: [PartialSum], from start: Int, count: Int, into result: UnsafeMutablePointer<Float>
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     precondition(sums.count == ownNodes.count && (count == whole.length || count == last.length))
     let segment = count == whole.length ? whole : last
     var next = sendBuffer
@@ -110,6 +110,6 @@ final class MovedBytesReduction {
     for addition in schedule.additions {
       add(receiveBuffer + addition.from * own, into: receiveBuffer + addition.into * own, count: own)
     }
-    try communicator.allGather(receiveBuffer, into: result, segment.ranges)
+    try communicator.allGatherBlocks(receiveBuffer, into: result, segment.ranges)
   }
 }

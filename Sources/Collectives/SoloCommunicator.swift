@@ -10,43 +10,44 @@ import SystemSupport
 public final class SoloCommunicator: Communicator {
   public let rank = 0
   public let size = 1
-  public let hostName = currentHostName()
-  public var sharedFailure: Failure?
+  public let hosts = [currentHostName()]
   public var watchdog: Watchdog?
 
   public init() {}
 
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {}
+  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure) {}
 
-  public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) {}
+  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(CollectiveFailure) {}
 
-  public func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] { [bytes] }
+  public func gatherBytes(_ bytes: [UInt8]) throws(CollectiveFailure) -> [[UInt8]] { [bytes] }
 
-  public func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] { parts[0] }
+  public func scatterBytes(_ parts: [[UInt8]]) throws(CollectiveFailure) -> [UInt8] { parts[0] }
 
-  public func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
+  public func allGatherRecords(
+    _ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer
+  ) throws(CollectiveFailure) {
     precondition(records.count == record.count)
     records.copyMemory(from: record)
   }
 
-  public func waitForAll() throws(Failure) {}
+  public func waitForAll() throws(CollectiveFailure) {}
 
-  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure) {}
+  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {}
 
   public func exchange(
     _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
     into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     receive.update(from: send, count: sendBlocks.total)
   }
 
-  public func allGather(
+  public func allGatherBlocks(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     all.update(from: own, count: blocks.total)
   }
 
-  public func finish() throws(Failure) { watchdog?.stop() }
+  public func finish() throws(CollectiveFailure) { watchdog?.stop() }
 
   public func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
 }

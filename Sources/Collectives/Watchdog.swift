@@ -31,19 +31,16 @@ public final class Watchdog: Sendable {
   public init(
     _ progress: Progress, limit: Double, communicator: any Communicator, resumes: Bool = true,
     isEnding: @escaping @Sendable () -> Bool = { false }
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     self.progress = progress
     communicator.watchdog?.stop()
     let socket: HeartbeatSocket = try communicator.onEveryRank { () throws(Failure) in try HeartbeatSocket() }
-    let names = try communicator.gather(Array(communicator.hostName.utf8))
-    let hosts = try communicator.broadcastText(
-      names.map { String(decoding: $0, as: UTF8.self) }.joined(separator: "\n")
-    ).split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
     var generator = SystemRandomNumberGenerator()
     // Not numbers that any result depends on.
-    let key = try communicator.broadcastArray([generator.next() as UInt64, generator.next()])
-    var addresses = try communicator.broadcastArray(socket.addresses())
-    if hosts[communicator.rank] != hosts[0] { addresses.removeAll { HeartbeatSocket.isLoopback($0) } }
+    let key = try communicator.broadcast([generator.next() as UInt64, generator.next()])
+    var addresses = try communicator.broadcast(socket.addresses())
+    let hosts = communicator.hosts
+    if hosts[communicator.rank] != hosts[0] { addresses.removeAll(where: \.isLoopback) }
     let watch = Watch(
       progress: progress, socket: socket,
       seal: HeartbeatSeal(rank: communicator.rank, of: communicator.size, key: key),

@@ -2,11 +2,11 @@ import Collectives
 import SystemSupport
 
 extension Benchmark {
-  /// Seconds that a training step of this run takes, by a few of them, without evaluations and checkpoints. Collective; every rank gets
-  /// rank 0's figure.
+  /// Seconds that a training step of this run takes, by a few of them, without evaluations and checkpoints. Every rank gets rank 0's
+  /// figure.
   package static func secondsPerStep(
     _ options: TrainingOptions, communicator: any Communicator
-  ) throws(Failure) -> Double {
+  ) throws(CollectiveFailure) -> Double {
     let setup = try RunSetup(
       try RunSetup.configuration(options, mayResume: false, communicator: communicator, log: { _ in }), communicator: communicator,
       log: { _ in })
@@ -22,6 +22,6 @@ extension Benchmark {
     let start = clock.now
     for _ in 0..<measured { _ = try step() }
     try communicator.waitForAll()
-    return try communicator.broadcastArray([(clock.now - start) / .seconds(Double(measured))])[0]
+    return try communicator.broadcast((clock.now - start) / .seconds(Double(measured)))
   }
 }

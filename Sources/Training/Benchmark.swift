@@ -40,10 +40,10 @@ public struct Benchmark {
   public static let assumedBandwidth = 1.25e9
   public static let assumedLatency = 50e-6
 
-  /// Collective; every rank gets the result.
+  /// Every rank gets the result.
   public static func run(
     _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> Result {
+  ) throws(CollectiveFailure) -> Result {
     let setup = try RunSetup(
       try RunSetup.configuration(options, mayResume: false, communicator: communicator, log: log), communicator: communicator, log: log)
     log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, communicator), communicator))
@@ -65,7 +65,7 @@ public struct Benchmark {
       let result = try step()
       let seconds = (clock.now - start) / .seconds(1)
       guard result.loss.isFinite else {
-        throw communicator.shared(Failure(.internalFault, "step \(index + 1): the loss is \(result.loss)"))
+        throw .onEveryRank(.internalFault, "step \(index + 1): the loss is \(result.loss)")
       }
       if index >= warmUpSteps {
         times.append(seconds)
@@ -81,14 +81,14 @@ public struct Benchmark {
       ranks: communicator.size, threads: step.threadCount, steps: steps, secondsPerStep: median, fastestStep: times[0],
       slowestStep: times[times.count - 1], instancesPerSecond: Double(setup.configuration.batchSize) / median,
       tokensPerSecond: Double(tokens) / Double(steps) / median, phases: phases, flopPerStep: flop / Double(steps),
-      sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try largest(peakMemory, communicator),
+      sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try communicator.allGather(peakMemory).max() ?? 0,
       gradientBytes: network.bytes,
       allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription,
       shards: setup.configuration.gradientShards)
   }
 
   /// FLOP / s of one core in cblas_sgemm itself, whatever the backend: the best of several products, on all ranks at the same time.
-  private static func sgemmRate(_ communicator: any Communicator) throws(Failure) -> Double {
+  private static func sgemmRate(_ communicator: any Communicator) throws(CollectiveFailure) -> Double {
     let size = 1024
     let workspace = Workspace()
     let matrices = (0..<3).map { _ in Matrix(workspace.floats(size * size), size, size) }
@@ -108,11 +108,8 @@ public struct Benchmark {
     return 2 * Double(size * size * size) / (try mean(best, communicator))
   }
 
-  private static func mean(_ value: Double, _ communicator: any Communicator) throws(Failure) -> Double {
-    let all = try communicator.gather(withUnsafeBytes(of: value) { Array($0) }).map {
-      $0.withUnsafeBytes { $0.loadUnaligned(as: Double.self) }
-    }
-    return try communicator.broadcastArray([all.isEmpty ? value : all.reduce(0, +) / Double(all.count)])[0]
+  private static func mean(_ value: Double, _ communicator: any Communicator) throws(CollectiveFailure) -> Double {
+    try communicator.allGather(value).reduce(0, +) / Double(communicator.size)
   }
 
   /// The high-water mark of this program's own memory; getrusage would count what its parent had when it started it.
@@ -120,12 +117,6 @@ public struct Benchmark {
     let status = (try? FileSystem.read("/proc/self/status", limit: 1 << 16)) ?? []
     let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
     return (line?.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0) * 1024
-  }
-
-  private static func largest(_ value: Int, _ communicator: any Communicator) throws(Failure) -> Int {
-    let all = try communicator.gather(withUnsafeBytes(of: value) { Array($0) })
-    let largest = all.map { $0.withUnsafeBytes { $0.loadUnaligned(as: Int.self) } }.max() ?? value
-    return try communicator.broadcastArray([largest])[0]
   }
 
   /// The CPU's name and how this process may use it.

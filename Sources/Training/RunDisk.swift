@@ -1,11 +1,12 @@
 import Checkpoints
+import Collectives
 import Evaluation
 import InteractionData
 import SystemSupport
 
 /// Everything that a training run keeps on disk. Rank 0 alone calls it; the other ranks hold one that stays closed.
 final class RunDisk {
-  enum Start: String {
+  enum Start: String, Communicable {
     case fresh, resumed
     /// At step 0 with another model's parameters, which are not on this run's disk yet.
     case begun

@@ -17,10 +17,9 @@ package struct RunSetup {
     configuration.modelConfiguration(vocabularySize: instances.tokens.vocabularySize)
   }
 
-  /// Collective.
   init(
     _ configuration: RunConfiguration, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     var configuration = configuration
     if configuration.data == DemonstrationData.path {
       log(
@@ -59,34 +58,36 @@ package struct RunSetup {
     return MemoryPlan(.training(drawnUsers: drawnUsers), self, communicator)
   }
 
-  /// Collective. Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
+  /// Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
   /// leave open is taken from its folder, which is said.
   package static func configuration(
     _ options: TrainingOptions, mayResume: Bool, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> RunConfiguration {
+  ) throws(CollectiveFailure) -> RunConfiguration {
     try communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
-    var own = RunConfiguration()
-    let text = try communicator.fromRankZero { () throws(Failure) in
-      own = mayResume ? try options.configurationOfRun(log: log) : try options.configuration()
-      return Array(own.values.map { "\($0.key)\0\($0.value)" }.joined(separator: "\0").utf8)
+    return try communicator.fromRankZero { () throws(Failure) in
+      mayResume ? try options.configurationOfRun(log: log) : try options.configuration()
     }
-    if communicator.rank == 0 { return own }
-    let parts = String(decoding: text, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false)
-    for index in stride(from: 0, to: parts.count - 1, by: 2) {
-      try own.set(String(parts[index]), String(parts[index + 1]), origin: "rank 0's configuration")
-    }
-    return own
   }
 
   private static func dataset(
     _ configuration: RunConfiguration, _ communicator: any Communicator, _ log: (String) -> Void
-  ) throws(Failure) -> Dataset {
-    var own: Dataset?
-    try communicator.onRankZero { () throws(Failure) in
-      own = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
-      try own?.requireUsable()
+  ) throws(CollectiveFailure) -> Dataset {
+    let own = try communicator.onRankZero { () throws(Failure) in
+      let dataset = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
+      try dataset.requireUsable()
+      return dataset
     }
     return try Dataset.shared(own, communicator, log: log)
+  }
+}
+
+/// Sent as text, key by key.
+extension RunConfiguration: Communicable {
+  package func write(to message: inout MessageWriter) { message.write(values) }
+
+  package init(from message: inout MessageReader) throws(Failure) {
+    self.init()
+    for (key, value) in try message.read([String: String].self) { try set(key, value, origin: "rank 0's configuration") }
   }
 }

@@ -36,8 +36,9 @@ final class TrainingEvaluation {
     self.progress = progress
   }
 
-  /// Collective; the report is on rank 0. A signal that asks for an end is a failure with the exit code `stopped`. Validations ask whom and what the configuration says, tests everybody and everything.
-  func evaluate(_ split: EvaluationSplit) throws(Failure) -> EvaluationReport? {
+  /// The report is on rank 0. A signal that asks for an end is a failure with the exit code `stopped`. Validations ask whom and what the
+  /// configuration says, tests everybody and everything.
+  func evaluate(_ split: EvaluationSplit) throws(CollectiveFailure) -> EvaluationReport? {
     progress.enter(.evaluation)
     let validates = split == .validation
     return try evaluator.evaluate(
@@ -51,7 +52,7 @@ final class TrainingEvaluation {
     "stopped in the evaluation of step \(state.step) of \(configuration.trainingSteps); the state is saved, the same command resumes the run"
   }
 
-  private func madeScorer() throws(Failure) -> ModelScorer {
+  private func madeScorer() throws(CollectiveFailure) -> ModelScorer {
     if let scorer { return scorer }
     let made = try communicator.onEveryRank { () throws(Failure) in
       try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery, progress: progress)

@@ -48,9 +48,9 @@ public final class TrainingRun {
     self.output = communicator.rank == 0 ? { line in Liveness.outside { output(line) } } : { _ in }
   }
 
-  /// Collective. Throws the same failure on every rank.
+  /// Throws the same failure on every rank, unless a message between ranks fails.
   @discardableResult
-  public func run() throws(Failure) -> Outcome {
+  public func run() throws(CollectiveFailure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
     let configuration = try RunSetup.configuration(options, mayResume: true, communicator: communicator, log: log)
@@ -62,21 +62,16 @@ public final class TrainingRun {
     return try run(RunSetup(configuration, communicator: communicator, log: log))
   }
 
-  private func run(_ setup: RunSetup) throws(Failure) -> Outcome {
+  private func run(_ setup: RunSetup) throws(CollectiveFailure) -> Outcome {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
     progress.enter(.start)
     let memory = try MemoryCheck.run(setup.memoryPlan(communicator), communicator)
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
-    let path = try communicator.broadcastText(options.runFolder ?? "runs/\(dataset.name)")
+    let path = try communicator.broadcast(options.runFolder ?? "runs/\(dataset.name)")
     let disk = RunDisk(
       path, dataset: dataset, configuration: configuration, arithmetic: try ArithmeticRecord.make(configuration, communicator),
       state: state, log: log)
-    let text = try communicator.fromRankZero { () throws(Failure) in
-      Array(try disk.open(options.resume).rawValue.utf8)
-    }
-    guard let start = RunDisk.Start(rawValue: String(decoding: text, as: UTF8.self)) else {
-      preconditionFailure("rank 0 sends one of the cases")
-    }
+    let start = try communicator.fromRankZero { () throws(Failure) in try disk.open(options.resume) }
     try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
     if start != .fresh { progress.finished(step: state.step) }
     if start != .fresh && start != .begun { progress.savedStep = state.step }
@@ -102,7 +97,7 @@ public final class TrainingRun {
       let hasNewMoments = start == .fresh || (start == .begun && configuration.initialMoments == .zero)
       if hasNewMoments { warnOfLargeUpdates(configuration) }
       if start == .begun { try saveBeginning(disk) }
-      var loop = try TrainingLoop(
+      var loop = TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
         evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, log: log)
       let first = state.step
@@ -120,8 +115,8 @@ public final class TrainingRun {
 
   // MARK: - Beginning
 
-  /// Collective. Saves step 0 of a run that begins with another model's parameters: from then on it does not need that model.
-  private func saveBeginning(_ disk: RunDisk) throws(Failure) {
+  /// Saves step 0 of a run that begins with another model's parameters: from then on it does not need that model.
+  private func saveBeginning(_ disk: RunDisk) throws(CollectiveFailure) {
     progress.enter(.checkpoint)
     try communicator.onRankZero { () throws(Failure) in _ = try disk.save(best: nil, mayFail: false) }
     progress.savedStep = 0
@@ -143,12 +138,10 @@ public final class TrainingRun {
         + step.reductionDescription)
   }
 
-  /// Collective. A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.
-  private func idleCores(_ setup: RunSetup, _ step: TrainingStep) throws(Failure) -> String? {
-    let counts = try communicator.gather(Array("\(step.threadCount) \(max(setup.threads, step.threadCount))".utf8)).map {
-      String(decoding: $0, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
-    }
-    let (used, available) = counts.reduce((0, 0)) { ($0.0 + $1[0], $0.1 + $1[1]) }
+  /// A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.
+  private func idleCores(_ setup: RunSetup, _ step: TrainingStep) throws(CollectiveFailure) -> String? {
+    let used = try communicator.gather(step.threadCount).reduce(0, +)
+    let available = try communicator.gather(max(setup.threads, step.threadCount)).reduce(0, +)
     guard used < available else { return nil }
     let what = setup.configuration.threads == nil ? "cores" : "threads"
     return
@@ -170,12 +163,12 @@ public final class TrainingRun {
 
   private func finalEvaluation(
     _ evaluation: TrainingEvaluation, _ state: ModelState, _ disk: RunDisk, _ configuration: RunConfiguration
-  ) throws(Failure) -> Outcome {
+  ) throws(CollectiveFailure) -> Outcome {
     try communicator.onRankZero { () throws(Failure) in try disk.loadBest() }
-    state.step = try communicator.broadcastArray([state.step])[0]
-    try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
+    state.step = try communicator.broadcast(state.step)
+    try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(state.parameters))
     let report: EvaluationReport?
-    do throws(Failure) { report = try evaluation.evaluate(.test) } catch {
+    do throws(CollectiveFailure) { report = try evaluation.evaluate(.test) } catch {
       guard error.exitCode == .stopped else { throw error }
       log(TrainingEvaluation.stopped(state, of: configuration))
       return .stopped

@@ -51,11 +51,10 @@ package final class TrainingStep {
   /// What the last update, or look, says of this replica; nil before the first one.
   package private(set) var check: ReplicaCheck?
 
-  /// Collective.
   package init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, communicator: any Communicator,
     threads: Int, progress: Progress = Progress()
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     self.state = state
     hash = ParameterHash(state)
     self.communicator = communicator
@@ -72,7 +71,9 @@ package final class TrainingStep {
       communicator: communicator, shardCount: configuration.gradientShards, length: length,
       mode: configuration.reduction, scratch: work.firstBuffer())
     let work = work
-    team = try ThreadTeam(count: work.threadCount) { thread, task in work.run(thread: thread, task: task) }
+    team = try communicator.onEveryRank { () throws(Failure) in
+      try ThreadTeam(count: work.threadCount) { thread, task in work.run(thread: thread, task: task) }
+    }
   }
 
   deinit { team.stop() }
@@ -89,10 +90,10 @@ package final class TrainingStep {
     return 3 * work.plan.references.reduce(0) { $0 + cost.flop(tokens: $1.tokenCount, masked: $1.maskedCount) }
   }
 
-  /// Collective. How long the gradient's reduction takes by itself: the median of several, and that of a record of 64 bytes.
-  package func measureReduction() throws(Failure) -> (bytes: Int, seconds: Double, latency: Double) {
+  /// How long the gradient's reduction takes by itself: the median of several, and that of a record of 64 bytes.
+  package func measureReduction() throws(CollectiveFailure) -> (bytes: Int, seconds: Double, latency: Double) {
     let clock = ContinuousClock()
-    let records = try StepRecords(communicator)
+    let records = StepRecords(communicator)
     var (sums, small) = ([Double](), [Double]())
     for _ in 0..<9 {
       try communicator.waitForAll()
@@ -106,10 +107,10 @@ package final class TrainingStep {
     return (work.merge.sums[0].values.count * MemoryLayout<Float>.stride, sums.sorted()[4], small.sorted()[4])
   }
 
-  /// Collective. Computes the update that follows `state.step` earlier ones and counts it.
+  /// Computes the update that follows `state.step` earlier ones and counts it.
   ///
   /// Non-finite numbers change nothing: the result tells, and every rank gets the same one.
-  package func callAsFunction() throws(Failure) -> StepResult {
+  package func callAsFunction() throws(CollectiveFailure) -> StepResult {
     let step = state.step
     progress.enter(.gradients)
     let start = stopwatch.now

@@ -88,7 +88,7 @@ struct TrainCommand: ParsableCommand {
     options.threads = threads
     options.stopAfter = stopAfter
     options.settings = settings
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }

@@ -13,7 +13,7 @@ func say(_ line: String) { print(line) }
 /// Sums keyed values of G shards with `threads` accumulators a rank, twice; prints method and hash of the second sum.
 func reduce(
   _ communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode, threads: Int
-) throws(Failure) {
+) throws(CollectiveFailure) {
   let result = UnsafeMutableBufferPointer<Float>.allocate(capacity: length)
   defer { result.deallocate() }
   let allReduce = try GradientAllReduce(
@@ -23,7 +23,9 @@ func reduce(
   var accumulators: [ShardAccumulator] = []
   for thread in 0..<threads {
     accumulators.append(
-      try ShardAccumulator(shards: ShardTree.range(part: thread, of: threads, in: own), length: length))
+      try communicator.onEveryRank { () throws(Failure) in
+        try ShardAccumulator(shards: ShardTree.range(part: thread, of: threads, in: own), length: length)
+      })
   }
   let merge = ThreadMerge(accumulators)
   for _ in 0..<2 {
@@ -45,7 +47,7 @@ func reduce(
   if communicator.rank == 0 { say("\(shardCount) \(length) \(hash) \(allReduce.methodDescription)") }
 }
 
-func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure) {
+func run(_ communicator: any Communicator, _ arguments: [String]) throws(CollectiveFailure) {
   let (rank, size) = (communicator.rank, communicator.size)
   switch arguments.first {
   case "reduce":
@@ -57,15 +59,24 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
         mode: ReductionMode(rawValue: arguments[1]) ?? .exact, threads: numbers[0])
     }
   case "move":
-    let integers = try communicator.broadcastArray(rank == 0 ? [Int32.min, 7, -1] : [])
-    let none = try communicator.broadcastArray(rank == 0 ? [Int64]() : [1, 2])
-    let text = try communicator.broadcastText(rank == 0 ? "Käse" : "")
+    let integers = try communicator.broadcast(rank == 0 ? [Int32.min, 7, -1] : nil)
+    let none = try communicator.broadcast(rank == 0 ? [Int64]() : [1, 2])
+    let text = try communicator.broadcast(rank == 0 ? "Käse" : "")
     let bytes = try communicator.fromRankZero { () throws(Failure) in [1, 2, UInt8(size)] }
-    try communicator.requireSame("what was sent", "\(integers) \(none) \(text) \(bytes)")
+    let table = try communicator.fromRankZero { () throws(Failure) in ["a": [true], "": [], "b\0": [false, true]] }
+    let nothing: Double? = try communicator.fromRankZero { () throws(Failure) in nil }
+    let squares = try communicator.allGather(rank * rank)
+    let texts = try communicator.allGather(String(repeating: "x", count: rank))
+    let odd = try communicator.ranks(where: rank % 2 == 1)
+    let sent =
+      "\(integers) \(none) \(text) \(bytes) \(table.sorted { $0.key < $1.key }.map(\.value)) \(nothing == nil) \(squares) \(texts) \(odd)"
+    try communicator.requireSame("what was sent", sent)
+    try communicator.requireSame("the ranks' hosts", communicator.hosts.joined(separator: ","))
     let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: rank * 3))
     try communicator.requireSame("the number of ranks", "\(size)")
     try communicator.agree(on: nil)
-    if rank == 0 { say("\(integers) \(none) \(text) \(bytes) \(gathered)") } else if !gathered.isEmpty { abort() }
+    let alone = try communicator.onRankZero { () throws(Failure) in rank }
+    if rank == 0 { say("\(sent) \(gathered) \(alone == 0)") } else if !gathered.isEmpty || alone != nil { abort() }
   case "host-copy":
     // host-copy BYTES/4 [limited]: with a limit on the size of files, also of those in memory.
     if arguments.last == "limited" {
@@ -75,32 +86,35 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
     }
     let count = Int(arguments[1]) ?? 0
     let own = (0..<count).map { Int32(rank == 0 ? $0 * $0 : -1) }
-    let copy = try own.withUnsafeBufferPointer { own throws(Failure) in
+    let copy = try own.withUnsafeBufferPointer { own throws(CollectiveFailure) in
       try communicator.copyToHosts(UnsafeRawBufferPointer(own), "the data") { if rank == 0 { say($0) } }
     }
     let expected = (0..<count).map { Int32($0 * $0) }
     let isRight = expected.withUnsafeBytes { $0.elementsEqual(copy.bytes) }
     // Mapped by all ranks, or one's own; nobody keeps it open.
-    let maps = String(decoding: try FileSystem.read("/proc/self/maps", limit: 1 << 24), as: UTF8.self)
+    let maps = try communicator.onEveryRank { () throws(Failure) in
+      String(decoding: try FileSystem.read("/proc/self/maps", limit: 1 << 24), as: UTF8.self)
+    }
     let isShared = maps.contains("memfd:bert4rec-dist")
-    let isOpen = try FileSystem.list("/proc/self/fd").contains { name in
+    let files = try communicator.onEveryRank { () throws(Failure) in try FileSystem.list("/proc/self/fd") }
+    let isOpen = files.contains { name in
       var target = [CChar](repeating: 0, count: 100)
       readlink("/proc/self/fd/" + name, &target, target.count - 1)
       let bytes = target.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
       return String(decoding: bytes, as: UTF8.self).contains("memfd:bert4rec-dist")
     }
     let found = (isRight ? "right" : "wrong") + (isShared ? " shared" : " own") + (isOpen ? " open" : "")
-    let told = try communicator.gather(Array(found.utf8))
-    if rank == 0 { say(told.map { String(decoding: $0, as: UTF8.self) }.joined(separator: ", ")) }
+    let told = try communicator.gather(found)
+    if rank == 0 { say(told.joined(separator: ", ")) }
   case "scatter":
     // The longest parts in pieces of 5 bytes; part 1 is empty.
     let parts = (0..<size).map { part in (0..<(part == 1 ? 0 : 13 - part)).map { Int32($0 - 100 * part) } }
-    let own = try communicator.scatterArrays(rank == 0 ? parts : [])
-    let none = try communicator.scatterArrays([[Int64]](repeating: [], count: size))
-    let gathered = try communicator.gather((own == parts[rank] && none.isEmpty) ? [1] : [0])
+    let own = try communicator.scatter(rank == 0 ? parts : [])
+    let none = try communicator.scatter([[Int64]](repeating: [], count: size))
+    let gathered = try communicator.gather(own == parts[rank] && none.isEmpty)
     if rank == 0 { say(gathered.map { "\($0)" }.joined(separator: " ")) }
   case "pieces":
-    let sent = try communicator.broadcastArray(rank == 0 ? (0..<13).map { UInt8($0) } : [])
+    let sent = try communicator.broadcast(rank == 0 ? (0..<13).map { UInt8($0) } : [])
     let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: 5 + rank))
     let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: 11)
     defer { values.deallocate() }
@@ -113,18 +127,17 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
     let used = clock() * 1000 / CLOCKS_PER_SEC
     // Of which start-up is a part; measured again over the second wait.
     try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
-    let milliseconds = [UInt8(clamping: clock() * 1000 / CLOCKS_PER_SEC - used)]
-    let all = try communicator.gather(milliseconds)
-    if rank == 0 { say(all.map { "\($0[0])" }.joined(separator: " ")) }
+    let all = try communicator.gather(Int(clock() * 1000 / CLOCKS_PER_SEC - used))
+    if rank == 0 { say(all.map { "\($0)" }.joined(separator: " ")) }
   case "fail-on-rank-zero":
-    _ = try communicator.fromRankZero { () throws(Failure) in throw Failure(.badData, "line 3 is no good") }
+    _ = try communicator.fromRankZero { () throws(Failure) -> Int in throw Failure(.badData, "line 3 is no good") }
   case "fail-on-ranks":
     let failing = arguments.dropFirst().compactMap { Int($0) }
     try communicator.onEveryRank { () throws(Failure) in
       if failing.contains(rank) { throw Failure(.disk, "disk \(rank) is full") }
     }
   case "fail-alone":
-    if rank == size - 1 { throw Failure(.unreadable, "only I know") }
+    if rank == size - 1 { throw .onThisRank(.unreadable, "only I know") }
     try communicator.waitForAll()
   case "differ":
     try communicator.requireSame("the program's version", rank == size - 1 ? "0.2" : "0.1")
@@ -137,15 +150,15 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Failure
   case "launcher":
     say(LauncherEnd.findLauncher().map { "\($0.id)" } ?? "none")
   default:
-    throw communicator.shared(Failure(.usage, "no such probe"))
+    throw .onEveryRank(.usage, "no such probe")
   }
 }
 
 func main() -> ExitCode {
-  do throws(Failure) {
+  do throws(CollectiveFailure) {
     let arguments = CommandLine.arguments.dropFirst()
     let communicator = ["pieces", "scatter"].contains(arguments.first) ? try MPICommunicator(longestPiece: 5) : try makeCommunicator()
-    do throws(Failure) {
+    do throws(CollectiveFailure) {
       try run(communicator, Array(arguments))
       return communicator.finish()
     } catch { return communicator.finish(after: error) }

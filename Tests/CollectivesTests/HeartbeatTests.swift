@@ -74,7 +74,7 @@ import Testing
   /// Through the loopback interface, with a flood of others' datagrams between.
   @Test func aSocketDropsWhatIsNotARanks() throws {
     let (from, to) = (try HeartbeatSocket(), try HeartbeatSocket())
-    let address = try #require(to.addresses().first { HeartbeatSocket.isLoopback($0) })
+    let address = try #require(to.addresses().first { $0.isLoopback })
     var (sender, receiver, stranger) = (seal(1), seal(0), seal(1, key: [1, 2]))
     let good = sender.seal(snapshot(ticks: 9))
     for datagram in [[], [UInt8](repeating: 7, count: 2000), stranger.seal(snapshot(ticks: 9)), good, good] {
@@ -88,10 +88,10 @@ import Testing
 
   @Test func loopbackAddressesAreKnown() throws {
     let addresses = try HeartbeatSocket().addresses()
-    #expect(addresses.contains { HeartbeatSocket.isLoopback($0) })
+    #expect(addresses.contains { $0.isLoopback })
     // 10.0.0.127, in the order of the network.
     var other = HeartbeatSocket.Address()
-    other.sin_addr.s_addr = UInt32(0x0a00_007f).bigEndian
-    #expect(!HeartbeatSocket.isLoopback(other))
+    other.socket.sin_addr.s_addr = UInt32(0x0a00_007f).bigEndian
+    #expect(!other.isLoopback)
   }
 }

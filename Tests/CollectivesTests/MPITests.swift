@@ -53,10 +53,13 @@ import Testing
     for line in lines { #expect(line[3] == "MPI_Allreduce, in whatever order (reduction: fast)") }
   }
 
-  @Test func arraysTextsAndUnequalBytesReachTheRanks() throws {
+  @Test func valuesOfAllKindsReachTheRanks() throws {
     let result = try Probe.mpirun(ranks: 3, ["move"])
     #expect(result.status == 0, "\(result.errors)")
-    #expect(result.output == "[-2147483648, 7, -1] [] Käse [1, 2, 3] [[], [1, 1, 1], [2, 2, 2, 2, 2, 2]]\n")
+    #expect(
+      result.output
+        == "[-2147483648, 7, -1] [] Käse [1, 2, 3] [[], [true], [false, true]] true [0, 1, 4] [\"\", \"x\", \"xx\"] [1] "
+        + "[[], [1, 1, 1], [2, 2, 2, 2, 2, 2]] true\n")
   }
 
   /// With messages of at most 5 elements, as longer ones than 2^28 go at work.
@@ -90,7 +93,7 @@ import Testing
 
   @Test func partsOfDifferentLengthsAreScattered() throws {
     let result = try Probe.mpirun(ranks: 3, ["scatter"])
-    #expect(result.status == 0 && result.output == "[1] [1] [1]\n", "\(result.output)\(result.errors)")
+    #expect(result.status == 0 && result.output == "true true true\n", "\(result.output)\(result.errors)")
   }
 
   @Test func ranksThatWaitForRankZeroLeaveTheCores() throws {

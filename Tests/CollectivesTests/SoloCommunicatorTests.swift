@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct SoloCommunicatorTests {
   @Test func processesThatMPIDoesNotConnectAreRefused() throws {
-    let failure = #expect(throws: Failure.self) {
+    let failure = #expect(throws: CollectiveFailure.self) {
       _ = try makeCommunicator { $0 == "SLURM_STEP_NUM_TASKS" ? "8" : nil }
     }
     #expect(failure?.exitCode == .usage)
@@ -17,16 +17,17 @@ import Testing
   @Test func agreementsOfOne() throws {
     let communicator = SoloCommunicator()
     #expect(!communicator.hostName.isEmpty)
-    #expect(try communicator.broadcastArray([Int64.max, 2]) == [.max, 2])
-    #expect(try communicator.broadcastText("") == "")
-    #expect(try communicator.fromRankZero { () throws(Failure) in [3] } == [3])
+    #expect(try communicator.broadcast([Int64.max, 2]) == [.max, 2])
+    #expect(try communicator.broadcast("") == "")
+    #expect(try communicator.fromRankZero { () throws(Failure) in [3] as [Int32] } == [3])
     #expect(try communicator.gather([1, 2]) == [[1, 2]])
-    #expect(try communicator.scatterArrays([[1, 2]]) == [1, 2])
+    #expect(try communicator.scatter([[1, 2]]) == [1, 2])
     try communicator.requireSame("the version", "1")
     try communicator.agree(on: nil)
     let failure = Failure(.badData, "line 3")
-    #expect(throws: failure) { try communicator.agree(on: failure) }
-    #expect(throws: failure) { try communicator.onRankZero { () throws(Failure) in throw failure } }
+    let shared = CollectiveFailure(failure, reach: .everyRank)
+    #expect(throws: shared) { try communicator.agree(on: failure) }
+    #expect(throws: shared) { try communicator.onRankZero { () throws(Failure) in throw failure } }
     #expect(communicator.finish() == .success)
   }
 }

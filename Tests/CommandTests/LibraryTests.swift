@@ -68,7 +68,7 @@ extension CommandTests {
     @Test func aTrainingHookSavesAndStops() throws {
       try Program.withTemporaryFolder { folder in
         let hook = SavesAndStops()
-        func run() throws(Failure) -> TrainingRun.Outcome {
+        func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
           try TrainingRun(
             options(folder), communicator: SoloCommunicator(), trainingHooks: [hook], log: { _ in }, output: { _ in }
           ).run()
@@ -86,11 +86,11 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         let run = TrainingRun(
           options(folder), communicator: SoloCommunicator(), hooks: [Refusing()], log: { _ in }, output: { _ in })
-        do throws(Failure) {
+        do throws(CollectiveFailure) {
           try run.run()
           Issue.record("nothing was thrown")
         } catch {
-          #expect(error == Failure(.badData, "not with me"))
+          #expect(error == .onEveryRank(.badData, "not with me"))
         }
       }
     }
