@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// What was drawn for the users of one block.

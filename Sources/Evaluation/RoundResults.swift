@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// What a rank tells rank 0 after a round: its users' results in user order, or why it failed.

@@ -1,6 +1,6 @@
 import BERT4RecModel
 import CKernels
-import Collectives
+import Communication
 import SystemSupport
 
 /// What decides the last bits of a run besides its configuration and the numerics version, for trainer.json: nothing but the backend

@@ -1,6 +1,6 @@
 import BERT4RecModel
 import CKernels
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 

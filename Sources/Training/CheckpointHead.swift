@@ -1,5 +1,5 @@
 import BERT4RecModel
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 

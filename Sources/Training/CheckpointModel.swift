@@ -1,6 +1,6 @@
 import BERT4RecModel
 import Checkpoints
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 

@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 

@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// Refuses what does not fit into memory, before it is taken: what ends a program later is a crash or the kernel's hand.

@@ -1,4 +1,4 @@
-import Collectives
+import GradientSum
 
 /// What one rank does of a step: its gradient shards, and the threads that share these.
 struct RankShare {

@@ -1,4 +1,3 @@
-import Collectives
 import SystemSupport
 
 /// What a rank knows of its replica: the bit sum of parameters and moments (`Adam`), and whether memory still held what the update

@@ -1,5 +1,5 @@
 import BERT4RecModel
-import Collectives
+import GradientSum
 import Evaluation
 import InteractionData
 import MaskedInstances

@@ -1,5 +1,5 @@
 import Checkpoints
-import Collectives
+import Communication
 import Evaluation
 import InteractionData
 import SystemSupport

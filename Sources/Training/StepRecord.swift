@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// What every rank tells the others after each step: 64 bytes. From the same records all ranks take the same decision at the same

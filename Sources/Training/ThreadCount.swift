@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// How many threads a rank should use by default: the cores that it may run on, or the processor time that its control groups allow

@@ -1,5 +1,6 @@
 import BERT4RecModel
-import Collectives
+import Communication
+import StallDetection
 import Evaluation
 import InteractionData
 import SystemSupport
@@ -17,11 +18,11 @@ final class TrainingEvaluation {
   private let longestQuery: Int
   private let validationProtocols: [EvaluationProtocol]
   private let validationSample: UserSample?
-  private let progress: Progress
+  private let progress: RankProgress
 
   init(
     dataset: Dataset, configuration: RunConfiguration, state: ModelState, threads: Int, communicator: any Communicator,
-    hooks: [any EvaluationHook], progress: Progress
+    hooks: [any EvaluationHook], progress: RankProgress
   ) {
     evaluator = Evaluator(
       dataset: dataset, maximumLength: configuration.maximumSequenceLength, communicator: communicator)

@@ -1,5 +1,6 @@
 import Checkpoints
-import Collectives
+import Communication
+import StallDetection
 import Evaluation
 import SystemSupport
 
@@ -13,7 +14,7 @@ struct TrainingLoop {
   let evaluation: TrainingEvaluation
   let disk: RunDisk
   let communicator: any Communicator
-  let progress: Progress
+  let progress: RankProgress
   let log: (String) -> Void
 
   private let records: StepRecords
@@ -27,7 +28,7 @@ struct TrainingLoop {
   init(
     configuration: RunConfiguration, stopAfter: Int?, itemCounts: [Int64], state: ModelState, step: TrainingStep,
     evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], communicator: any Communicator,
-    progress: Progress, log: @escaping (String) -> Void
+    progress: RankProgress, log: @escaping (String) -> Void
   ) {
     self.configuration = configuration
     self.stopAfter = stopAfter
@@ -216,7 +217,7 @@ struct TrainingLoop {
   /// A replica is not what it should be, and through its gradients perhaps none is: all go back to the last checkpoint,
   /// which was compared before it was written, or to the beginning, and do the steps again.
   private mutating func goBack() throws(CollectiveFailure) -> TrainingRun.Outcome {
-    progress.enter(.start)
+    progress.enter(.loading)
     let (problem, spoiled) = (records.problem, state.step)
     reportLine = []
     step.hash.wait()

@@ -1,6 +1,7 @@
 import BERT4RecModel
 import Checkpoints
-import Collectives
+import Communication
+import StallDetection
 import Evaluation
 import InteractionData
 import MaskedInstances
@@ -26,7 +27,7 @@ public final class TrainingRun {
   }
 
   private let options: TrainingOptions
-  private let progress = Progress()
+  private let progress = RankProgress()
   private let communicator: any Communicator
   private let hooks: [any EvaluationHook]
   private let trainingHooks: [any TrainingHook]
@@ -64,7 +65,7 @@ public final class TrainingRun {
 
   private func run(_ setup: RunSetup) throws(CollectiveFailure) -> Outcome {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
-    progress.enter(.start)
+    progress.enter(.loading)
     let memory = try MemoryCheck.run(setup.memoryPlan(communicator), communicator)
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     let path = try communicator.broadcast(options.runFolder ?? "runs/\(dataset.name)")

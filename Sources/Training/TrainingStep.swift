@@ -1,5 +1,7 @@
 import BERT4RecModel
-import Collectives
+import Communication
+import GradientSum
+import StallDetection
 import MaskedInstances
 import SystemSupport
 
@@ -44,7 +46,7 @@ package final class TrainingStep {
   private let work: ThreadedWork
   private let team: ThreadTeam
   private let communicator: any Communicator
-  private let progress: Progress
+  private let progress: RankProgress
   private let stopwatch = ContinuousClock()
   /// Of the parameters, made beside the gradients that follow. An update waits for it.
   package let hash: ParameterHash
@@ -53,7 +55,7 @@ package final class TrainingStep {
 
   package init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, communicator: any Communicator,
-    threads: Int, progress: Progress = Progress()
+    threads: Int, progress: RankProgress = RankProgress()
   ) throws(CollectiveFailure) {
     self.state = state
     hash = ParameterHash(state)
@@ -197,14 +199,14 @@ private final class ThreadedWork: @unchecked Sendable {
   private let dropsOut: Bool
   private let seed: UInt64
   private let length: Int
-  private let progress: Progress
+  private let progress: RankProgress
   let encoders: [BidirectionalEncoder]
   private let batches: [Batch]
   private(set) var step = 0
 
   init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, length: Int,
-    progress: Progress
+    progress: RankProgress
   ) throws(Failure) {
     self.state = state
     self.length = length

@@ -1,7 +1,7 @@
 import BERT4RecModel
 import CBuildFacts
 import CKernels
-import Collectives
+import Communication
 
 /// What this program is, for messages, checkpoints and the check that all ranks run the same one.
 public enum ProgramVersion {

@@ -1,5 +1,5 @@
 import Checkpoints
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 import Training

@@ -4,7 +4,7 @@ import BERT4RecDist
 extension EvaluateCommand {
   /// The model's lists, as `recommend` gives them: rank 0 reads, asks and sums, all ranks score.
   func evaluate(
-    _ model: CheckpointModel, targets path: String, _ cutoffs: [Int], _ communicator: any Communicator, _ progress: Progress
+    _ model: CheckpointModel, targets path: String, _ cutoffs: [Int], _ communicator: any Communicator, _ progress: RankProgress
   ) throws(CollectiveFailure) {
     var (histories, longestQuery): ([[Int32]], Int) = ([], 1)
     var evaluation: TargetEvaluation?

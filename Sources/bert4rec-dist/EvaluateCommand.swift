@@ -133,7 +133,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// Ranks held-out items.
-  private func evaluate(_ model: CheckpointModel, _ communicator: any Communicator, _ progress: Progress) throws(CollectiveFailure) {
+  private func evaluate(_ model: CheckpointModel, _ communicator: any Communicator, _ progress: RankProgress) throws(CollectiveFailure) {
     let log: (String) -> Void = { logOnce($0, communicator) }
     let split = split ?? .test
     let options = try alike { () throws(Failure) in try reading.options(format: format) }

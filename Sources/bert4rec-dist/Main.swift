@@ -53,10 +53,10 @@ struct Main: ParsableCommand {
 
   /// Under mpirun a command must not wait for ever for a rank that does not come any more: it ends after so many seconds
   /// without progress.
-  static func watch(_ communicator: any Communicator, limit: Double) throws(CollectiveFailure) -> Progress {
-    let progress = Progress()
+  static func watch(_ communicator: any Communicator, limit: Double) throws(CollectiveFailure) -> RankProgress {
+    let progress = RankProgress()
     if communicator.size > 1 { _ = try Watchdog(progress, limit: limit, communicator: communicator, resumes: false) }
-    progress.enter(.start)
+    progress.enter(.loading)
     return progress
   }
 

@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import Evaluation
 import Foundation
 import InteractionData
@@ -45,7 +45,7 @@ final class ThreadCommunicator: Communicator {
   private let group: RankGroup
   var size: Int { group.size }
   var hosts: [String] { [String](repeating: "test", count: size) }
-  var watchdog: Watchdog?
+  var watch: (any LeaveTakingWatch)?
 
   init(rank: Int, group: RankGroup) {
     self.rank = rank

@@ -1,5 +1,6 @@
 import BERT4RecModel
-import Collectives
+import Communication
+import GradientSum
 import MaskedInstances
 import SystemSupport
 import Testing

@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import Foundation
 import SystemSupport
 
@@ -68,7 +68,7 @@ final class ThreadRanks: @unchecked Sendable {
     let rank: Int
     var size: Int { ranks.size }
     var hosts: [String] { (0..<size).map { "host\($0)" } }
-    var watchdog: Watchdog?
+    var watch: (any LeaveTakingWatch)?
     private let ranks: ThreadRanks
 
     init(_ ranks: ThreadRanks, rank: Int) {

@@ -1,3 +1,4 @@
+import Communication
 import SystemSupport
 
 /// The tree's sum over ranks where MPI only moves bytes and the additions are ours.

@@ -1,12 +1,12 @@
-import Collectives
+import StallDetection
 import Testing
 
 /// Who is blamed for a standstill, and by whom, with a limit of 10 s.
 @Suite struct StallJudgementTests {
   private let hosts = ["a", "b", "c"]
 
-  private func snapshot(_ phase: Progress.Phase, step: Int64, phases: UInt64, ticks: UInt64) -> Progress.Snapshot {
-    var snapshot = Progress.Snapshot()
+  private func snapshot(_ phase: RankProgress.Phase, step: Int64, phases: UInt64, ticks: UInt64) -> RankProgress.Snapshot {
+    var snapshot = RankProgress.Snapshot()
     (snapshot.phase, snapshot.step, snapshot.phases, snapshot.ticks) = (phase.rawValue, step, phases, ticks)
     return snapshot
   }

@@ -36,7 +36,7 @@ public final class ThreadMerge: @unchecked Sendable {
   public func add(elements: Range<Int>) {
     for addition in schedule.additions {
       guard let into = parts[addition.into].baseAddress, let from = parts[addition.from].baseAddress else { continue }
-      Collectives.add(from + elements.lowerBound, into: into + elements.lowerBound, count: elements.count)
+      GradientSum.add(from + elements.lowerBound, into: into + elements.lowerBound, count: elements.count)
     }
   }
 }

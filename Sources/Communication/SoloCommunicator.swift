@@ -11,7 +11,7 @@ public final class SoloCommunicator: Communicator {
   public let rank = 0
   public let size = 1
   public let hosts = [currentHostName()]
-  public var watchdog: Watchdog?
+  public var watch: (any LeaveTakingWatch)?
 
   public init() {}
 
@@ -47,7 +47,7 @@ public final class SoloCommunicator: Communicator {
     all.update(from: own, count: blocks.total)
   }
 
-  public func finish() throws(CollectiveFailure) { watchdog?.stop() }
+  public func finish() throws(CollectiveFailure) { watch?.stop() }
 
   public func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
 }

@@ -3,7 +3,7 @@
 package struct StallJudgement {
   /// What is known of another rank.
   package struct Rank {
-    package var snapshot = Progress.Snapshot()
+    package var snapshot = RankProgress.Snapshot()
     /// When it was heard from last, and when its ticks changed last; nil: never.
     package var heard: Double?
     package var moved: Double?
@@ -23,7 +23,7 @@ package struct StallJudgement {
   }
 
   /// A sign of life of a rank, this one's own too, at a time in seconds.
-  package mutating func hear(_ snapshot: Progress.Snapshot, from other: Int, at time: Double) {
+  package mutating func hear(_ snapshot: RankProgress.Snapshot, from other: Int, at time: Double) {
     if ranks[other].moved == nil || ranks[other].snapshot.ticks != snapshot.ticks { ranks[other].moved = time }
     ranks[other].snapshot = snapshot
     ranks[other].heard = time

@@ -1,29 +1,29 @@
 import Foundation
 
 /// What a finished command left behind.
-struct CommandResult {
-  let status: Int32
-  let output: String
-  let errors: String
+package struct CommandResult {
+  package let status: Int32
+  package let output: String
+  package let errors: String
 
-  var lines: [Substring] { output.split(separator: "\n") }
+  package var lines: [Substring] { output.split(separator: "\n") }
 
-  func occurrencesInErrors(of text: String) -> Int { errors.components(separatedBy: text).count - 1 }
+  package func occurrencesInErrors(of text: String) -> Int { errors.components(separatedBy: text).count - 1 }
 }
 
-/// `collectives-probe`, with and without mpirun.
-enum Probe {
-  static let path: String = {
+/// `ranks-probe`, with and without mpirun.
+package enum Probe {
+  package static let path: String = {
     var folder = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
     for _ in 0..<6 {
-      let candidate = folder.appendingPathComponent("collectives-probe").path
+      let candidate = folder.appendingPathComponent("ranks-probe").path
       if FileManager.default.isExecutableFile(atPath: candidate) { return candidate }
       folder.deleteLastPathComponent()
     }
-    return "collectives-probe"
+    return "ranks-probe"
   }()
 
-  static func mpirun(ranks: Int, _ arguments: [String], options: [String] = []) throws -> CommandResult {
+  package static func mpirun(ranks: Int, _ arguments: [String], options: [String] = []) throws -> CommandResult {
     try execute(
       // More ranks than cores, also as root, also in containers.
       "/bin/sh", ["-c", ". \"$0\" && exec mpirun \"$@\"", settings, "-np", "\(ranks)"] + options + [path] + arguments)
@@ -33,7 +33,7 @@ enum Probe {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().path + "/cluster/mpi-environment.sh"
 
-  static func execute(
+  package static func execute(
     _ executable: String, _ arguments: [String], environment: [String: String] = [:]
   ) throws -> CommandResult {
     let process = Process()

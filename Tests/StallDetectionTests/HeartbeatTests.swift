@@ -1,4 +1,4 @@
-import Collectives
+import StallDetection
 import Testing
 
 @Suite struct SipHashTests {
@@ -20,8 +20,8 @@ import Testing
 
   private func seal(_ rank: Int, key: [UInt64] = key) -> HeartbeatSeal { HeartbeatSeal(rank: rank, of: 3, key: key) }
 
-  private func snapshot(ticks: UInt64) -> Progress.Snapshot {
-    var snapshot = Progress.Snapshot()
+  private func snapshot(ticks: UInt64) -> RankProgress.Snapshot {
+    var snapshot = RankProgress.Snapshot()
     (snapshot.phase, snapshot.step, snapshot.phases, snapshot.ticks) = (3, -7, 1 << 40, ticks)
     return snapshot
   }

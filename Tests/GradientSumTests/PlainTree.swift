@@ -1,4 +1,4 @@
-import Collectives
+import GradientSum
 import SystemSupport
 
 /// The tree's definition, word for word, one element at a time: the plain twin of accumulators, merges and reductions.

@@ -1,4 +1,5 @@
-import Collectives
+import Communication
+import GradientSum
 import SystemSupport
 import Testing
 

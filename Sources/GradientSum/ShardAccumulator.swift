@@ -82,7 +82,7 @@ public final class ShardAccumulator: @unchecked Sendable {
     var sum = PartialSum(node: TreeNode(level: 0, index: shard), values: buffer)
     while let left = sums.last, left.node.isLeftSibling(of: sum.node) {
       if let from = sum.values.baseAddress, let into = left.values.baseAddress {
-        Collectives.add(from, into: into, count: length)
+        GradientSum.add(from, into: into, count: length)
       }
       sums.removeLast()
       free.append(sum.values)

@@ -1,4 +1,5 @@
 import Foundation
+import ProbeRunner
 import Testing
 
 /// Which process above a rank is its launcher.

@@ -1,3 +1,4 @@
+import Communication
 import Synchronization
 import SystemSupport
 
@@ -11,29 +12,29 @@ import SystemSupport
 /// its network, the other ranks would wait for it for ever, and keep their cores and the allocation.
 ///
 /// Every rank has one: a thread that sends heartbeats to rank 0 by UDP, and gets rank 0's. When no rank has made progress
-/// (`Progress`) for the limit, rank 0 names the one that stalled in one line and leaves with exit code 70, upon which mpirun
+/// (`RankProgress`) for the limit, rank 0 names the one that stalled in one line and leaves with exit code 70, upon which mpirun
 /// ends the rest; when rank 0 itself is silent, another rank does so. Where datagrams do not come through (a firewall), each
 /// rank still sees its own standstill.
 ///
 /// Time in which the watchdog itself was stopped (Ctrl-Z, a suspended machine) does not count, nor time in which the process waits for
 /// somebody outside (`Liveness.outside`).
-public final class Watchdog: Sendable {
-  private let progress: Progress
+public final class Watchdog: Sendable, LeaveTakingWatch {
+  private let progress: RankProgress
   private let isOver = Atomic<Bool>(false)
   private let isPaused = Atomic<Bool>(false)
 
-  /// Collective. Watches until `stop`, and stops the communicator's earlier one.
+  /// Watches until `stop`, and stops the communicator's earlier one.
   ///
   /// - Parameters:
   ///   - limit: seconds without progress.
   ///   - resumes: whether the same command resumes from a checkpoint, as messages say.
   ///   - isEnding: whether the run is being ended anyhow, so that there is nothing to add.
   public init(
-    _ progress: Progress, limit: Double, communicator: any Communicator, resumes: Bool = true,
+    _ progress: RankProgress, limit: Double, communicator: any Communicator, resumes: Bool = true,
     isEnding: @escaping @Sendable () -> Bool = { false }
   ) throws(CollectiveFailure) {
     self.progress = progress
-    communicator.watchdog?.stop()
+    communicator.watch?.stop()
     let socket: HeartbeatSocket = try communicator.onEveryRank { () throws(Failure) in try HeartbeatSocket() }
     var generator = SystemRandomNumberGenerator()
     // Not numbers that any result depends on.
@@ -63,7 +64,7 @@ public final class Watchdog: Sendable {
       }
       pthread_detach(thread)
     }
-    communicator.watchdog = self
+    communicator.watch = self
   }
 
   private func run(_ watch: Watch) {
@@ -73,16 +74,14 @@ public final class Watchdog: Sendable {
     }
   }
 
-  /// What follows is not this run's: its time does not count until `watchEnd`.
+  /// What follows is not this run's: its time does not count until the ranks take leave of each other.
   public func pause() { isPaused.store(true, ordering: .relaxed) }
 
-  /// The ranks take leave of each other.
-  func watchEnd() {
+  public func leaveTakingBegins() {
     progress.enter(.end)
     isPaused.store(false, ordering: .relaxed)
   }
 
-  /// The run is over.
   public func stop() { isOver.store(true, ordering: .relaxed) }
 }
 
@@ -98,7 +97,7 @@ private final class ThreadArgument {
 
 /// What the watchdog's thread has; nobody else touches it.
 private final class Watch {
-  private let progress: Progress
+  private let progress: RankProgress
   private let socket: HeartbeatSocket
   private var seal: HeartbeatSeal
   /// Of rank 0; all of them until one has answered.
@@ -116,7 +115,7 @@ private final class Watch {
   private var hasMissed = false
 
   init(
-    progress: Progress, socket: HeartbeatSocket, seal: HeartbeatSeal, addresses: [HeartbeatSocket.Address],
+    progress: RankProgress, socket: HeartbeatSocket, seal: HeartbeatSeal, addresses: [HeartbeatSocket.Address],
     judgement: StallJudgement, resumes: Bool, isEnding: @escaping @Sendable () -> Bool
   ) {
     self.progress = progress

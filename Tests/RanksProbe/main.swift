@@ -1,5 +1,7 @@
-// Runs collective operations on the ranks that mpirun starts, and prints on rank 0 what CollectivesTests look at.
-import Collectives
+// Runs collective operations on the ranks that mpirun starts, and prints on rank 0 what the tests of ranks look at.
+import Communication
+import GradientSum
+import StallDetection
 import SystemSupport
 
 #if canImport(Glibc)
@@ -143,7 +145,7 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
     try communicator.requireSame("the program's version", rank == size - 1 ? "0.2" : "0.1")
   case "freeze-at-the-end":
     // The last rank does not come to the leave-taking; whatever the others do before it is their own business.
-    let watchdog = try Watchdog(Progress(), limit: 2, communicator: communicator, resumes: false)
+    let watchdog = try Watchdog(RankProgress(), limit: 2, communicator: communicator, resumes: false)
     watchdog.pause()
     sleep(4)
     if rank == size - 1 { kill(getpid(), SIGSTOP) }

@@ -14,7 +14,7 @@ public final class MPICommunicator: Communicator {
   public let size: Int
   public private(set) var hosts: [String] = []
   public let library: String?
-  public var watchdog: Watchdog?
+  public var watch: (any LeaveTakingWatch)?
 
   /// A copy of MPI_COMM_WORLD, so that a program with MPI calls of its own cannot mix its messages with ours.
   private let group: MPI_Comm
@@ -24,7 +24,7 @@ public final class MPICommunicator: Communicator {
   private let longestPiece: Int
 
   /// Elements of the longest message, since MPI's counts are C ints.
-  static let longestMessage = 1 << 28
+  package static let longestMessage = 1 << 28
 
   /// Bytes go in shorter pieces, so that a slow network is seen to get on.
   private static let longestBytes = 1 << 24
@@ -203,8 +203,8 @@ public final class MPICommunicator: Communicator {
     guard !isFinished else { return }
     isFinished = true
     // The ranks wait for each other here once more.
-    watchdog?.watchEnd()
-    defer { watchdog?.stop() }
+    watch?.leaveTakingBegins()
+    defer { watch?.stop() }
     var copy: MPI_Comm? = group
     try mpi("MPI_Comm_free", MPI_Comm_free(&copy))
     if finalizes { try mpi("MPI_Finalize", MPI_Finalize()) }

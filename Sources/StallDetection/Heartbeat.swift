@@ -1,9 +1,9 @@
 /// What ranks tell each other behind MPI's back, as one datagram.
 package struct Heartbeat: Equatable, Sendable {
   package var rank: Int
-  package var snapshot: Progress.Snapshot
+  package var snapshot: RankProgress.Snapshot
 
-  package init(rank: Int, snapshot: Progress.Snapshot) {
+  package init(rank: Int, snapshot: RankProgress.Snapshot) {
     self.rank = rank
     self.snapshot = snapshot
   }
@@ -31,7 +31,7 @@ package struct HeartbeatSeal: Sendable {
   }
 
   /// This rank's datagram. Each is another one.
-  package mutating func seal(_ snapshot: Progress.Snapshot) -> [UInt8] {
+  package mutating func seal(_ snapshot: RankProgress.Snapshot) -> [UInt8] {
     lastSent += 1
     let words = [
       UInt64(rank), UInt64(snapshot.phase), UInt64(bitPattern: snapshot.step), snapshot.phases, snapshot.ticks, lastSent,
@@ -53,7 +53,7 @@ package struct HeartbeatSeal: Sendable {
       word(5) > lastReceived[sender]
     else { return nil }
     lastReceived[sender] = word(5)
-    var snapshot = Progress.Snapshot()
+    var snapshot = RankProgress.Snapshot()
     snapshot.phase = UInt8(truncatingIfNeeded: word(1))
     snapshot.step = Int64(bitPattern: word(2))
     (snapshot.phases, snapshot.ticks) = (word(3), word(4))

@@ -3,9 +3,9 @@ import SystemSupport
 
 /// What a rank's main thread is doing: written by it, read by its watchdog. Every rank enters the same phases in the same order,
 /// so the rank that has entered the fewest is the one that the others wait for.
-public final class Progress: Sendable {
+public final class RankProgress: Sendable {
   public enum Phase: UInt8, Sendable, CaseIterable {
-    case starting, data, start, gradients, allreduce, update, record, evaluation, checkpoint, comparison, report, recommendation
+    case starting, data, loading, gradients, allreduce, update, record, evaluation, checkpoint, comparison, report, recommendation
     case end
 
     /// For messages: "in phase ...".
@@ -13,7 +13,7 @@ public final class Progress: Sendable {
       switch self {
       case .starting: "start-up"
       case .data: "reading of the data"
-      case .start: "loading of the checkpoint"
+      case .loading: "loading of the checkpoint"
       case .gradients: "gradients"
       case .allreduce: "allreduce"
       case .update: "update"

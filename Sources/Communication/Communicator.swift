@@ -15,7 +15,7 @@ public protocol Communicator: AnyObject {
   var library: String? { get }
 
   /// What ends the run where these calls wait for a rank that does not come any more, `finish` included; nil: nothing does.
-  var watchdog: Watchdog? { get set }
+  var watch: (any LeaveTakingWatch)? { get set }
 
   /// Overwrites `bytes` on every rank with rank 0's; the count is the same everywhere and may exceed 2^31.
   func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure)
@@ -62,6 +62,14 @@ extension Communicator {
 
   /// The host of this rank.
   public var hostName: String { hosts[rank] }
+}
+
+/// Ends a run whose ranks wait for one that does not come any more: these calls have no time limit of their own.
+public protocol LeaveTakingWatch: AnyObject {
+  /// The ranks wait for each other once more.
+  func leaveTakingBegins()
+  /// The run is over.
+  func stop()
 }
 
 /// Where a buffer's blocks lie, one block per rank; in elements, as MPI's 32-bit counts.

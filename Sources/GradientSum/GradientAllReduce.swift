@@ -1,3 +1,4 @@
+import Communication
 import SystemSupport
 
 #if canImport(Glibc)
