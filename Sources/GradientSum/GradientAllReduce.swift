@@ -51,15 +51,7 @@ public final class GradientAllReduce {
   ) throws(CollectiveFailure) {
     precondition(scratch.count == length)
     let (rank, size) = (communicator.rank, communicator.size)
-    guard shardCount >= size else {
-      throw .onEveryRank(
-        .usage,
-        """
-        gradient_shards is \(shardCount), but there are \(size) ranks: each needs a shard; start at most \
-        \(shardCount) ranks, or begin a new run with gradient_shards=\(size) or more (results depend on \
-        gradient_shards, not on the number of ranks)
-        """)
-    }
+    try Self.requireShardPerRank(shardCount: shardCount, size: size)
     self.communicator = communicator
     self.length = length
     ownNodes = ShardTree.maximalNodes(of: ShardTree.range(part: rank, of: size, in: 0..<shardCount))
@@ -91,6 +83,18 @@ public final class GradientAllReduce {
       method = .movedBytes(moved)
       methodDescription = "tree by moved bytes (MPI_Allreduce adds in another order here)"
     }
+  }
+
+  /// Refuses fewer shards than ranks (exit code 64).
+  package static func requireShardPerRank(shardCount: Int, size: Int) throws(CollectiveFailure) {
+    guard shardCount < size else { return }
+    throw .onEveryRank(
+      .usage,
+      """
+      gradient_shards is \(shardCount), but there are \(size) ranks: each needs a shard; start at most \
+      \(shardCount) ranks, or begin a new run with gradient_shards=\(size) or more (results depend on \
+      gradient_shards, not on the number of ranks)
+      """)
   }
 
   /// What it takes on a rank at most, in bytes, with what MPI_Allreduce may take: a copy of what it sums.

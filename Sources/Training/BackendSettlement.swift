@@ -5,7 +5,8 @@ import SystemSupport
 extension RunConfiguration {
   /// Settles what `backend: auto` means, the same on every rank, and how many threads may use it; refuses what cannot
   /// work. Warns where the ranks' processors would give other bits.
-  mutating func settleBackend(_ communicator: any Communicator, log: (String) -> Void) throws(CollectiveFailure) {
+  mutating func settleBackend(_ context: RankContext) throws(CollectiveFailure) {
+    let (communicator, log) = (context.communicator, context.log)
     let lacking = try communicator.ranks(where: !BackendChoice.runsNative)
     if backend == .native && !lacking.isEmpty {
       throw .onEveryRank(

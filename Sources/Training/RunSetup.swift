@@ -1,6 +1,5 @@
 import BERT4RecModel
 import Communication
-import Evaluation
 import InteractionData
 import MaskedInstances
 import SystemSupport
@@ -17,17 +16,15 @@ package struct RunSetup {
     configuration.modelConfiguration(vocabularySize: instances.tokens.vocabularySize)
   }
 
-  init(
-    _ configuration: RunConfiguration, communicator: any Communicator, log: (String) -> Void
-  ) throws(CollectiveFailure) {
+  init(_ configuration: RunConfiguration, _ context: RankContext) throws(CollectiveFailure) {
     var configuration = configuration
     if configuration.data == DemonstrationData.path {
-      log(
+      context.log(
         "This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
-      log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
+      context.log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
     }
-    try configuration.settleBackend(communicator, log: log)
-    dataset = try Self.dataset(configuration, communicator, log)
+    try configuration.settleBackend(context)
+    dataset = try Self.dataset(configuration, context)
     instances = MaskedInstances(
       windows: Windows(
         LeaveOneOut(dataset.sequences, holdout: configuration.holdout),
@@ -41,44 +38,32 @@ package struct RunSetup {
     if let wanted = configuration.threads {
       threads = wanted
     } else {
-      threads = try ThreadCount.automatic(communicator)
+      threads = try ThreadCount.automatic(context.communicator)
     }
     self.configuration = configuration
-  }
-
-  /// What a training run of it takes.
-  func memoryPlan(_ communicator: any Communicator) -> MemoryPlan {
-    let users = dataset.sequences.userCount
-    var drawnUsers = users * EvaluationProtocol.sampledCount(EvaluationProtocol.allCases)
-    if configuration.holdout == .testAndValidation {
-      drawnUsers +=
-        min(users, configuration.validationUsers ?? users)
-        * EvaluationProtocol.sampledCount(configuration.validationProtocols)
-    }
-    return MemoryPlan(.training(drawnUsers: drawnUsers), self, communicator)
   }
 
   /// Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
   /// leave open is taken from its folder, which is said.
   package static func configuration(
-    _ options: TrainingOptions, mayResume: Bool, communicator: any Communicator, log: (String) -> Void
+    _ options: TrainingOptions, mayResume: Bool, _ context: RankContext
   ) throws(CollectiveFailure) -> RunConfiguration {
-    try communicator.requireSame(
+    try context.communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
-    return try communicator.fromRankZero { () throws(Failure) in
-      mayResume ? try options.configurationOfRun(log: log) : try options.configuration()
+    return try context.communicator.fromRankZero { () throws(Failure) in
+      mayResume ? try options.configurationOfRun(log: context.log) : try options.configuration()
     }
   }
 
   private static func dataset(
-    _ configuration: RunConfiguration, _ communicator: any Communicator, _ log: (String) -> Void
+    _ configuration: RunConfiguration, _ context: RankContext
   ) throws(CollectiveFailure) -> Dataset {
-    let own = try communicator.onRankZero { () throws(Failure) in
-      let dataset = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
+    let own = try context.communicator.onRankZero { () throws(Failure) in
+      let dataset = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: context.log)
       try dataset.requireUsable()
       return dataset
     }
-    return try Dataset.shared(own, communicator, log: log)
+    return try Dataset.shared(own, context.communicator, log: context.log)
   }
 }
 

@@ -13,9 +13,9 @@ struct TrainingLoop {
   let step: TrainingStep
   let evaluation: TrainingEvaluation
   let disk: RunDisk
-  let communicator: any Communicator
-  let progress: RankProgress
-  let log: (String) -> Void
+  private let context: RankContext
+  private var communicator: any Communicator { context.communicator }
+  private var progress: RankProgress { context.progress }
 
   private let records: StepRecords
   private var pace = Pace()
@@ -27,8 +27,7 @@ struct TrainingLoop {
 
   init(
     configuration: RunConfiguration, stopAfter: Int?, itemCounts: [Int64], state: ModelState, step: TrainingStep,
-    evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], communicator: any Communicator,
-    progress: RankProgress, log: @escaping (String) -> Void
+    evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], context: RankContext
   ) {
     self.configuration = configuration
     self.stopAfter = stopAfter
@@ -36,12 +35,10 @@ struct TrainingLoop {
     self.step = step
     self.evaluation = evaluation
     self.disk = disk
-    self.communicator = communicator
-    self.progress = progress
-    self.log = log
-    records = StepRecords(communicator)
-    let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: log)
-    self.hooks = communicator.rank == 0 ? [watch] + hooks : []
+    self.context = context
+    records = StepRecords(context.communicator)
+    let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: context.log)
+    self.hooks = context.communicator.rank == 0 ? [watch] + hooks : []
   }
 
   /// Time of training in this process, validations and checkpoints included, in words.
@@ -49,7 +46,7 @@ struct TrainingLoop {
     pace.elapsed < 100 ? "\(rounded(pace.elapsed, 1)) s" : "\(rounded(pace.elapsed / 60, 1)) minutes"
   }
 
-  mutating func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
+  mutating func run() throws(CollectiveFailure) -> RunOutcome {
     let total = configuration.trainingSteps
     if let stopAfter, state.step >= stopAfter {
       log("stopped: \(state.step) of \(total) steps are done already, and --stop-after is \(stopAfter)")
@@ -124,10 +121,10 @@ struct TrainingLoop {
 
   /// Counts a step whose numbers are not finite and continues, or throws. Every rank has the same numbers, so all do the same.
   private func skip(_ result: StepResult) throws(CollectiveFailure) {
-    let users = step.usersOfNonFiniteShards
+    let (users, instances) = (step.usersOfNonFiniteShards, step.plan.positions)
     let what =
       "step \(state.step + 1): the loss is \(result.loss), the gradient norm \(result.gradientNorm), the learning rate "
-      + "\(result.learningRate); instances \(step.lastInstances.lowerBound) to \(step.lastInstances.upperBound - 1) of epoch "
+      + "\(result.learningRate); instances \(instances.lowerBound) to \(instances.upperBound - 1) of epoch "
       + "\(result.epoch)" + (users.isEmpty ? "" : ", not finite in those of user \(disk.userNames(users))")
     if configuration.onNonFinite == .skip && state.skippedSteps < configuration.maximumSkippedSteps {
       step.skip()
@@ -141,6 +138,8 @@ struct TrainingLoop {
       "\(what). The parameters are as the last good step left them; \(saved).\(skipped) A lower learning_rate or more "
         + "num_warmup_steps may help; on_nonfinite=skip continues without such steps.")
   }
+
+  private func log(_ line: String) { context.log(line) }
 
   // MARK: - Reports
 
@@ -183,14 +182,14 @@ struct TrainingLoop {
   }
 
   /// A run that was ended between a checkpoint and its validation makes up for that.
-  private func validateIfMissing() throws(CollectiveFailure) -> TrainingRun.Outcome {
+  private func validateIfMissing() throws(CollectiveFailure) -> RunOutcome {
     guard state.step > 0 && validatesNow else { return .finished }
     let lacks = try communicator.fromRankZero { () throws(Failure) in disk.lacksValidation }
     return lacks ? try validate() : .finished
   }
 
   /// Validates, and writes a checkpoint where that was the best so far; `.stopped` where a signal ended it.
-  private func validate() throws(CollectiveFailure) -> TrainingRun.Outcome {
+  private func validate() throws(CollectiveFailure) -> RunOutcome {
     let report: EvaluationReport?
     do throws(CollectiveFailure) { report = try evaluation.evaluate(.validation) } catch {
       guard error.exitCode == .stopped else { throw error }
@@ -216,7 +215,7 @@ struct TrainingLoop {
 
   /// A replica is not what it should be, and through its gradients perhaps none is: all go back to the last checkpoint,
   /// which was compared before it was written, or to the beginning, and do the steps again.
-  private mutating func goBack() throws(CollectiveFailure) -> TrainingRun.Outcome {
+  private mutating func goBack() throws(CollectiveFailure) -> RunOutcome {
     progress.enter(.loading)
     let (problem, spoiled) = (records.problem, state.step)
     reportLine = []
@@ -255,12 +254,4 @@ struct TrainingLoop {
     }
     if saved { progress.savedStep = state.step }
   }
-}
-
-/// Four decimals for people; files have all digits.
-func rounded(_ value: Double, _ digits: Int) -> String {
-  guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
-  var scale = 1.0
-  for _ in 0..<digits { scale *= 10 }
-  return "\((value * scale).rounded() / scale)"
 }

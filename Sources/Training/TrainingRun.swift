@@ -20,19 +20,12 @@ import SystemSupport
 /// `hooks` watch every evaluation (`EvaluationHook` shows how one is written); their metrics go into reports and metrics.jsonl.
 /// `trainingHooks` watch every step, and can save or stop (`TrainingHook`).
 public final class TrainingRun {
-  public enum Outcome: Sendable, Equatable {
-    case finished
-    /// State saved; the same command resumes the run.
-    case stopped
-  }
+  public typealias Outcome = RunOutcome
 
   private let options: TrainingOptions
-  private let progress = RankProgress()
-  private let communicator: any Communicator
+  private let context: RankContext
   private let hooks: [any EvaluationHook]
   private let trainingHooks: [any TrainingHook]
-  /// Where messages go, on rank 0.
-  private let log: (String) -> Void
   /// Where results go, on rank 0.
   private let output: (String) -> Void
 
@@ -42,10 +35,9 @@ public final class TrainingRun {
     log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
   ) {
     self.options = options
-    self.communicator = communicator
     self.hooks = hooks
     self.trainingHooks = trainingHooks
-    self.log = communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in }
+    context = RankContext(communicator, log: communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in })
     self.output = communicator.rank == 0 ? { line in Liveness.outside { output(line) } } : { _ in }
   }
 
@@ -54,19 +46,19 @@ public final class TrainingRun {
   public func run() throws(CollectiveFailure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
-    let configuration = try RunSetup.configuration(options, mayResume: true, communicator: communicator, log: log)
+    let configuration = try RunSetup.configuration(options, mayResume: true, context)
     let watchdog = try Watchdog(
-      progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
+      context.progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
     // The ranks' leave-taking is watched again; what the caller does until then is not this run's.
     defer { watchdog.pause() }
     progress.enter(.data)
-    return try run(RunSetup(configuration, communicator: communicator, log: log))
+    return try run(RunSetup(configuration, context))
   }
 
   private func run(_ setup: RunSetup) throws(CollectiveFailure) -> Outcome {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
     progress.enter(.loading)
-    let memory = try MemoryCheck.run(setup.memoryPlan(communicator), communicator)
+    let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     let path = try communicator.broadcast(options.runFolder ?? "runs/\(dataset.name)")
     let disk = RunDisk(
@@ -78,8 +70,7 @@ public final class TrainingRun {
     if start != .fresh && start != .begun { progress.savedStep = state.step }
 
     let evaluation = TrainingEvaluation(
-      dataset: dataset, configuration: configuration, state: state, threads: setup.threads, communicator: communicator,
-      hooks: hooks, progress: progress)
+      dataset: dataset, configuration: configuration, state: state, threads: setup.threads, hooks: hooks, context: context)
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
       log(
@@ -89,8 +80,7 @@ public final class TrainingRun {
     }
     if start != .evaluating {
       let step = try TrainingStep(
-        state: state, configuration: configuration, instances: instances, communicator: communicator,
-        threads: setup.threads, progress: progress)
+        state: state, configuration: configuration, instances: instances, threads: setup.threads, context: context)
       describe(dataset, instances, configuration, state, step)
       log(memory)
       if let line = try idleCores(setup, step) { log(line) }
@@ -100,7 +90,7 @@ public final class TrainingRun {
       if start == .begun { try saveBeginning(disk) }
       var loop = TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
-        evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, log: log)
+        evaluation: evaluation, disk: disk, hooks: trainingHooks, context: context)
       let first = state.step
       if try loop.run() == .stopped { return .stopped }
       log("trained \(state.step - first) steps in \(loop.elapsed)")
@@ -113,6 +103,10 @@ public final class TrainingRun {
     }
     return .finished
   }
+
+  private var communicator: any Communicator { context.communicator }
+  private var progress: RankProgress { context.progress }
+  private func log(_ line: String) { context.log(line) }
 
   // MARK: - Beginning
 
@@ -136,7 +130,7 @@ public final class TrainingRun {
     log(
       "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "
         + "\(ProgramVersion.arithmetic(configuration.backend)); gradients: "
-        + step.reductionDescription)
+        + step.reduction.methodDescription)
   }
 
   /// A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.

@@ -43,7 +43,7 @@ public final class TuningRun {
 
   public func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
     let folder = try communicator.broadcast(options.training.runFolder ?? "runs/tune")
-    let base = try RunSetup.configuration(options.training, mayResume: false, communicator: communicator, log: log)
+    let base = try RunSetup.configuration(options.training, mayResume: false, RankContext(communicator, log: log))
     let text = try communicator.fromRankZero { () throws(Failure) in
       let bytes = try FileSystem.read(options.space, limit: 1 << 20)
       _ = try SearchSpace(yaml: String(decoding: bytes, as: UTF8.self), file: options.space)

@@ -67,7 +67,7 @@ struct BenchCommand: ParsableCommand {
       "\(number(1e3 * result.secondsPerStep)) ms, median of \(result.steps) "
         + "(\(number(1e3 * result.fastestStep)) to \(number(1e3 * result.slowestStep)))")
     for (phase, seconds) in result.phases {
-      row("  \(phase)", "\(number(1e3 * seconds, 2)) ms")
+      row("  \(phase.name)", "\(number(1e3 * seconds, 2)) ms")
     }
     row(
       "useful work",
@@ -110,7 +110,7 @@ struct BenchCommand: ParsableCommand {
       "\"peak_mib\":\(Double(result.peakMemory) / 1_048_576)", "\"gradient_bytes\":\(result.gradientBytes)",
       "\"reduction_ms\":\(1e3 * result.allreduceSeconds)", "\"latency_us\":\(1e6 * result.latencySeconds)",
     ]
-    fields += result.phases.map { "\"\($0.phase)_ms\":\(1e3 * $0.seconds)" }
+    fields += result.phases.map { "\"\($0.phase.name)_ms\":\(1e3 * $0.seconds)" }
     print("{\(fields.joined(separator: ","))}")
   }
 }
