@@ -125,7 +125,7 @@ struct TrainingLoop {
     let what =
       "step \(state.step + 1): the loss is \(result.loss), the gradient norm \(result.gradientNorm), the learning rate "
       + "\(result.learningRate); instances \(instances.lowerBound) to \(instances.upperBound - 1) of epoch "
-      + "\(result.epoch)" + (users.isEmpty ? "" : ", not finite in those of user \(disk.userNames(users))")
+      + "\(result.epoch)" + (users.isEmpty ? "" : ", not finite in those of user \(disk.dataset.names(ofUsers: users))")
     if configuration.onNonFinite == .skip && state.skippedSteps < configuration.maximumSkippedSteps {
       step.skip()
       log("warning: \(what). Skipped, \(state.skippedSteps) of at most \(configuration.maximumSkippedSteps) (max_skipped_steps).")
