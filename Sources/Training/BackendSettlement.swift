@@ -2,7 +2,7 @@ import BERT4RecModel
 import Communication
 import SystemSupport
 
-extension RunConfiguration {
+extension RunSettings {
   /// Settles what `backend: auto` means, the same on every rank, and how many threads may use it; refuses what cannot
   /// work. Warns where the ranks' processors would give other bits.
   mutating func settleBackend(_ context: RankContext) throws(CollectiveFailure) {

@@ -84,7 +84,7 @@ public struct Benchmark {
   static func prepare(
     _ options: TrainingOptions, _ context: RankContext
   ) throws(CollectiveFailure) -> (setup: RunSetup, state: ModelState, step: TrainingStep) {
-    let setup = try RunSetup(try RunSetup.configuration(options, mayResume: false, context), context)
+    let setup = try RunSetup(try RunSetup.configuration(context) { () throws(Failure) in try options.configuration() }, context)
     context.log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, context.communicator), context.communicator))
     let state = try context.communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
     state.initialize(seed: setup.configuration.seed)

@@ -19,13 +19,13 @@ public final class CheckpointModel {
   public let dataName: String
   public let dataFingerprint: String
   /// How the data that it was trained on was read; on rank 0.
-  private let recorded: RunConfiguration
+  private let recorded: RunSettings
 
   /// `path`: a checkpoint folder or a run folder (its best checkpoint that is whole, else its latest); `log` is told, on rank 0, which
   /// of a run folder's are damaged.
   public init(_ path: String, communicator: any Communicator, log: (String) -> Void) throws(CollectiveFailure) {
     var reader: CheckpointReader?
-    var recorded = RunConfiguration()
+    var recorded = RunSettings()
     let head = try communicator.fromRankZero { () throws(Failure) in
       let opened = try RunFolder.open(path, log: log)
       for key in ["data", "data_format", "data_columns", "data_time_format"] {

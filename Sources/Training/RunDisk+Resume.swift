@@ -54,7 +54,7 @@ extension RunDisk {
       )
     }
     var refused: [String] = []
-    for (key, old, new) in configuration.differences(from: recorded.configuration) {
+    for (key, old, new) in configuration.settings.differences(from: recorded.configuration) {
       if key.mayChangeOnResume {
         let rates = LearningRateSchedule(configuration).change(of: key, from: old, at: recorded.step)
         log("\(key.name) changes from \(old) to \(new)\(rates)")

@@ -17,13 +17,13 @@ package struct RunSetup {
   }
 
   init(_ configuration: RunConfiguration, _ context: RankContext) throws(CollectiveFailure) {
-    var configuration = configuration
     if configuration.data == DemonstrationData.path {
       context.log(
         "This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
       context.log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
     }
-    try configuration.settleBackend(context)
+    var settings = configuration.settings
+    try settings.settleBackend(context)
     dataset = try Self.dataset(configuration, context)
     instances = MaskedInstances(
       windows: Windows(
@@ -33,46 +33,33 @@ package struct RunSetup {
       seed: configuration.seed)
     if let epochs = configuration.trainingEpochs {
       let steps = (epochs * Double(instances.epochCount) / Double(configuration.batchSize)).rounded(.up)
-      configuration.trainingSteps = max(1, Int(min(steps, 1e9)))
+      settings.trainingSteps = max(1, Int(min(steps, 1e9)))
     }
-    if let wanted = configuration.threads {
+    if let wanted = settings.threads {
       threads = wanted
     } else {
       threads = try ThreadCount.automatic(context.communicator)
     }
-    self.configuration = configuration
+    self.configuration = try alike { () throws(Failure) in try RunConfiguration(settings) }
   }
 
-  /// Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
-  /// leave open is taken from its folder, which is said.
+  /// The configuration that rank 0 makes, on every rank; refuses ranks of another version.
   package static func configuration(
-    _ options: TrainingOptions, mayResume: Bool, _ context: RankContext
+    _ context: RankContext, _ make: () throws(Failure) -> RunConfiguration
   ) throws(CollectiveFailure) -> RunConfiguration {
     try context.communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
-    return try context.communicator.fromRankZero { () throws(Failure) in
-      mayResume ? try options.configurationOfRun(log: context.log) : try options.configuration()
-    }
+    return try context.communicator.fromRankZero(make)
   }
 
   private static func dataset(
     _ configuration: RunConfiguration, _ context: RankContext
   ) throws(CollectiveFailure) -> Dataset {
     let own = try context.communicator.onRankZero { () throws(Failure) in
-      let dataset = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: context.log)
+      let dataset = try loadDataset(configuration.data, options: configuration.loadingOptions, log: context.log)
       try dataset.requireUsable()
       return dataset
     }
     return try Dataset.shared(own, context.communicator, log: context.log)
-  }
-}
-
-/// Sent as text, key by key.
-extension RunConfiguration: Communicable {
-  package func write(to message: inout MessageWriter) { message.write(values) }
-
-  package init(from message: inout MessageReader) throws(Failure) {
-    self.init()
-    for (key, value) in try message.read([String: String].self) { try set(key, value, origin: "rank 0's configuration") }
   }
 }

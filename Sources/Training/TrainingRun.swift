@@ -13,28 +13,70 @@ import SystemSupport
 /// In a program of one's own:
 /// ```swift
 /// let communicator = try makeCommunicator()
-/// var options = TrainingOptions()
-/// options.data = "ml-1m.txt"
-/// try TrainingRun(options, communicator: communicator, hooks: [MedianRank()]).run()
+/// var settings = RunSettings()
+/// settings.data = "ml-1m.txt"
+/// settings.maximumSequenceLength = 50
+/// let configuration = try RunConfiguration(settings)
+/// try TrainingRun(configuration, communicator: communicator, hooks: [MedianRank()]).run()
 /// ```
 /// `hooks` watch every evaluation (`EvaluationHook` shows how one is written); their metrics go into reports and metrics.jsonl.
 /// `trainingHooks` watch every step, and can save or stop (`TrainingHook`).
 public final class TrainingRun {
   public typealias Outcome = RunOutcome
 
-  private let options: TrainingOptions
+  /// What is asked for: in words that have to be settled first, or checked already.
+  private enum Request {
+    case words(TrainingOptions)
+    case configuration(RunConfiguration)
+  }
+
+  private let request: Request
+  private let runFolder: String?
+  private let resume: ResumeMode
+  private let stopAfter: Int?
+  private let evaluatesTestItems: Bool
   private let context: RankContext
   private let hooks: [any EvaluationHook]
   private let trainingHooks: [any TrainingHook]
   /// Where results go, on rank 0.
   private let output: (String) -> Void
 
-  public init(
+  /// A run as the command line asks for it; where it is resumed, what the options leave open is as its folder says.
+  public convenience init(
     _ options: TrainingOptions, communicator: any Communicator, hooks: [any EvaluationHook] = [],
     trainingHooks: [any TrainingHook] = [],
     log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
   ) {
-    self.options = options
+    self.init(
+      .words(options), runFolder: options.runFolder, resume: options.resume, stopAfter: options.stopAfter,
+      evaluatesTestItems: options.evaluatesTestItems, communicator, hooks, trainingHooks, log, output)
+  }
+
+  /// A run of just this configuration, that of rank 0; where it is resumed, one that does not fit is refused.
+  ///
+  /// - Parameters:
+  ///   - runFolder: nil: `runs/NAME` in the current folder, NAME from the data set.
+  ///   - stopAfter: save and stop after so many updates.
+  public convenience init(
+    _ configuration: RunConfiguration, runFolder: String? = nil, resume: ResumeMode = .auto, stopAfter: Int? = nil,
+    communicator: any Communicator, hooks: [any EvaluationHook] = [], trainingHooks: [any TrainingHook] = [],
+    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
+  ) {
+    self.init(
+      .configuration(configuration), runFolder: runFolder, resume: resume, stopAfter: stopAfter, evaluatesTestItems: true,
+      communicator, hooks, trainingHooks, log, output)
+  }
+
+  private init(
+    _ request: Request, runFolder: String?, resume: ResumeMode, stopAfter: Int?, evaluatesTestItems: Bool,
+    _ communicator: any Communicator, _ hooks: [any EvaluationHook], _ trainingHooks: [any TrainingHook],
+    _ log: @escaping (String) -> Void, _ output: @escaping (String) -> Void
+  ) {
+    self.request = request
+    self.runFolder = runFolder
+    self.resume = resume
+    self.stopAfter = stopAfter
+    self.evaluatesTestItems = evaluatesTestItems
     self.hooks = hooks
     self.trainingHooks = trainingHooks
     context = RankContext(communicator, log: communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in })
@@ -46,7 +88,12 @@ public final class TrainingRun {
   public func run() throws(CollectiveFailure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
-    let configuration = try RunSetup.configuration(options, mayResume: true, context)
+    let configuration = try RunSetup.configuration(context) { () throws(Failure) in
+      switch request {
+      case .words(let options): try options.configurationOfRun(log: context.log)
+      case .configuration(let configuration): configuration
+      }
+    }
     let watchdog = try Watchdog(
       context.progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
     // The ranks' leave-taking is watched again; what the caller does until then is not this run's.
@@ -60,11 +107,11 @@ public final class TrainingRun {
     progress.enter(.loading)
     let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
-    let path = try communicator.broadcast(options.runFolder ?? "runs/\(dataset.name)")
+    let path = try communicator.broadcast(runFolder ?? "runs/\(dataset.name)")
     let disk = RunDisk(
       path, dataset: dataset, configuration: configuration, arithmetic: try ArithmeticRecord.make(configuration, communicator),
       state: state, log: log)
-    let start = try communicator.fromRankZero { () throws(Failure) in try disk.open(options.resume) }
+    let start = try communicator.fromRankZero { () throws(Failure) in try disk.open(resume) }
     try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
     if start != .fresh { progress.finished(step: state.step) }
     if start != .fresh && start != .begun { progress.savedStep = state.step }
@@ -89,7 +136,7 @@ public final class TrainingRun {
       if hasNewMoments { warnOfLargeUpdates(configuration) }
       if start == .begun { try saveBeginning(disk) }
       var loop = TrainingLoop(
-        configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
+        configuration: configuration, stopAfter: stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
         evaluation: evaluation, disk: disk, hooks: trainingHooks, context: context)
       let first = state.step
       if try loop.run() == .stopped { return .stopped }
@@ -98,7 +145,7 @@ public final class TrainingRun {
     if configuration.holdout == .none {
       output("holdout is none: the model has seen every item, so there is nothing to test it on")
       output("checkpoints: \(disk.run.checkpointsPath)")
-    } else if options.evaluatesTestItems {
+    } else if evaluatesTestItems {
       return try finalEvaluation(evaluation, state, disk, configuration)
     }
     return .finished
@@ -174,7 +221,7 @@ public final class TrainingRun {
       try disk.finish()
       for line in report.lines { output(line) }
       output(report.table)
-      let data = configuration.data.map { " --data \($0)" } ?? ""
+      let data = " --data \(configuration.data)"
       output("checkpoints: \(disk.run.checkpointsPath)")
       output("next: bert4rec-dist evaluate --checkpoint \(disk.run.path)\(data)")
       output("      bert4rec-dist recommend --checkpoint \(disk.run.path)\(data) --top-k 10")

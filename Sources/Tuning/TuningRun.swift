@@ -43,7 +43,9 @@ public final class TuningRun {
 
   public func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
     let folder = try communicator.broadcast(options.training.runFolder ?? "runs/tune")
-    let base = try RunSetup.configuration(options.training, mayResume: false, RankContext(communicator, log: log))
+    let base = try RunSetup.configuration(RankContext(communicator, log: log)) { () throws(Failure) in
+      try options.training.configuration()
+    }
     let text = try communicator.fromRankZero { () throws(Failure) in
       let bytes = try FileSystem.read(options.space, limit: 1 << 20)
       _ = try SearchSpace(yaml: String(decoding: bytes, as: UTF8.self), file: options.space)
@@ -87,10 +89,10 @@ public final class TuningRun {
       var fitting: [(key: String, value: String)]?
       for attempt in 0..<100 where fitting == nil {
         let settings = space.draw(trial: trial, attempt: attempt, seed: base.seed)
-        var configuration = base
+        var trial = base.settings
         do throws(Failure) {
-          for (key, value) in settings { try configuration.set(key, value, origin: options.space) }
-          try configuration.validate()
+          for (key, value) in settings { try trial.set(key, value, origin: options.space) }
+          _ = try RunConfiguration(trial)
           fitting = settings
         } catch { continue }
       }
@@ -159,11 +161,11 @@ public final class TuningRun {
   ) throws(CollectiveFailure) {
     try communicator.onRankZero { () throws(Failure) in
       guard let table, let steps = table.trials.last(where: { $0.number == best })?.steps else { return }
-      var configuration = base
-      for (key, value) in settings { try configuration.set(key, value, origin: options.space) }
-      configuration.trainingSteps = steps
-      configuration.trainingEpochs = nil
-      try FileSystem.replaceAtomically("\(folder)/best.yaml", configuration.yaml)
+      var chosen = base.settings
+      for (key, value) in settings { try chosen.set(key, value, origin: options.space) }
+      chosen.trainingSteps = steps
+      chosen.trainingEpochs = nil
+      try FileSystem.replaceAtomically("\(folder)/best.yaml", chosen.yaml)
       output("rung  trial   steps  \(base.monitor)  settings")
       for trial in table.trials.sorted(by: { ($0.rung, $0.score ?? -1) > ($1.rung, $1.score ?? -1) }) {
         let score = trial.score.map { decimal($0, 4) } ?? "not finite"

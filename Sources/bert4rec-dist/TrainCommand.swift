@@ -21,7 +21,7 @@ struct TrainCommand: ParsableCommand {
       """)
 
   private static var keys: String {
-    let defaults = RunConfiguration().values
+    let defaults = RunSettings().values
     return ConfigurationKey.all.map { key in
       let value = defaults[key.name] ?? ""
       return "  \(key.name) [\(value.isEmpty ? "none" : value)]: \(key.help)"

@@ -1,7 +1,7 @@
 import SystemSupport
 import Yams
 
-extension RunConfiguration {
+extension RunSettings {
   /// Sets a key from text. `origin` (such as "recipe.yaml:3" or "--set") begins the message of an error.
   public mutating func set(_ name: String, _ value: String, origin: String) throws(Failure) {
     if let present = FormerKey.present(name, value) {
