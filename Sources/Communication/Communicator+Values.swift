@@ -12,8 +12,11 @@ extension Communicator {
     }
     var count = [bytes.count]
     try broadcast(overwriting: &count)
-    if rank != 0 { bytes = [UInt8](repeating: 0, count: count[0]) }
-    try broadcast(overwriting: &bytes)
+    // All empty arrays share one storage, which threads must not write.
+    if count[0] > 0 {
+      if rank != 0 { bytes = [UInt8](repeating: 0, count: count[0]) }
+      try broadcast(overwriting: &bytes)
+    }
     return if let value, rank == 0 { value } else { try MessageReader.value(of: bytes) }
   }
 
