@@ -1,6 +1,6 @@
 import BERT4RecModel
-import GradientSum
 import Evaluation
+import GradientSum
 import SystemSupport
 
 /// What a rank's memory depends on. `shares` says how much that is, before any of it is taken; each size comes from the code that

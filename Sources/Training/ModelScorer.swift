@@ -1,7 +1,7 @@
 import BERT4RecModel
-import StallDetection
 import Evaluation
 import MaskedInstances
+import StallDetection
 import SystemSupport
 
 /// A trained model as evaluation and recommendation see it: one code path for both, in training and afterwards. Users are scored 64

@@ -1,6 +1,6 @@
 import BERT4RecModel
-import GradientSum
 import Evaluation
+import GradientSum
 import InteractionData
 import MaskedInstances
 import SystemSupport

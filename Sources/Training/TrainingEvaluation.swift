@@ -1,8 +1,8 @@
 import BERT4RecModel
 import Communication
-import StallDetection
 import Evaluation
 import InteractionData
+import StallDetection
 import SystemSupport
 
 /// Evaluates the model in training.

@@ -1,7 +1,7 @@
 import Checkpoints
 import Communication
-import StallDetection
 import Evaluation
+import StallDetection
 import SystemSupport
 
 /// The loop: a step on all ranks, the record, then whatever is due after it. Every rank takes the same decisions, rank 0 alone

@@ -1,10 +1,10 @@
 import BERT4RecModel
 import Checkpoints
 import Communication
-import StallDetection
 import Evaluation
 import InteractionData
 import MaskedInstances
+import StallDetection
 import SystemSupport
 
 /// A training run from the command line's words to the last evaluation: settles configuration, data, run folder and the place to
