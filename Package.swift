@@ -36,10 +36,12 @@ let package = Package(
     .target(name: "InteractionData", dependencies: ["CArchive", "SystemSupport"]),
     .target(name: "MaskedInstances", dependencies: ["InteractionData"]),
     .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "MaskedInstances", "SystemSupport"]),
-    .target(name: "Collectives", dependencies: ["CMPI", "CKernels", "SystemSupport"]),
+    .target(name: "Communication", dependencies: ["CMPI", "SystemSupport"]),
+    .target(name: "GradientSum", dependencies: ["CKernels", "Communication", "SystemSupport"]),
+    .target(name: "StallDetection", dependencies: ["Communication", "SystemSupport"]),
     .target(
       name: "Evaluation",
-      dependencies: ["InteractionData", "MaskedInstances", "CKernels", "Collectives", "SystemSupport"]),
+      dependencies: ["InteractionData", "MaskedInstances", "CKernels", "Communication", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
@@ -50,22 +52,22 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Recipes",
-        "CBuildFacts", "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
+        "InteractionData", "MaskedInstances", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
+        "Checkpoints", "Recipes", "CBuildFacts", "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
       ]),
     // Search for settings: training runs, one after the other.
     .target(
       name: "Tuning",
       dependencies: [
-        "InteractionData", "MaskedInstances", "Collectives", "Checkpoints", "Training", "SystemSupport",
+        "InteractionData", "MaskedInstances", "Communication", "Checkpoints", "Training", "SystemSupport",
         .product(name: "Yams", package: "Yams"),
       ]),
     // One `import BERT4RecDist` for users of the library.
     .target(
       name: "BERT4RecDist",
       dependencies: [
-        "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Training",
-        "Tuning", "SystemSupport",
+        "InteractionData", "MaskedInstances", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
+        "Checkpoints", "Training", "Tuning", "SystemSupport",
       ]),
     .executableTarget(
       name: "bert4rec-dist",
@@ -78,12 +80,23 @@ let package = Package(
     .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData", "TestSupport"]),
     .testTarget(name: "MaskedInstancesTests", dependencies: ["MaskedInstances"]),
     .testTarget(name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"]),
-    // What CollectivesTests start under mpirun.
+    // What the tests of ranks start under mpirun.
     .executableTarget(
-      name: "collectives-probe", dependencies: ["Collectives", "SystemSupport"], path: "Tests/CollectivesProbe"),
-    .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "SystemSupport", "TestSupport", "collectives-probe"]),
+      name: "ranks-probe", dependencies: ["Communication", "GradientSum", "StallDetection", "SystemSupport"],
+      path: "Tests/RanksProbe"),
+    .target(name: "ProbeRunner", dependencies: ["TestSupport"], path: "Tests/ProbeRunner"),
     .testTarget(
-      name: "EvaluationTests", dependencies: ["Collectives", "Evaluation", "TestSupport"], resources: [.copy("Fixtures")]),
+      name: "CommunicationTests",
+      dependencies: ["Communication", "SystemSupport", "ProbeRunner", "ranks-probe"]),
+    .testTarget(
+      name: "GradientSumTests",
+      dependencies: ["Communication", "GradientSum", "SystemSupport", "ProbeRunner", "ranks-probe"]),
+    .testTarget(
+      name: "StallDetectionTests",
+      dependencies: ["Communication", "StallDetection", "SystemSupport", "ProbeRunner", "ranks-probe"]),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Communication", "Evaluation", "TestSupport"],
+      resources: [.copy("Fixtures")]),
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Recipes", "TestSupport"], resources: [.copy("Fixtures")]),

@@ -1,10 +1,12 @@
 // One import for users of the library.
 @_exported import BERT4RecModel
 @_exported import Checkpoints
-@_exported import Collectives
+@_exported import Communication
 @_exported import Evaluation
+@_exported import GradientSum
 @_exported import InteractionData
 @_exported import MaskedInstances
+@_exported import StallDetection
 @_exported import SystemSupport
 @_exported import Training
 @_exported import Tuning

@@ -1,3 +1,25 @@
+import Communication
+import SystemSupport
+
+/// What was drawn for the users of one block.
+struct DrawnBlock {
+  /// How many negatives each user has; all of these, one user after the other.
+  var counts: [Int] = []
+  var items: [Int32] = []
+}
+
+extension DrawnBlock: Communicable {
+  func write(to message: inout MessageWriter) {
+    message.write(counts)
+    message.write(items)
+  }
+
+  init(from message: inout MessageReader) throws(Failure) {
+    counts = try message.read()
+    items = try message.read()
+  }
+}
+
 /// The negatives of one sampled protocol for the blocks that a rank scores: `rank`, `rank + ranks`, ...
 struct DrawnNegatives {
   private let ranks: Int
@@ -20,26 +42,11 @@ struct DrawnNegatives {
     return items[offsets[slot]..<offsets[slot + 1]]
   }
 
-  /// Takes the next block, encoded.
-  mutating func append(_ block: ArraySlice<Int32>) {
-    let counts = block.prefix(EvaluationBlock.size)
-    for count in counts { offsets.append(offsets[offsets.count - 1] + Int(count)) }
-    items.append(contentsOf: block.dropFirst(EvaluationBlock.size))
-  }
-
-  /// Takes blocks that stand one after the other.
-  mutating func append(blocks: [Int32]) {
-    var rest = blocks[...]
-    while !rest.isEmpty {
-      let length = EvaluationBlock.size + rest.prefix(EvaluationBlock.size).reduce(0) { $0 + Int($1) }
-      append(rest.prefix(length))
-      rest = rest.dropFirst(length)
+  /// Takes the next block.
+  mutating func append(_ block: DrawnBlock) {
+    for place in 0..<EvaluationBlock.size {
+      offsets.append(offsets[offsets.count - 1] + (place < block.counts.count ? block.counts[place] : 0))
     }
-  }
-
-  /// A block as ranks send it: how many negatives each of its 64 places has, then all of these.
-  static func encode(counts: [Int], items: [Int32], to message: inout [Int32]) {
-    message += (0..<EvaluationBlock.size).map { $0 < counts.count ? Int32(counts[$0]) : 0 }
-    message += items
+    items += block.items
   }
 }

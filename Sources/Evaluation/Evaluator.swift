@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import InteractionData
 import MaskedInstances
 import SystemSupport
@@ -44,7 +44,7 @@ public final class Evaluator {
     draws = NegativeDraws(dataset: dataset, communicator: communicator)
   }
 
-  /// Collective: every rank calls it with the same arguments, its own replica of the scorer, and gets the report on
+  /// Every rank calls it with the same arguments, its own replica of the scorer, and gets the report on
   /// rank 0, nil elsewhere. Hooks of other ranks than 0 are not called.
   ///
   /// With a `sample`, only these of the users that have a held-out item are asked; the negatives are those of an
@@ -57,19 +57,18 @@ public final class Evaluator {
     _ scorer: any SequenceScorer, split evaluated: EvaluationSplit,
     protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, sample: UserSample? = nil, step: Int,
     hooks: [any EvaluationHook] = [], shouldStop: @escaping @Sendable () -> Bool = { false }
-  ) throws(Failure) -> EvaluationReport? {
-    do throws(Failure) { try checkVocabulary(of: scorer, tokens) } catch { throw communicator.shared(error) }
+  ) throws(CollectiveFailure) -> EvaluationReport? {
+    try alike { () throws(Failure) in try checkVocabulary(of: scorer, tokens) }
     var distinct: [EvaluationProtocol] = []
     for evaluationProtocol in protocols where !distinct.contains(evaluationProtocol) {
       distinct.append(evaluationProtocol)
     }
     let users = EvaluatedUsers(dataset.sequences, split: evaluated, sample: sample)
     guard users.count > 0 else {
-      throw communicator.shared(
-        Failure(
-          .badData,
-          "no user of \(dataset.name) has \(LeaveOneOut.minimumLength) interactions, so there is no item to hold out; "
-            + "give a data set with longer histories"))
+      throw .onEveryRank(
+        .badData,
+        "no user of \(dataset.name) has \(LeaveOneOut.minimumLength) interactions, so there is no item to hold out; "
+          + "give a data set with longer histories")
     }
     let context = EvaluationContext(
       dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: users.count,
@@ -81,43 +80,44 @@ public final class Evaluator {
 
     let isRoot = communicator.rank == 0
     let ranking = RankingHook()
-    let called: [any EvaluationHook] = isRoot ? [ranking, MaskedItemHook()] + hooks : []
+    let ownHooks: [any EvaluationHook] = isRoot ? [ranking, MaskedItemHook()] : []
+    let called = isRoot ? ownHooks + hooks : []
     try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.begin(context) } }
     let scorers = scorer.workers.map {
       BlockScorer(
         $0, users: users, tokens: tokens, maximumLength: maximumLength, keepSeen: keepSeen,
         candidates: candidates.map { ($0, $1?.negatives) })
     }
-    try score(try communicator.onEveryRank { () throws(Failure) in try BlockTeam(scorers, shouldStop) }, users, distinct, called)
+    try score(try communicator.onEveryRank { () throws(Failure) in try BlockTeam(scorers, shouldStop) }, users, called)
     try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.end(context) } }
     guard isRoot else { return nil }
 
     return EvaluationReport(
       split: evaluated, step: step, users: users.count, totalUsers: users.totalCount, protocols: distinct,
-      metrics: called[..<2].flatMap(\.metrics) + baseline(evaluated, sample, users, candidates)
-        + called[2...].flatMap(\.metrics),
+      metrics: ownHooks.flatMap(\.metrics) + baseline(evaluated, sample, users, candidates) + hooks.flatMap(\.metrics),
       lines: distinct.map(ranking.line), notes: notes(candidates, users.count) + repeats(users))
   }
 
   /// Rounds of scoring here, gathering on rank 0, and agreeing on whether to go on.
   private func score(
-    _ team: BlockTeam, _ users: EvaluatedUsers, _ protocols: [EvaluationProtocol], _ hooks: [any EvaluationHook]
-  ) throws(Failure) {
+    _ team: BlockTeam, _ users: EvaluatedUsers, _ hooks: [any EvaluationHook]
+  ) throws(CollectiveFailure) {
     let size = communicator.size
     for start in stride(from: 0, to: users.blockCount, by: Self.blocksPerRound * size) {
       let end = min(start + Self.blocksPerRound * size, users.blockCount)
       let own = Array(stride(from: start + communicator.rank, to: end, by: size))
-      let gathered = try communicator.gather(ResultMessage(blocks: own, team.score(own)).bytes)
+      let gathered = try communicator.gather(RoundResults(blocks: own, team.score(own)))
       // Whatever goes wrong on one rank stops all of them here, instead of leaving the others to wait for it.
       try communicator.onRankZero { () throws(Failure) in
-        var readers = gathered.map(ResultReader.init)
-        if let first = readers.compactMap(\.failure).min(by: { $0.block < $1.block }) { throw first.failure }
-        guard !readers.isEmpty else { return }
+        if let first = gathered.compactMap(\.failure).min(by: { $0.block < $1.block }) { throw first.failure }
+        // Users of each rank that the hooks have seen.
+        var seen = [Int](repeating: 0, count: size)
         for index in start..<end {
           let asked = users.users(of: index)
           if asked.isEmpty { continue }
-          let block = EvaluationBlock(index: index, users: asked)
-          let results = asked.map { _ in readers[(index - start) % size].next(protocols) }
+          let (block, rank) = (EvaluationBlock(index: index, users: asked), (index - start) % size)
+          let results = Array(gathered[rank].users[seen[rank]..<seen[rank] + asked.count])
+          seen[rank] += asked.count
           for hook in hooks { try hook.beforeRun(block) }
           for hook in hooks { try hook.afterRun(block, results) }
         }

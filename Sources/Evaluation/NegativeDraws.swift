@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 
@@ -31,10 +31,10 @@ final class NegativeDraws {
     self.communicator = communicator
   }
 
-  /// Collective. Nil for `full`. `users` are those of the split and the sample.
+  /// Nil for `full`. `users` are those of the split and the sample.
   func drawn(
     _ evaluationProtocol: EvaluationProtocol, _ split: EvaluationSplit, _ sample: UserSample?, for users: EvaluatedUsers
-  ) throws(Failure) -> Drawn? {
+  ) throws(CollectiveFailure) -> Drawn? {
     guard let count = evaluationProtocol.negativeCount else { return nil }
     let key = Key(evaluationProtocol: evaluationProtocol, split: split, sample: sample)
     if let drawn = known[key] { return drawn }
@@ -45,29 +45,29 @@ final class NegativeDraws {
 
   private func draw(
     _ evaluationProtocol: EvaluationProtocol, _ count: Int, _ users: EvaluatedUsers
-  ) throws(Failure) -> Drawn {
+  ) throws(CollectiveFailure) -> Drawn {
     let size = communicator.size
     var drawn = Drawn(negatives: DrawnNegatives(blockCount: users.blockCount, ranks: size, count: count))
     var sampler =
       communicator.rank == 0 ? NegativeSampler(evaluationProtocol, itemCounts: dataset.itemCounts) : nil
     let baseline = communicator.rank == 0 ? PopularityBaseline(itemCounts: dataset.itemCounts) : nil
     for start in stride(from: 0, to: users.blockCount, by: Self.blocksPerRound * size) {
-      var messages = [[Int32]](repeating: [], count: size)
+      var blocks = [[DrawnBlock]](repeating: [], count: size)
       for block in start..<min(start + Self.blocksPerRound * size, users.blockCount) {
         guard communicator.rank == 0 else { break }
-        var (counts, items): ([Int], [Int32]) = ([], [])
+        var drawnBlock = DrawnBlock()
         for user in users.users(of: block) {
           let (history, label) = users.heldOut(of: user)
-          let before = items.count
-          sampler?.draw(history: history, label: label, into: &items)
-          counts.append(items.count - before)
-          if let baseline { drawn.baseline.add(rank: baseline.sampled(label: label, negatives: items[before...])) }
+          let before = drawnBlock.items.count
+          sampler?.draw(history: history, label: label, into: &drawnBlock.items)
+          drawnBlock.counts.append(drawnBlock.items.count - before)
+          if let baseline { drawn.baseline.add(rank: baseline.sampled(label: label, negatives: drawnBlock.items[before...])) }
         }
-        DrawnNegatives.encode(counts: counts, items: items, to: &messages[block % size])
+        blocks[block % size].append(drawnBlock)
       }
       // The others sleep while rank 0 draws.
       try communicator.waitForAll()
-      drawn.negatives.append(blocks: try communicator.scatterArrays(messages))
+      for block in try communicator.scatter(blocks) { drawn.negatives.append(block) }
     }
     drawn.exceptions = sampler?.exceptions ?? drawn.exceptions
     return drawn

@@ -1,22 +1,21 @@
 import BERT4RecModel
 import CKernels
-import Collectives
+import Communication
 import SystemSupport
 
 /// What decides the last bits of a run besides its configuration and the numerics version, for trainer.json: nothing but the backend
 /// with our own products summed in the order of the tree; OpenBLAS and the processors where it multiplies; MPI and the number of ranks
 /// where MPI_Allreduce adds as it likes.
 enum ArithmeticRecord {
-  /// Collective. The backend is settled. Rank 0's counts.
+  /// The backend is settled. Rank 0's record counts.
   static func make(
     _ configuration: RunConfiguration, _ communicator: any Communicator
-  ) throws(Failure) -> [String: String] {
+  ) throws(CollectiveFailure) -> [String: String] {
     var record = ["backend": configuration.backend.resolved.rawValue]
     if configuration.backend.resolved == .openblas {
       // Of all hosts, in an order that does not depend on which rank is where.
-      func ofAllRanks(_ value: String) throws(Failure) -> String {
-        let values = try communicator.gather(Array(value.utf8)).map { String(decoding: $0, as: UTF8.self) }
-        return Set(values).sorted().joined(separator: " and ")
+      func ofAllRanks(_ value: String) throws(CollectiveFailure) -> String {
+        Set(try communicator.gather(value)).sorted().joined(separator: " and ")
       }
       record["openblas"] = try ofAllRanks(OpenBLASBackend.description)
       record["kernels"] = try ofAllRanks(String(cString: kernel_set_best().pointee.name))

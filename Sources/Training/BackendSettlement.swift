@@ -1,20 +1,23 @@
 import BERT4RecModel
-import Collectives
+import Communication
 import SystemSupport
 
-extension RunConfiguration {
-  /// Collective. Settles what `backend: auto` means, the same on every rank, and how many threads may use it; refuses what cannot
+extension RunSettings {
+  /// Settles what `backend: auto` means, the same on every rank, and how many threads may use it; refuses what cannot
   /// work. Warns where the ranks' processors would give other bits.
-  mutating func settleBackend(_ communicator: any Communicator, log: (String) -> Void) throws(Failure) {
+  mutating func settleBackend(_ context: RankContext) throws(CollectiveFailure) {
+    let (communicator, log) = (context.communicator, context.log)
     let lacking = try communicator.ranks(where: !BackendChoice.runsNative)
     if backend == .native && !lacking.isEmpty {
-      throw communicator.shared(
-        Failure(
-          .usage,
-          "backend native needs a processor with AVX2 and FMA, which is absent on \(lacking): use backend=openblas or auto."))
+      throw .onEveryRank(
+        .usage,
+        "backend native needs a processor with AVX2 and FMA, which is absent on \(communicator.names(of: lacking)): use "
+          + "backend=openblas or auto.")
     }
     if backend == .auto {
-      if !lacking.isEmpty && communicator.size > 1 { log("backend openblas, since AVX2 and FMA are absent on \(lacking)") }
+      if !lacking.isEmpty && communicator.size > 1 {
+        log("backend openblas, since AVX2 and FMA are absent on \(communicator.names(of: lacking))")
+      }
       backend = lacking.isEmpty ? .native : .openblas
     }
     guard backend == .openblas else { return }
@@ -28,22 +31,11 @@ extension RunConfiguration {
     let serial = try communicator.ranks(where: !BackendChoice.openBLASTakesThreads)
     if serial.isEmpty { return }
     if let threads, threads > 1 {
-      throw communicator.shared(
-        Failure(
-          .usage,
-          "OpenBLAS on \(serial) is its serial build, which gives wrong numbers now and then when two threads use it: "
-            + "use --threads 1 and more ranks, backend=native, or the pthread build (Debian: libopenblas0-pthread)."))
+      throw .onEveryRank(
+        .usage,
+        "OpenBLAS on \(communicator.names(of: serial)) is its serial build, which gives wrong numbers now and then when two threads "
+          + "use it: use --threads 1 and more ranks, backend=native, or the pthread build (Debian: libopenblas0-pthread).")
     }
     threads = 1
-  }
-}
-
-extension Communicator {
-  /// Collective. "rank 3 (node2)", "ranks 0 (node1), 1 (node1) and 2 more": where `condition` holds, on every rank; empty where on
-  /// none.
-  fileprivate func ranks(where condition: Bool) throws(Failure) -> String {
-    let groups = try holders(of: condition ? "yes" : "no")
-    let own = groups.first { $0.hasPrefix("'yes' on ") } ?? ""
-    return try broadcastText(String(own.dropFirst("'yes' on ".count)))
   }
 }

@@ -1,27 +1,18 @@
-import Collectives
-import SystemSupport
+import Communication
 
 extension Benchmark {
-  /// Seconds that a training step of this run takes, by a few of them, without evaluations and checkpoints. Collective; every rank gets
-  /// rank 0's figure.
+  /// Seconds that a training step of this run takes, by a few of them, without evaluations and checkpoints. Every rank gets rank 0's
+  /// figure.
   package static func secondsPerStep(
     _ options: TrainingOptions, communicator: any Communicator
-  ) throws(Failure) -> Double {
-    let setup = try RunSetup(
-      try RunSetup.configuration(options, mayResume: false, communicator: communicator, log: { _ in }), communicator: communicator,
-      log: { _ in })
-    _ = try MemoryCheck.run(MemoryPlan(.benchmark, setup, communicator), communicator)
-    let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
-    state.initialize(seed: setup.configuration.seed)
-    let step = try TrainingStep(
-      state: state, configuration: setup.configuration, instances: setup.instances, communicator: communicator,
-      threads: setup.threads)
+  ) throws(CollectiveFailure) -> Double {
+    let step = try prepare(options, RankContext(communicator)).step
     let (clock, measured) = (ContinuousClock(), 5)
     for _ in 0..<warmUpSteps { _ = try step() }
     try communicator.waitForAll()
     let start = clock.now
     for _ in 0..<measured { _ = try step() }
     try communicator.waitForAll()
-    return try communicator.broadcastArray([(clock.now - start) / .seconds(Double(measured))])[0]
+    return try communicator.broadcast((clock.now - start) / .seconds(Double(measured)))
   }
 }

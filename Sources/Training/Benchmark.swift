@@ -1,7 +1,6 @@
 import BERT4RecModel
 import CKernels
-import Collectives
-import InteractionData
+import Communication
 import SystemSupport
 
 /// Measures training steps as they are: the same code on the same data, but nothing is written.
@@ -15,7 +14,7 @@ public struct Benchmark {
     public let secondsPerStep, fastestStep, slowestStep: Double
     public let instancesPerSecond, tokensPerSecond: Double
     /// Seconds per step of rank 0's first thread.
-    public let phases: [(phase: Phase, seconds: Double)]
+    public let phases: [(phase: StepPhase, seconds: Double)]
     /// Useful work, forward and backward (the cost model), per step.
     public let flopPerStep: Double
     /// One core's rate in OpenBLAS's 1024 x 1024 x 1024 product, all ranks at once.
@@ -40,18 +39,12 @@ public struct Benchmark {
   public static let assumedBandwidth = 1.25e9
   public static let assumedLatency = 50e-6
 
-  /// Collective; every rank gets the result.
+  /// Every rank gets the result.
   public static func run(
-    _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> Result {
-    let setup = try RunSetup(
-      try RunSetup.configuration(options, mayResume: false, communicator: communicator, log: log), communicator: communicator, log: log)
-    log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, communicator), communicator))
-    let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
-    state.initialize(seed: setup.configuration.seed)
-    let step = try TrainingStep(
-      state: state, configuration: setup.configuration, instances: setup.instances, communicator: communicator,
-      threads: setup.threads)
+    _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: @escaping (String) -> Void
+  ) throws(CollectiveFailure) -> Result {
+    let (setup, state, step) = try prepare(options, RankContext(communicator, log: log))
+    let probes = StepProbes(step, state, communicator)
     let rate = try sgemmRate(communicator)
     let peak = try mean(kernel_fma_rate(0.2), communicator)
 
@@ -65,30 +58,43 @@ public struct Benchmark {
       let result = try step()
       let seconds = (clock.now - start) / .seconds(1)
       guard result.loss.isFinite else {
-        throw communicator.shared(Failure(.internalFault, "step \(index + 1): the loss is \(result.loss)"))
+        throw .onEveryRank(.internalFault, "step \(index + 1): the loss is \(result.loss)")
       }
       if index >= warmUpSteps {
         times.append(seconds)
         tokens += result.tokenCount
-        flop += step.usefulFlop
+        flop += probes.usefulFlop
       }
     }
     times.sort()
     let median = times[times.count / 2]
-    let phases = Phase.allCases.map { ($0, step.clock.seconds($0) / Double(steps)) }
-    let network = try step.measureReduction()
+    let phases = StepPhase.all.map { ($0, step.clock.seconds($0) / Double(steps)) }
+    let network = try probes.measureReduction()
     return Result(
       ranks: communicator.size, threads: step.threadCount, steps: steps, secondsPerStep: median, fastestStep: times[0],
       slowestStep: times[times.count - 1], instancesPerSecond: Double(setup.configuration.batchSize) / median,
       tokensPerSecond: Double(tokens) / Double(steps) / median, phases: phases, flopPerStep: flop / Double(steps),
-      sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try largest(peakMemory, communicator),
+      sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try communicator.allGather(peakMemory).max() ?? 0,
       gradientBytes: network.bytes,
-      allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reductionDescription,
+      allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reduction.methodDescription,
       shards: setup.configuration.gradientShards)
   }
 
+  /// A run's first step, ready to be measured.
+  static func prepare(
+    _ options: TrainingOptions, _ context: RankContext
+  ) throws(CollectiveFailure) -> (setup: RunSetup, state: ModelState, step: TrainingStep) {
+    let setup = try RunSetup(try RunSetup.configuration(context) { () throws(Failure) in try options.configuration() }, context)
+    context.log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, context.communicator), context.communicator))
+    let state = try context.communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
+    state.initialize(seed: setup.configuration.seed)
+    let step = try TrainingStep(
+      state: state, configuration: setup.configuration, instances: setup.instances, threads: setup.threads, context: context)
+    return (setup, state, step)
+  }
+
   /// FLOP / s of one core in cblas_sgemm itself, whatever the backend: the best of several products, on all ranks at the same time.
-  private static func sgemmRate(_ communicator: any Communicator) throws(Failure) -> Double {
+  private static func sgemmRate(_ communicator: any Communicator) throws(CollectiveFailure) -> Double {
     let size = 1024
     let workspace = Workspace()
     let matrices = (0..<3).map { _ in Matrix(workspace.floats(size * size), size, size) }
@@ -108,11 +114,8 @@ public struct Benchmark {
     return 2 * Double(size * size * size) / (try mean(best, communicator))
   }
 
-  private static func mean(_ value: Double, _ communicator: any Communicator) throws(Failure) -> Double {
-    let all = try communicator.gather(withUnsafeBytes(of: value) { Array($0) }).map {
-      $0.withUnsafeBytes { $0.loadUnaligned(as: Double.self) }
-    }
-    return try communicator.broadcastArray([all.isEmpty ? value : all.reduce(0, +) / Double(all.count)])[0]
+  private static func mean(_ value: Double, _ communicator: any Communicator) throws(CollectiveFailure) -> Double {
+    try communicator.allGather(value).reduce(0, +) / Double(communicator.size)
   }
 
   /// The high-water mark of this program's own memory; getrusage would count what its parent had when it started it.
@@ -120,12 +123,6 @@ public struct Benchmark {
     let status = (try? FileSystem.read("/proc/self/status", limit: 1 << 16)) ?? []
     let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
     return (line?.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) } ?? 0) * 1024
-  }
-
-  private static func largest(_ value: Int, _ communicator: any Communicator) throws(Failure) -> Int {
-    let all = try communicator.gather(withUnsafeBytes(of: value) { Array($0) })
-    let largest = all.map { $0.withUnsafeBytes { $0.loadUnaligned(as: Int.self) } }.max() ?? value
-    return try communicator.broadcastArray([largest])[0]
   }
 
   /// The CPU's name and how this process may use it.
@@ -148,8 +145,8 @@ extension Benchmark.Result {
   /// T(1) / (n T(n)) for n ranks of one thread, with T(n) = C ceil(G / n) / G + U + 2 B (n - 1) / (n W) + 2 L log2 n: C what one
   /// core needs for all shards, G shards, U norm and update (every rank does all of it), B bytes of gradient, W bandwidth, L latency.
   public func predictedEfficiency(ranks n: Int, bandwidth: Double, latency: Double) -> Double {
-    func seconds(_ phase: Phase) -> Double { phases.first { $0.phase == phase }?.seconds ?? 0 }
-    let shared: [Phase] = [.embedding, .attention, .dense, .head, .treeSum, .batch]
+    func seconds(_ phase: StepPhase) -> Double { phases.first { $0.phase == phase }?.seconds ?? 0 }
+    let shared: [StepPhase] = [.embedding, .attention, .dense, .head, .treeSum, .batch]
     let compute = shared.reduce(0) { $0 + seconds($1) } * Double(ranks * threads)
     let update = seconds(.update) * Double(threads)
     let count = Double(n)

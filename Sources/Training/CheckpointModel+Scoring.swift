@@ -1,9 +1,9 @@
 import BERT4RecModel
-import Collectives
+import Communication
 import SystemSupport
 
 extension CheckpointModel {
-  /// Collective. What scores with this model, on so many threads of each rank, or on those that the rank may use. Its memory is
+  /// What scores with this model, on so many threads of each rank, or on those that the rank may use. Its memory is
   /// refused before it is taken where there is not enough of it.
   ///
   /// - Parameters:
@@ -11,7 +11,7 @@ extension CheckpointModel {
   ///   - drawnUsers: users for whom an evaluation draws negatives, times its sampled protocols.
   public func makeScorer(
     longestQuery: Int, drawnUsers: Int = 0, threads wanted: Int? = nil, communicator: any Communicator
-  ) throws(Failure) -> ModelScorer {
+  ) throws(CollectiveFailure) -> ModelScorer {
     let takesThreads = backend.resolved != .openblas || BackendChoice.openBLASTakesThreads
     let automatic = try ThreadCount.automatic(communicator)
     try communicator.onEveryRank { () throws(Failure) in

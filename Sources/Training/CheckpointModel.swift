@@ -1,6 +1,6 @@
 import BERT4RecModel
 import Checkpoints
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 
@@ -19,52 +19,39 @@ public final class CheckpointModel {
   public let dataName: String
   public let dataFingerprint: String
   /// How the data that it was trained on was read; on rank 0.
-  private let recorded: RunConfiguration
+  private let recorded: RunSettings
 
-  /// Collective. `path`: a checkpoint folder or a run folder (its best checkpoint that is whole, else its latest); `log` is told, on
-  /// rank 0, which of a run folder's are damaged.
-  public init(_ path: String, communicator: any Communicator, log: (String) -> Void) throws(Failure) {
+  /// `path`: a checkpoint folder or a run folder (its best checkpoint that is whole, else its latest); `log` is told, on rank 0, which
+  /// of a run folder's are damaged.
+  public init(_ path: String, communicator: any Communicator, log: (String) -> Void) throws(CollectiveFailure) {
     var reader: CheckpointReader?
-    var shape: [Int] = []
-    var (texts, rates) = (["", "", ""], [0.0, 0.0])
-    var recorded = RunConfiguration()
-    try communicator.onRankZero { () throws(Failure) in
+    var recorded = RunSettings()
+    let head = try communicator.fromRankZero { () throws(Failure) in
       let opened = try RunFolder.open(path, log: log)
-      let model = opened.configuration
-      shape = [
-        model.vocabularySize, model.hiddenSize, model.layerCount, model.headCount, model.intermediateSize,
-        model.maximumSequenceLength, Activation.allCases.firstIndex(of: model.activation) ?? 0, opened.state.step,
-        opened.state.configuration["backend"] == BackendChoice.openblas.rawValue ? 1 : 0,
-        Holdout.allCases.firstIndex(of: Self.holdout(opened.state)) ?? 0,
-      ]
-      rates = [model.hiddenDropout, model.attentionDropout]
       for key in ["data", "data_format", "data_columns", "data_time_format"] {
         if let value = opened.state.configuration[key] { try recorded.set(key, value, origin: opened.path) }
       }
-      texts = [opened.path, opened.state.dataName, opened.state.dataFingerprint]
       reader = opened
+      return CheckpointHead(
+        path: opened.path, model: opened.configuration, step: opened.state.step,
+        backend: opened.state.configuration["backend"] == BackendChoice.openblas.rawValue ? .openblas : .auto,
+        holdout: Self.holdout(opened.state), dataName: opened.state.dataName, dataFingerprint: opened.state.dataFingerprint)
     }
-    shape = try communicator.broadcastArray(shape)
-    rates = try communicator.broadcastArray(rates)
-    let configuration = ModelConfiguration(
-      vocabularySize: shape[0], hiddenSize: shape[1], layerCount: shape[2], headCount: shape[3],
-      intermediateSize: shape[4], maximumSequenceLength: shape[5], hiddenDropout: rates[0],
-      attentionDropout: rates[1], activation: Activation.allCases[shape[6]])
-    backend = shape[8] == 1 ? .openblas : .auto
-    holdout = Holdout.allCases[shape[9]]
-    var plan = MemoryPlan(use: .loading, model: configuration, backend: backend)
+    var plan = MemoryPlan(use: .loading, model: head.model, backend: head.backend)
     (plan.rank, plan.ranks) = (communicator.rank, communicator.size)
     _ = try MemoryCheck.run(plan, communicator)
-    state = try communicator.onEveryRank { () throws(Failure) in try ModelState(configuration, withMoments: false) }
-    state.step = shape[7]
+    state = try communicator.onEveryRank { () throws(Failure) in try ModelState(head.model, withMoments: false) }
+    state.step = head.step
     reader?.copyParameters(into: state.parameters)
-    try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
-    itemCounts = try communicator.broadcastArray(reader?.itemCounts ?? [])
+    try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(state.parameters))
+    itemCounts = try communicator.broadcast(reader?.itemCounts)
     itemIDs = reader?.itemIDs ?? ExternalIDs()
     self.recorded = recorded
-    self.path = texts[0]
-    dataName = texts[1]
-    dataFingerprint = texts[2]
+    self.path = head.path
+    backend = head.backend
+    holdout = head.holdout
+    dataName = head.dataName
+    dataFingerprint = head.dataFingerprint
   }
 
   private static func holdout(_ state: TrainerState) -> Holdout {
@@ -94,35 +81,33 @@ public final class CheckpointModel {
     return options ?? asTrained
   }
 
-  /// Collective. Rank 0's data in this model's item ids on every rank, for an evaluation of one split, and, on rank 0, what a reader
+  /// Rank 0's data in this model's item ids on every rank, for an evaluation of one split, and, on rank 0, what a reader
   /// of its report should know.
   ///
   /// A user whose held-out item the model does not know is not ranked: an item before it is no replacement.
   public func sharedDataset(
     _ path: String, options: LoadingOptions? = nil, for split: EvaluationSplit, communicator: any Communicator,
     log: (String) -> Void
-  ) throws(Failure) -> (dataset: Dataset, notes: [String]) {
-    var own: Dataset?
-    var notes: [String] = []
-    try communicator.onRankZero { () throws(Failure) in
+  ) throws(CollectiveFailure) -> (dataset: Dataset, notes: [String]) {
+    let own = try communicator.onRankZero { () throws(Failure) -> (dataset: Dataset, notes: [String]) in
       let dataset = try load(path, options: options, log: log)
       try dataset.requireUsable()
-      own = dataset
-      if dataset.fingerprint != dataFingerprint {
-        (own, notes) = try translate(dataset, for: split, log: log)
-      } else if holdout.itemCount < (split == .test ? 1 : 2) {
-        notes = [
+      if dataset.fingerprint != dataFingerprint { return try translate(dataset, for: split, log: log) }
+      if holdout.itemCount >= (split == .test ? 1 : 2) { return (dataset, []) }
+      return (
+        dataset,
+        [
           "the model was trained on these very items (holdout: \(holdout.rawValue)): the numbers do not tell how it does on items that it "
             + "has not seen"
         ]
-      }
+      )
     }
-    return (try Dataset.shared(own, communicator, log: log), notes)
+    return (try Dataset.shared(own?.dataset, communicator, log: log), own?.notes ?? [])
   }
 
   private func translate(
     _ dataset: Dataset, for split: EvaluationSplit, log: (String) -> Void
-  ) throws(Failure) -> (Dataset, [String]) {
+  ) throws(Failure) -> (dataset: Dataset, notes: [String]) {
     let translation = try translation(dataset, log: log)
     var (offsets, values) = ([Int64(0)], [Int32]())
     var (candidates, unknown, short) = (0, 0, 0)

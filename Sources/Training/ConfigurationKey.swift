@@ -9,9 +9,9 @@ public struct ConfigurationKey: Sendable {
   public let help: String
   /// Whether a run that is resumed may have another value than the one that it began with.
   public let mayChangeOnResume: Bool
-  let read: @Sendable (RunConfiguration) -> String
+  let read: @Sendable (RunSettings) -> String
   /// Returns what is expected when the text is not it.
-  let write: @Sendable (inout RunConfiguration, String) -> String?
+  let write: @Sendable (inout RunSettings, String) -> String?
 
   public static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
@@ -150,27 +150,27 @@ public struct ConfigurationKey: Sendable {
   ]
 
   private static func integer(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Int> & Sendable, _ range: ClosedRange<Int>,
+    _ name: String, _ path: WritableKeyPath<RunSettings, Int> & Sendable, _ range: ClosedRange<Int>,
     _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey { number("a whole number", name, path, range, help, mayChange) }
 
   private static func optionalInteger(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Int?> & Sendable, _ range: ClosedRange<Int>,
+    _ name: String, _ path: WritableKeyPath<RunSettings, Int?> & Sendable, _ range: ClosedRange<Int>,
     _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey { optionalNumber("a whole number", name, path, range, help, mayChange) }
 
   private static func real(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double> & Sendable, _ range: ClosedRange<Double>,
+    _ name: String, _ path: WritableKeyPath<RunSettings, Double> & Sendable, _ range: ClosedRange<Double>,
     _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey { number("a number", name, path, range, help, mayChange) }
 
   private static func optionalReal(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, Double?> & Sendable, _ range: ClosedRange<Double>,
+    _ name: String, _ path: WritableKeyPath<RunSettings, Double?> & Sendable, _ range: ClosedRange<Double>,
     _ help: String, mayChange: Bool
   ) -> ConfigurationKey { optionalNumber("a number", name, path, range, help, mayChange) }
 
   private static func number<T: LosslessStringConvertible & Comparable & Sendable>(
-    _ kind: String, _ name: String, _ path: WritableKeyPath<RunConfiguration, T> & Sendable, _ range: ClosedRange<T>,
+    _ kind: String, _ name: String, _ path: WritableKeyPath<RunSettings, T> & Sendable, _ range: ClosedRange<T>,
     _ help: String, _ mayChange: Bool
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { "\($0[keyPath: path])" }) {
@@ -183,7 +183,7 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func optionalNumber<T: LosslessStringConvertible & Comparable & Sendable>(
-    _ kind: String, _ name: String, _ path: WritableKeyPath<RunConfiguration, T?> & Sendable, _ range: ClosedRange<T>,
+    _ kind: String, _ name: String, _ path: WritableKeyPath<RunSettings, T?> & Sendable, _ range: ClosedRange<T>,
     _ help: String, _ mayChange: Bool
   ) -> ConfigurationKey {
     ConfigurationKey(
@@ -202,7 +202,7 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func choice<T: RawRepresentable<String> & CaseIterable & Sendable>(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, T> & Sendable, _ help: String, mayChange: Bool = false
+    _ name: String, _ path: WritableKeyPath<RunSettings, T> & Sendable, _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path].rawValue }) {
       guard let value = T(rawValue: $1) else {
@@ -214,7 +214,7 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func protocols(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, [EvaluationProtocol]> & Sendable, _ help: String
+    _ name: String, _ path: WritableKeyPath<RunSettings, [EvaluationProtocol]> & Sendable, _ help: String
   ) -> ConfigurationKey {
     ConfigurationKey(
       name: name, help: help, mayChangeOnResume: false,
@@ -232,7 +232,7 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func string(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, String> & Sendable, _ help: String
+    _ name: String, _ path: WritableKeyPath<RunSettings, String> & Sendable, _ help: String
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: false, read: { $0[keyPath: path] }) {
       $0[keyPath: path] = $1
@@ -241,7 +241,7 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func text(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, String?> & Sendable, _ help: String, mayChange: Bool
+    _ name: String, _ path: WritableKeyPath<RunSettings, String?> & Sendable, _ help: String, mayChange: Bool
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path] ?? "" }) {
       $0[keyPath: path] = $1.isEmpty ? nil : $1
@@ -250,7 +250,7 @@ public struct ConfigurationKey: Sendable {
   }
 
   private static func seed(
-    _ name: String, _ path: WritableKeyPath<RunConfiguration, UInt64> & Sendable, _ help: String
+    _ name: String, _ path: WritableKeyPath<RunSettings, UInt64> & Sendable, _ help: String
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: false, read: { "\($0[keyPath: path])" }) {
       guard let value = UInt64($1) else { return "a whole number from 0 to 2^64 - 1" }

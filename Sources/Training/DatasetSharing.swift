@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 
@@ -7,11 +7,11 @@ extension Dataset {
   /// need neither the file nor a shared file system. The sequences stand in memory once per host.
   static func shared(
     _ own: Dataset?, _ communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> Dataset {
+  ) throws(CollectiveFailure) -> Dataset {
     if communicator.size == 1, let own { return own }
-    let name = try communicator.broadcastText(own?.name ?? "")
-    let fingerprint = try communicator.broadcastText(own?.fingerprint ?? "")
-    let counts = try communicator.broadcastArray(own?.itemCounts ?? [])
+    let name = try communicator.broadcast(own?.name)
+    let fingerprint = try communicator.broadcast(own?.fingerprint)
+    let counts = try communicator.broadcast(own?.itemCounts)
     let sequences = try Sequences.shared(own?.sequences, communicator, log: log)
     return Dataset(
       name: name, itemIDs: own?.itemIDs ?? ExternalIDs(), itemCounts: counts, userIDs: own?.userIDs ?? ExternalIDs(),
@@ -37,10 +37,10 @@ extension Sequences {
   /// Rank 0's on every rank, in memory that the ranks of a host share.
   fileprivate static func shared(
     _ own: Sequences?, _ communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> Sequences {
+  ) throws(CollectiveFailure) -> Sequences {
     // What they point to stays as long as `own` does.
     let storage = own?.withStorage { ($0, $1) }
-    func copied<Element: BitwiseCopyable>(_ elements: UnsafeBufferPointer<Element>?) throws(Failure) -> HostCopy {
+    func copied<Element: BitwiseCopyable>(_ elements: UnsafeBufferPointer<Element>?) throws(CollectiveFailure) -> HostCopy {
       try communicator.copyToHosts(UnsafeRawBufferPointer(elements ?? UnsafeBufferPointer(start: nil, count: 0)), "the data", log: log)
     }
     let (offsets, values) = (try copied(storage?.0), try copied(storage?.1))

@@ -18,6 +18,8 @@ package struct GradientShards {
   package private(set) var tokenCount = 0
   package private(set) var maskedCount = 0
   package private(set) var epoch = 0
+  /// Of which this is the batch, counted from 0.
+  package private(set) var step = 0
 
   private let instances: MaskedInstances
   private let cost: InstanceCost
@@ -46,6 +48,7 @@ package struct GradientShards {
 
   /// Cuts the batch of a step (counted from 0). Batches cross epochs.
   package mutating func fill(step: Int) {
+    self.step = step
     references.removeAll(keepingCapacity: true)
     keys.removeAll(keepingCapacity: true)
     (tokenCount, maskedCount) = (0, 0)
@@ -88,6 +91,9 @@ package struct GradientShards {
     }
   }
 
+  /// Positions of the batch's instances in the run's stream.
+  package var positions: Range<Int> { step * batchSize..<(step + 1) * batchSize }
+
   /// Indices of the users that a shard's instances are made of.
   package func users(shard: Int) -> [Int] {
     places[offsets[shard]..<offsets[shard + 1]].map { instances.windows.user(of: references[$0].window) }
@@ -99,37 +105,6 @@ package struct GradientShards {
     for index in offsets[shard]..<offsets[shard + 1] {
       instances.append(references[places[index]], place: places[index], to: &batch)
     }
-  }
-}
-
-/// The work of one instance, forward, in FLOP: n tokens, m masked, H hidden, I intermediate, V vocabulary, l layers; the last
-/// layer computes masked rows only. Forward and backward are three times that.
-public struct InstanceCost: Sendable {
-  /// More than any instance costs.
-  package static let limit: UInt64 = 1 << 40
-
-  private let hidden, intermediate, vocabulary, layers: UInt64
-
-  public init(_ configuration: ModelConfiguration) {
-    hidden = UInt64(configuration.hiddenSize)
-    intermediate = UInt64(configuration.intermediateSize)
-    vocabulary = UInt64(configuration.vocabularySize)
-    layers = UInt64(configuration.layerCount)
-  }
-
-  /// Saturates below `limit`: such instances cannot be told apart, and the cut stays the same on every rank.
-  package func callAsFunction(tokens: Int, masked: Int) -> UInt64 {
-    UInt64(min(flop(tokens: tokens, masked: masked), Double(Self.limit - 1)))
-  }
-
-  /// Exact in double up to 2^53.
-  public func flop(tokens: Int, masked: Int) -> Double {
-    let (n, m, h, i, v, l) = (
-      Double(tokens), Double(masked), Double(hidden), Double(intermediate), Double(vocabulary), Double(layers)
-    )
-    let full = n * 2 * (4 * h * h + 2 * h * i) + 4 * h * n * n
-    let last = n * 4 * h * h + m * 2 * (2 * h * h + 2 * h * i) + 4 * h * n * m
-    return (l - 1) * full + last + m * (2 * h * h + 2 * h * v)
   }
 }
 

@@ -23,12 +23,6 @@ public struct LearningRateSchedule: Sendable, Equatable {
     self.totalSteps = totalSteps
   }
 
-  init(_ configuration: RunConfiguration) {
-    self.init(
-      configuration.schedule, peak: configuration.learningRate, warmupSteps: configuration.warmupSteps,
-      totalSteps: configuration.trainingSteps)
-  }
-
   /// The rate of the update that follows `step` earlier ones.
   public func rate(step: Int) -> Double {
     if step < warmupSteps { return peak * Double(step) / Double(warmupSteps) }
@@ -40,14 +34,6 @@ public struct LearningRateSchedule: Sendable, Equatable {
       return peak * 0.5 * (1 + PortableMath.cosineAndSine(turns: progress / 2).cosine)
     case .constant: return peak
     }
-  }
-
-  /// For the end of a message, where a key was another: what that makes of the rate after `step` updates; empty where it stays.
-  func change(of key: ConfigurationKey, from recorded: String, at step: Int) -> String {
-    guard key.name == "num_train_steps", let steps = Int(recorded) else { return "" }
-    let old = LearningRateSchedule(shape, peak: peak, warmupSteps: warmupSteps, totalSteps: steps)
-    let (before, after) = (rounded(old.rate(step: step), 7), rounded(rate(step: step), 7))
-    return before == after ? "" : ", which takes the learning rate after step \(step) from \(before) to \(after)"
   }
 
   /// Found: models of 32 to 256 hidden units train up to here. One of 256 learnt nothing but popularity at 0.0096 (MovieLens-100K), one of

@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// Refuses what does not fit into memory, before it is taken: what ends a program later is a crash or the kernel's hand.
@@ -18,14 +18,14 @@ package enum MemoryCheck {
     var total: Double { shares.reduce(0) { $0 + $1.bytes } }
   }
 
-  /// Collective. Exit code 64 on every rank where the plan of one, or those of all ranks of a host together, exceed a limit there.
+  /// Exit code 64 on every rank where the plan of one, or those of all ranks of a host together, exceed a limit there.
   ///
   /// - Returns: on rank 0, the line that says what is needed; nothing elsewhere.
-  static func run(_ plan: MemoryPlan, _ communicator: any Communicator) throws(Failure) -> String {
+  static func run(_ plan: MemoryPlan, _ communicator: any Communicator) throws(CollectiveFailure) -> String {
     let own = Record(
       host: communicator.hostName, shares: plan.shares,
       limits: MemoryLimit.all(threads: plan.threadCount, addresses: plan.libraryAddresses))
-    let records = try communicator.gather(own.encoded).compactMap { Record(encoded: $0) }
+    let records = try communicator.gather(own)
     try communicator.onRankZero { () throws(Failure) in
       if let problem = problem(records, plan) { throw Failure(.usage, problem) }
     }
@@ -91,30 +91,38 @@ package enum MemoryCheck {
   }
 }
 
-extension MemoryCheck.Record {
-  /// Texts one after the other, with a zero byte between: none of them has one.
-  package var encoded: [UInt8] {
-    var fields = [host, "\(shares.count)"]
-    for share in shares { fields += [share.name, "\(share.bytes)"] }
-    for limit in limits { fields += [limit.name, "\(limit.bytes)", limit.sharedAs ?? "", "\(limit.inUse)"] }
-    return Array(fields.joined(separator: "\0").utf8)
+extension MemoryCheck.Record: Communicable {
+  package func write(to message: inout MessageWriter) {
+    message.write(host)
+    message.write(shares)
+    message.write(limits)
   }
 
-  package init?(encoded: [UInt8]) {
-    let fields = String(decoding: encoded, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
-    guard fields.count >= 2, let count = Int(fields[1]), count >= 0, fields.count >= 2 + 2 * count,
-      (fields.count - 2 - 2 * count) % 4 == 0
-    else { return nil }
-    self.init(host: fields[0], shares: [], limits: [])
-    for index in stride(from: 2, to: 2 + 2 * count, by: 2) {
-      shares.append(MemoryPlan.Share(name: fields[index], bytes: Double(fields[index + 1]) ?? 0))
-    }
-    for index in stride(from: 2 + 2 * count, to: fields.count, by: 4) {
-      let key = fields[index + 2]
-      limits.append(
-        MemoryLimit(
-          name: fields[index], bytes: Double(fields[index + 1]) ?? .infinity, sharedAs: key.isEmpty ? nil : key,
-          inUse: Double(fields[index + 3]) ?? 0))
-    }
+  package init(from message: inout MessageReader) throws(Failure) {
+    self.init(host: try message.read(), shares: try message.read(), limits: try message.read())
+  }
+}
+
+extension MemoryPlan.Share: Communicable {
+  package func write(to message: inout MessageWriter) {
+    message.write(name)
+    message.write(bytes)
+  }
+
+  package init(from message: inout MessageReader) throws(Failure) {
+    self.init(name: try message.read(), bytes: try message.read())
+  }
+}
+
+extension MemoryLimit: Communicable {
+  package func write(to message: inout MessageWriter) {
+    message.write(name)
+    message.write(bytes)
+    message.write(sharedAs)
+    message.write(inUse)
+  }
+
+  package init(from message: inout MessageReader) throws(Failure) {
+    self.init(name: try message.read(), bytes: try message.read(), sharedAs: try message.read(), inUse: try message.read())
   }
 }

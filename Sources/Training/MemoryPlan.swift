@@ -1,6 +1,6 @@
 import BERT4RecModel
-import Collectives
 import Evaluation
+import GradientSum
 import SystemSupport
 
 /// What a rank's memory depends on. `shares` says how much that is, before any of it is taken; each size comes from the code that
@@ -43,19 +43,8 @@ package struct MemoryPlan: Sendable {
     self.backend = backend
   }
 
-  /// For training or measuring with these settings.
-  init(_ use: Use, _ setup: RunSetup, _ communicator: any Communicator) {
-    self.init(use: use, model: setup.modelConfiguration, backend: setup.configuration.backend)
-    threads = setup.threads
-    gradientShards = setup.configuration.gradientShards
-    reduction = setup.configuration.reduction
-    rank = communicator.rank
-    ranks = communicator.size
-    longestInstance = setup.instances.windows.longest
-    longestQuery = setup.dataset.sequences.longestQuery
-  }
-
-  private var own: RankShare { RankShare(rank: rank, of: ranks, gradientShards: gradientShards, threads: threads) }
+  /// More ranks than shards are refused before a step is made; until then it is as if each had one.
+  private var own: RankShare { RankShare(rank: rank, of: ranks, gradientShards: max(gradientShards, ranks), threads: threads) }
 
   /// Threads that will be started.
   package var threadCount: Int {

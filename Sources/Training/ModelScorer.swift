@@ -1,7 +1,7 @@
 import BERT4RecModel
-import Collectives
 import Evaluation
 import MaskedInstances
+import StallDetection
 import SystemSupport
 
 /// A trained model as evaluation and recommendation see it: one code path for both, in training and afterwards. Users are scored 64
@@ -18,7 +18,7 @@ public final class ModelScorer: SequenceScorer {
   ///   - longestQuery: most tokens of a query, `[MASK]` included; nil where nothing but the model's own limit is known.
   public init(
     _ state: ModelState, backend: BackendChoice = .auto, threads: Int = 1, longestQuery: Int? = nil,
-    progress: Progress? = nil
+    progress: RankProgress? = nil
   ) throws(Failure) {
     precondition(threads > 0)
     self.state = state
@@ -71,10 +71,10 @@ private final class ModelTileScorer: TileScorer {
   private let rows: UnsafeMutablePointer<Float>  // what the projection reads (B, H)
   private let scores: UnsafeMutablePointer<Float>  // (B, W), a cache line more between rows
   private let stride: Int
-  private let progress: Progress?
+  private let progress: RankProgress?
   private var count = 0
 
-  init(_ state: ModelState, backend: BackendChoice, longestQuery: Int?, progress: Progress?) throws(Failure) {
+  init(_ state: ModelState, backend: BackendChoice, longestQuery: Int?, progress: RankProgress?) throws(Failure) {
     self.state = state
     self.progress = progress
     encoder = try .withMemory(for: .scoring, state.configuration, backend: backend, longestInstance: longestQuery)

@@ -1,9 +1,9 @@
-import Collectives
+import Communication
 import SystemSupport
 
 extension ModelState {
-  /// Collective. The state to train from on every rank: the initial one, which each makes for itself, or rank 0's, which has loaded it.
-  func share(isInitial: Bool, seed: UInt64, _ communicator: any Communicator) throws(Failure) {
+  /// The state to train from on every rank: the initial one, which each makes for itself, or rank 0's, which has loaded it.
+  func share(isInitial: Bool, seed: UInt64, _ communicator: any Communicator) throws(CollectiveFailure) {
     let buffers = [parameters, firstMoment, secondMoment]
     if isInitial {
       for buffer in buffers { buffer.update(repeating: 0) }
@@ -11,8 +11,8 @@ extension ModelState {
       (step, skippedSteps) = (0, 0)
       return
     }
-    let steps = try communicator.broadcastArray([step, skippedSteps])
-    (step, skippedSteps) = (steps[0], steps[1])
-    for buffer in buffers { try communicator.broadcast(UnsafeMutableRawBufferPointer(buffer)) }
+    step = try communicator.broadcast(step)
+    skippedSteps = try communicator.broadcast(skippedSteps)
+    for buffer in buffers { try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(buffer)) }
   }
 }

@@ -4,8 +4,6 @@ struct Pace {
   private let start: ContinuousClock.Instant
   private var stepStart: ContinuousClock.Instant
   private var (seconds, instances, tokens) = (0.0, 0, 0)
-  /// Seconds of the last step.
-  private(set) var lastStep = 0.0
 
   init() {
     start = clock.now
@@ -15,8 +13,7 @@ struct Pace {
   mutating func begin() { stepStart = clock.now }
 
   mutating func end(_ result: StepResult, instances: Int) {
-    lastStep = (clock.now - stepStart) / .seconds(1)
-    seconds += lastStep
+    seconds += (clock.now - stepStart) / .seconds(1)
     self.instances += instances
     tokens += result.tokenCount
   }

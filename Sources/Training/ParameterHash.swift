@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// The hash of the parameters for a report, made in a thread of its own beside the next step's gradients, which only read the
 /// parameters too: other ranks need not wait for it. Whoever changes the parameters waits first.

@@ -1,4 +1,4 @@
-import Collectives
+import GradientSum
 
 /// What one rank does of a step: its gradient shards, and the threads that share these.
 struct RankShare {
@@ -7,10 +7,11 @@ struct RankShare {
   let threads: Int
 
   /// - Parameters:
-  ///   - gradientShards: of all ranks. With fewer than ranks, which is refused in another place, it is as if there were one rank.
+  ///   - gradientShards: of all ranks, at least one per rank.
   ///   - threads: as many as were asked for.
   init(rank: Int, of ranks: Int, gradientShards: Int, threads: Int) {
-    shards = gradientShards < ranks ? 0..<1 : ShardTree.range(part: rank, of: ranks, in: 0..<gradientShards)
+    precondition(gradientShards >= ranks, "refused by GradientAllReduce.requireShardPerRank")
+    shards = ShardTree.range(part: rank, of: ranks, in: 0..<gradientShards)
     self.threads = max(1, min(threads, shards.count))
   }
 

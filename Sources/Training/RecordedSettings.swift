@@ -23,7 +23,7 @@ struct RecordedSettings {
     }
     let run = RunFolder(folder)
     if FileSystem.kind(run.configurationPath) != nil {
-      (source, path) = (.yaml(try RunConfiguration.text(ofFile: run.configurationPath)), run.configurationPath)
+      (source, path) = (.yaml(try RunSettings.text(ofFile: run.configurationPath)), run.configurationPath)
       return
     }
     for name in try run.checkpoints() {
@@ -36,19 +36,19 @@ struct RecordedSettings {
   }
 
   /// Sets all keys but `threads`, which is the machine's.
-  func apply(to configuration: inout RunConfiguration) throws(Failure) {
-    let (threads, data) = (configuration.threads, configuration.data)
+  func apply(to settings: inout RunSettings) throws(Failure) {
+    let (threads, data) = (settings.threads, settings.data)
     switch source {
     case .yaml(let text):
-      do throws(Failure) { try configuration.read(yaml: text, file: path) } catch {
+      do throws(Failure) { try settings.read(yaml: text, file: path) } catch {
         throw Failure(
           error.exitCode,
           "\(error.message) That file keeps the settings of the run that is resumed: mend it, or remove it and give all settings again.")
       }
     case .checkpoint(let values):
-      for (key, value) in values.sorted(by: { $0.key < $1.key }) { try configuration.set(key, value, origin: path) }
+      for (key, value) in values.sorted(by: { $0.key < $1.key }) { try settings.set(key, value, origin: path) }
     }
-    configuration.threads = threads
-    if leavesOutData { configuration.data = data }
+    settings.threads = threads
+    if leavesOutData { settings.data = data }
   }
 }

@@ -1,4 +1,3 @@
-import Collectives
 import SystemSupport
 
 /// What a rank knows of its replica: the bit sum of parameters and moments (`Adam`), and whether memory still held what the update
@@ -20,7 +19,7 @@ package enum ReplicaComparison {
   /// What is wrong, as the beginning of a message; nil where nothing is. `checks` and `hosts` in rank order.
   package static func problem(_ checks: [ReplicaCheck], hosts: [String]) -> String? {
     func names(_ ranks: [Int]) -> String {
-      let shown = ranks.prefix(3).map { "\($0) on host \($0 < hosts.count ? hosts[$0] : "?")" }.joined(separator: ", ")
+      let shown = ranks.prefix(3).map { "\($0) on host \(hosts[$0])" }.joined(separator: ", ")
       return "rank\(ranks.count == 1 ? "" : "s") \(shown)" + (ranks.count > 3 ? " and \(ranks.count - 3) more" : "")
     }
     let failed = checks.indices.filter { !checks[$0].memoryHolds }

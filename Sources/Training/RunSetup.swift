@@ -1,6 +1,5 @@
 import BERT4RecModel
-import Collectives
-import Evaluation
+import Communication
 import InteractionData
 import MaskedInstances
 import SystemSupport
@@ -17,18 +16,15 @@ package struct RunSetup {
     configuration.modelConfiguration(vocabularySize: instances.tokens.vocabularySize)
   }
 
-  /// Collective.
-  init(
-    _ configuration: RunConfiguration, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) {
-    var configuration = configuration
+  init(_ configuration: RunConfiguration, _ context: RankContext) throws(CollectiveFailure) {
     if configuration.data == DemonstrationData.path {
-      log(
+      context.log(
         "This is the built-in demo: 400 generated users, 120 items. For your own data: bert4rec-dist train --data FILE")
-      log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
+      context.log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
     }
-    try configuration.settleBackend(communicator, log: log)
-    dataset = try Self.dataset(configuration, communicator, log)
+    var settings = configuration.settings
+    try settings.settleBackend(context)
+    dataset = try Self.dataset(configuration, context)
     instances = MaskedInstances(
       windows: Windows(
         LeaveOneOut(dataset.sequences, holdout: configuration.holdout),
@@ -37,56 +33,33 @@ package struct RunSetup {
       seed: configuration.seed)
     if let epochs = configuration.trainingEpochs {
       let steps = (epochs * Double(instances.epochCount) / Double(configuration.batchSize)).rounded(.up)
-      configuration.trainingSteps = max(1, Int(min(steps, 1e9)))
+      settings.trainingSteps = max(1, Int(min(steps, 1e9)))
     }
-    if let wanted = configuration.threads {
+    if let wanted = settings.threads {
       threads = wanted
     } else {
-      threads = try ThreadCount.automatic(communicator)
+      threads = try ThreadCount.automatic(context.communicator)
     }
-    self.configuration = configuration
+    self.configuration = try alike { () throws(Failure) in try RunConfiguration(settings) }
   }
 
-  /// What a training run of it takes.
-  func memoryPlan(_ communicator: any Communicator) -> MemoryPlan {
-    let users = dataset.sequences.userCount
-    var drawnUsers = users * EvaluationProtocol.sampledCount(EvaluationProtocol.allCases)
-    if configuration.holdout == .testAndValidation {
-      drawnUsers +=
-        min(users, configuration.validationUsers ?? users)
-        * EvaluationProtocol.sampledCount(configuration.validationProtocols)
-    }
-    return MemoryPlan(.training(drawnUsers: drawnUsers), self, communicator)
-  }
-
-  /// Collective. Rank 0's configuration on every rank; refuses ranks of another version. Where a run may be resumed, what the options
-  /// leave open is taken from its folder, which is said.
+  /// The configuration that rank 0 makes, on every rank; refuses ranks of another version.
   package static func configuration(
-    _ options: TrainingOptions, mayResume: Bool, communicator: any Communicator, log: (String) -> Void
-  ) throws(Failure) -> RunConfiguration {
-    try communicator.requireSame(
+    _ context: RankContext, _ make: () throws(Failure) -> RunConfiguration
+  ) throws(CollectiveFailure) -> RunConfiguration {
+    try context.communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
-    var own = RunConfiguration()
-    let text = try communicator.fromRankZero { () throws(Failure) in
-      own = mayResume ? try options.configurationOfRun(log: log) : try options.configuration()
-      return Array(own.values.map { "\($0.key)\0\($0.value)" }.joined(separator: "\0").utf8)
-    }
-    if communicator.rank == 0 { return own }
-    let parts = String(decoding: text, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false)
-    for index in stride(from: 0, to: parts.count - 1, by: 2) {
-      try own.set(String(parts[index]), String(parts[index + 1]), origin: "rank 0's configuration")
-    }
-    return own
+    return try context.communicator.fromRankZero(make)
   }
 
   private static func dataset(
-    _ configuration: RunConfiguration, _ communicator: any Communicator, _ log: (String) -> Void
-  ) throws(Failure) -> Dataset {
-    var own: Dataset?
-    try communicator.onRankZero { () throws(Failure) in
-      own = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
-      try own?.requireUsable()
+    _ configuration: RunConfiguration, _ context: RankContext
+  ) throws(CollectiveFailure) -> Dataset {
+    let own = try context.communicator.onRankZero { () throws(Failure) in
+      let dataset = try loadDataset(configuration.data, options: configuration.loadingOptions, log: context.log)
+      try dataset.requireUsable()
+      return dataset
     }
-    return try Dataset.shared(own, communicator, log: log)
+    return try Dataset.shared(own, context.communicator, log: context.log)
   }
 }

@@ -1,9 +1,9 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// What every rank tells the others after each step: 64 bytes. From the same records all ranks take the same decision at the same
 /// step.
-struct StepRecord: BitwiseCopyable {
+struct StepRecord: PlainValue {
   /// Updates done.
   var step: Int64 = 0
   /// The sum of what this rank asks for: that the run stops (1) or saves (2), as a signal told it, or ends here (4).
@@ -30,29 +30,16 @@ struct StepRecord: BitwiseCopyable {
 
 /// The exchange of the records. Allocates nothing.
 final class StepRecords {
-  private let communicator: any Communicator
-  private let own: UnsafeMutableBufferPointer<StepRecord>
-  private let all: UnsafeMutableBufferPointer<StepRecord>
+  private let ofAllRanks: RecordExchange<StepRecord>
+  private let hosts: [String]
   private var seconds: [Double]
   private var count = 0
-  /// Of the ranks, on rank 0; empty elsewhere.
-  private let hosts: [String]
 
-  /// Collective.
-  init(_ communicator: any Communicator) throws(Failure) {
+  init(_ communicator: any Communicator) {
     precondition(MemoryLayout<StepRecord>.size == 64)
-    self.communicator = communicator
-    hosts = try communicator.gather(Array(communicator.hostName.utf8)).map { String(decoding: $0, as: UTF8.self) }
-    own = .allocate(capacity: 1)
-    all = .allocate(capacity: communicator.size)
-    own.initialize(repeating: StepRecord())
-    all.initialize(repeating: StepRecord())
+    ofAllRanks = RecordExchange(communicator, empty: StepRecord())
+    hosts = communicator.hosts
     seconds = [Double](repeating: 0, count: communicator.size)
-  }
-
-  deinit {
-    own.deallocate()
-    all.deallocate()
   }
 
   /// What the ranks' records come to.
@@ -66,19 +53,18 @@ final class StepRecords {
     var agrees = true
   }
 
-  /// Collective. A rank at another step than the others is a fault that must not go on.
-  func exchange(_ record: StepRecord) throws(Failure) -> Decision {
-    own[0] = record
-    try communicator.allGather(UnsafeRawBufferPointer(own), into: UnsafeMutableRawBufferPointer(all))
+  /// A rank at another step than the others is a fault that must not go on.
+  func exchange(_ record: StepRecord) throws(CollectiveFailure) -> Decision {
+    try ofAllRanks(record)
+    let all = ofAllRanks.records
     var requests: UInt32 = 0
     var decision = Decision()
     for rank in 0..<all.count {
       if all[rank].step != record.step {
-        throw communicator.shared(
-          Failure(
-            .internalFault,
-            "the ranks are not at the same step (rank 0 has done \(all[0].step), rank \(rank) \(all[rank].step)): "
-              + "this is a fault of the program or of the network; start again from the last checkpoint"))
+        throw .onEveryRank(
+          .internalFault,
+          "the ranks are not at the same step (rank 0 has done \(all[0].step), rank \(rank) \(all[rank].step)): "
+            + "this is a fault of the program or of the network; start again from the last checkpoint")
       }
       requests |= all[rank].requests
       seconds[rank] += all[rank].seconds
@@ -90,15 +76,15 @@ final class StepRecords {
     return decision
   }
 
-  /// What is wrong with the replicas, by the last records; the hosts' names are on rank 0.
-  var problem: String { ReplicaComparison.problem(all.map(\.check), hosts: hosts) ?? "nothing" }
+  /// What is wrong with the replicas, by the last records.
+  var problem: String { ReplicaComparison.problem(ofAllRanks.records.map(\.check), hosts: hosts) ?? "nothing" }
 
-  /// Seconds of own work a step since the last call: the median of all ranks, and the slowest one's. For rank 0.
+  /// Seconds of own work per step since the last call: the median of all ranks, and the slowest one's.
   func takeWork() -> (median: Double, slowest: Double, rank: Int, host: String) {
     let means = seconds.map { $0 / Double(max(1, count)) }
     for rank in seconds.indices { seconds[rank] = 0 }
     count = 0
     let slowest = means.indices.max { means[$0] < means[$1] } ?? 0
-    return (means.sorted()[(means.count - 1) / 2], means[slowest], slowest, slowest < hosts.count ? hosts[slowest] : "")
+    return (means.sorted()[(means.count - 1) / 2], means[slowest], slowest, hosts[slowest])
   }
 }

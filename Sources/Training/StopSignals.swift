@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// Signals that ask something of a run: USR1 (what a launcher sends before the time is over), TERM, INT and HUP (a terminal or an ssh
 /// session that is lost) to save and stop, USR2 to save and go on. A handler only leaves a mark; the ranks agree at the end of the

@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import SystemSupport
 
 /// How many threads a rank should use by default: the cores that it may run on, or the processor time that its control groups allow
@@ -29,13 +29,10 @@ package enum ThreadCount {
     }
   }
 
-  /// Collective.
-  static func automatic(_ communicator: any Communicator) throws(Failure) -> Int {
+  static func automatic(_ communicator: any Communicator) throws(CollectiveFailure) -> Int {
     let quotas = ControlGroups().processors.map { Record.Quota(sharedAs: $0.identity, cores: $0.value) }
     let own = Record(host: communicator.hostName, cores: coreMask(), quotas: quotas)
-    let records = try communicator.gather(own.encoded).compactMap { Record(encoded: $0) }
-    let all = try communicator.broadcastArray(counts(records))
-    return communicator.rank < all.count ? all[communicator.rank] : 1
+    return counts(try communicator.allGather(own))[communicator.rank]
   }
 
   /// Of each rank. Ranks share cores when they are on one host and their affinity masks meet. A quota that is no whole number is
@@ -76,22 +73,25 @@ package enum ThreadCount {
   }
 }
 
-extension ThreadCount.Record {
-  /// Texts one after the other, with a zero byte between: none of them has one.
-  package var encoded: [UInt8] {
-    let digits = cores.map { (String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)) }.joined()
-    return Array(([host, digits] + quotas.flatMap { [$0.sharedAs, "\($0.cores)"] }).joined(separator: "\0").utf8)
+extension ThreadCount.Record: Communicable {
+  package func write(to message: inout MessageWriter) {
+    message.write(host)
+    message.write(cores)
+    message.write(quotas)
   }
 
-  package init?(encoded: [UInt8]) {
-    let fields = String(decoding: encoded, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false)
-    guard fields.count >= 2, fields.count % 2 == 0 else { return nil }
-    let digits = Array(fields[1])
-    self.init(
-      host: String(fields[0]),
-      cores: stride(from: 0, to: digits.count - 1, by: 2).map { UInt8(String(digits[$0...$0 + 1]), radix: 16) ?? 0 },
-      quotas: stride(from: 2, to: fields.count, by: 2).map {
-        Quota(sharedAs: String(fields[$0]), cores: Double(fields[$0 + 1]) ?? .infinity)
-      })
+  package init(from message: inout MessageReader) throws(Failure) {
+    self.init(host: try message.read(), cores: try message.read(), quotas: try message.read())
+  }
+}
+
+extension ThreadCount.Record.Quota: Communicable {
+  package func write(to message: inout MessageWriter) {
+    message.write(sharedAs)
+    message.write(cores)
+  }
+
+  package init(from message: inout MessageReader) throws(Failure) {
+    self.init(sharedAs: try message.read(), cores: try message.read())
   }
 }

@@ -1,6 +1,7 @@
 import Checkpoints
-import Collectives
+import Communication
 import Evaluation
+import StallDetection
 import SystemSupport
 
 /// The loop: a step on all ranks, the record, then whatever is due after it. Every rank takes the same decisions, rank 0 alone
@@ -12,9 +13,9 @@ struct TrainingLoop {
   let step: TrainingStep
   let evaluation: TrainingEvaluation
   let disk: RunDisk
-  let communicator: any Communicator
-  let progress: Progress
-  let log: (String) -> Void
+  private let context: RankContext
+  private var communicator: any Communicator { context.communicator }
+  private var progress: RankProgress { context.progress }
 
   private let records: StepRecords
   private var pace = Pace()
@@ -24,24 +25,20 @@ struct TrainingLoop {
   /// The report that is under way, on rank 0.
   private var reportLine: [(key: String, value: MetricValue)] = []
 
-  /// Collective.
   init(
     configuration: RunConfiguration, stopAfter: Int?, itemCounts: [Int64], state: ModelState, step: TrainingStep,
-    evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], communicator: any Communicator,
-    progress: Progress, log: @escaping (String) -> Void
-  ) throws(Failure) {
+    evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], context: RankContext
+  ) {
     self.configuration = configuration
     self.stopAfter = stopAfter
     self.state = state
     self.step = step
     self.evaluation = evaluation
     self.disk = disk
-    self.communicator = communicator
-    self.progress = progress
-    self.log = log
-    records = try StepRecords(communicator)
-    let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: log)
-    self.hooks = communicator.rank == 0 ? [watch] + hooks : []
+    self.context = context
+    records = StepRecords(context.communicator)
+    let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: context.log)
+    self.hooks = context.communicator.rank == 0 ? [watch] + hooks : []
   }
 
   /// Time of training in this process, validations and checkpoints included, in words.
@@ -49,7 +46,7 @@ struct TrainingLoop {
     pace.elapsed < 100 ? "\(rounded(pace.elapsed, 1)) s" : "\(rounded(pace.elapsed / 60, 1)) minutes"
   }
 
-  mutating func run() throws(Failure) -> TrainingRun.Outcome {
+  mutating func run() throws(CollectiveFailure) -> RunOutcome {
     let total = configuration.trainingSteps
     if let stopAfter, state.step >= stopAfter {
       log("stopped: \(state.step) of \(total) steps are done already, and --stop-after is \(stopAfter)")
@@ -60,7 +57,7 @@ struct TrainingLoop {
     while state.step < total {
       pace.begin()
       let result = try step()
-      try writeReport()
+      writeReport()
       var (hookSaves, hookStops) = (false, false)
       if result.isFinite {
         for hook in hooks {
@@ -99,7 +96,7 @@ struct TrainingLoop {
       }
       if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { beginReport(result) }
       // What is due is saved before a validation: whatever becomes of that, nothing trained is lost.
-      if validates || saves { try writeReport() }
+      if validates || saves { writeReport() }
       if saves { try save(mayFail: !isLast && !stops) }
       // Whoever asks for an end does not wait for a validation; it is made up for when the run is resumed.
       if validates && (isLast || !decision.stops), try validate() == .stopped { return .stopped }
@@ -112,24 +109,23 @@ struct TrainingLoop {
     return .finished
   }
 
-  /// Collective. Whether time or patience are over; then the state is saved, so that the same command knows it too.
-  private mutating func endsEarly() throws(Failure) -> Bool {
+  /// Whether time or patience are over; then the state is saved, so that the same command knows it too.
+  private mutating func endsEarly() throws(CollectiveFailure) -> Bool {
     if configuration.maximumMinutes == 0 && configuration.patience == 0 { return false }
-    let reason = try communicator.fromRankZero { () throws(Failure) in Array((disk.earlyEnd ?? "").utf8) }
-    if reason.isEmpty { return false }
-    try writeReport()
+    guard let reason = try communicator.fromRankZero({ () throws(Failure) in disk.earlyEnd }) else { return false }
+    writeReport()
     try save(mayFail: false)
-    log("the run ends at step \(state.step) of \(configuration.trainingSteps): \(String(decoding: reason, as: UTF8.self))")
+    log("the run ends at step \(state.step) of \(configuration.trainingSteps): \(reason)")
     return true
   }
 
   /// Counts a step whose numbers are not finite and continues, or throws. Every rank has the same numbers, so all do the same.
-  private func skip(_ result: StepResult) throws(Failure) {
-    let users = step.usersOfNonFiniteShards
+  private func skip(_ result: StepResult) throws(CollectiveFailure) {
+    let (users, instances) = (step.usersOfNonFiniteShards, step.plan.positions)
     let what =
       "step \(state.step + 1): the loss is \(result.loss), the gradient norm \(result.gradientNorm), the learning rate "
-      + "\(result.learningRate); instances \(step.lastInstances.lowerBound) to \(step.lastInstances.upperBound - 1) of epoch "
-      + "\(result.epoch)" + (users.isEmpty ? "" : ", not finite in those of user \(disk.userNames(users))")
+      + "\(result.learningRate); instances \(instances.lowerBound) to \(instances.upperBound - 1) of epoch "
+      + "\(result.epoch)" + (users.isEmpty ? "" : ", not finite in those of user \(disk.dataset.names(ofUsers: users))")
     if configuration.onNonFinite == .skip && state.skippedSteps < configuration.maximumSkippedSteps {
       step.skip()
       log("warning: \(what). Skipped, \(state.skippedSteps) of at most \(configuration.maximumSkippedSteps) (max_skipped_steps).")
@@ -137,12 +133,13 @@ struct TrainingLoop {
     }
     let saved = progress.savedStep.map { "the last good checkpoint is that of step \($0)" } ?? "there is no checkpoint yet"
     let skipped = state.skippedSteps == 0 ? "" : " \(state.skippedSteps) steps were skipped before (max_skipped_steps)."
-    throw communicator.shared(
-      Failure(
-        .internalFault,
-        "\(what). The parameters are as the last good step left them; \(saved).\(skipped) A lower learning_rate or more "
-          + "num_warmup_steps may help; on_nonfinite=skip continues without such steps."))
+    throw .onEveryRank(
+      .internalFault,
+      "\(what). The parameters are as the last good step left them; \(saved).\(skipped) A lower learning_rate or more "
+        + "num_warmup_steps may help; on_nonfinite=skip continues without such steps.")
   }
+
+  private func log(_ line: String) { context.log(line) }
 
   // MARK: - Reports
 
@@ -171,7 +168,7 @@ struct TrainingLoop {
   }
 
   /// Writes the report that is under way, if one is: before anything else goes to the disk, so that lines keep their order.
-  private mutating func writeReport() throws(Failure) {
+  private mutating func writeReport() {
     guard !reportLine.isEmpty else { return }
     disk.append(reportLine + [("parameter_hash", .string(step.hash.finish()))])
     reportLine = []
@@ -185,16 +182,16 @@ struct TrainingLoop {
   }
 
   /// A run that was ended between a checkpoint and its validation makes up for that.
-  private func validateIfMissing() throws(Failure) -> TrainingRun.Outcome {
+  private func validateIfMissing() throws(CollectiveFailure) -> RunOutcome {
     guard state.step > 0 && validatesNow else { return .finished }
-    let lacks = try communicator.fromRankZero { () throws(Failure) in disk.lacksValidation ? [1] : [] }
-    return lacks.isEmpty ? .finished : try validate()
+    let lacks = try communicator.fromRankZero { () throws(Failure) in disk.lacksValidation }
+    return lacks ? try validate() : .finished
   }
 
-  /// Collective. Validates, and writes a checkpoint where that was the best so far; `.stopped` where a signal ended it.
-  private func validate() throws(Failure) -> TrainingRun.Outcome {
+  /// Validates, and writes a checkpoint where that was the best so far; `.stopped` where a signal ended it.
+  private func validate() throws(CollectiveFailure) -> RunOutcome {
     let report: EvaluationReport?
-    do throws(Failure) { report = try evaluation.evaluate(.validation) } catch {
+    do throws(CollectiveFailure) { report = try evaluation.evaluate(.validation) } catch {
       guard error.exitCode == .stopped else { throw error }
       try save(mayFail: false)
       log(TrainingEvaluation.stopped(state, of: configuration))
@@ -209,26 +206,26 @@ struct TrainingLoop {
 
   // MARK: - Checkpoints
 
-  /// Collective. Whether all replicas are the same, and still what the last update has left in memory.
-  private func replicasAgree() throws(Failure) -> Bool {
+  /// Whether all replicas are the same, and still what the last update has left in memory.
+  private func replicasAgree() throws(CollectiveFailure) -> Bool {
     progress.enter(.comparison)
     step.lookAtMemory()
     return try records.exchange(StepRecord(step: state.step, check: step.check)).agrees
   }
 
-  /// Collective. A replica is not what it should be, and through its gradients perhaps none is: all go back to the last checkpoint,
+  /// A replica is not what it should be, and through its gradients perhaps none is: all go back to the last checkpoint,
   /// which was compared before it was written, or to the beginning, and do the steps again.
-  private mutating func goBack() throws(Failure) -> TrainingRun.Outcome {
-    progress.enter(.start)
+  private mutating func goBack() throws(CollectiveFailure) -> RunOutcome {
+    progress.enter(.loading)
     let (problem, spoiled) = (records.problem, state.step)
     reportLine = []
     step.hash.wait()
-    let from = try communicator.fromRankZero { () throws(Failure) in try disk.goBack() ? [1] : [] }
-    try state.share(isInitial: from.isEmpty, seed: configuration.seed, communicator)
+    let hasState = try communicator.fromRankZero { () throws(Failure) in try disk.goBack() }
+    try state.share(isInitial: !hasState, seed: configuration.seed, communicator)
     step.forgetMemory()
     progress.finished(step: state.step)
-    progress.savedStep = from.isEmpty ? nil : state.step
-    let place = from.isEmpty ? "the beginning" : "the checkpoint of step \(state.step)"
+    progress.savedStep = hasState ? state.step : nil
+    let place = hasState ? "the checkpoint of step \(state.step)" : "the beginning"
     let mayReturn = returns.mayReturn(to: state.step)
     try communicator.onRankZero { () throws(Failure) in
       let found = "\(problem), found at step \(spoiled): a memory or a processor there is failing"
@@ -243,26 +240,18 @@ struct TrainingLoop {
     return try validateIfMissing()
   }
 
-  /// Collective. Writes a checkpoint, or notes that this one is the best so far. What the disk refuses is said and tried again at the
+  /// Writes a checkpoint, or notes that this one is the best so far. What the disk refuses is said and tried again at the
   /// next one, unless it must not fail or has failed too often.
-  private func save(_ validation: EvaluationReport? = nil, mayFail: Bool) throws(Failure) {
+  private func save(_ validation: EvaluationReport? = nil, mayFail: Bool) throws(CollectiveFailure) {
     progress.enter(.checkpoint)
     let saved = try communicator.fromRankZero { () throws(Failure) in
       if let validation {
-        guard disk.isBest(validation) else { return [] }
+        guard disk.isBest(validation) else { return false }
       }
-      guard try disk.save(best: validation, mayFail: mayFail) else { return [] }
+      guard try disk.save(best: validation, mayFail: mayFail) else { return false }
       if validation != nil { log("best \(configuration.monitor) so far") }
-      return [1]
+      return true
     }
-    if !saved.isEmpty { progress.savedStep = state.step }
+    if saved { progress.savedStep = state.step }
   }
-}
-
-/// Four decimals for people; files have all digits.
-func rounded(_ value: Double, _ digits: Int) -> String {
-  guard value.isFinite, abs(value) < 1e12 else { return "\(value)" }
-  var scale = 1.0
-  for _ in 0..<digits { scale *= 10 }
-  return "\((value * scale).rounded() / scale)"
 }

@@ -57,9 +57,9 @@ public struct TrainingOptions: Sendable {
     let file = try configurationFileText()
     guard let recorded = try recordedSettings(file: file) else { return try configuration(file: file, resuming: nil) }
     let configuration = try configuration(file: file, resuming: recorded)
-    var alone = RunConfiguration()
+    var alone = RunSettings()
     if recorded.leavesOutData {
-      alone = try self.configuration(file: file, resuming: nil)
+      alone = try self.configuration(file: file, resuming: nil).settings
     } else {
       try apply(file, to: &alone)
     }
@@ -68,11 +68,11 @@ public struct TrainingOptions: Sendable {
       // Resolved in a run's own file.
       case "backend" where alone.backend == .auto: false
       case "num_train_steps" where alone.trainingEpochs != nil: false
-      default: key.read(alone) != key.read(configuration)
+      default: key.read(alone) != key.read(configuration.settings)
       }
     }
     if !inherited.isEmpty {
-      let settings = inherited.map { "\($0.name) \($0.read(configuration))" }.joined(separator: ", ")
+      let settings = inherited.map { "\($0.name) \($0.read(configuration.settings))" }.joined(separator: ", ")
       log("not given here, so as \(recorded.path) says: \(settings)")
     }
     return configuration
@@ -81,38 +81,34 @@ public struct TrainingOptions: Sendable {
   /// It may be a pipe, which is read once.
   private func configurationFileText() throws(Failure) -> String? {
     guard let configurationFile else { return nil }
-    return try RunConfiguration.text(ofFile: configurationFile)
+    return try RunSettings.text(ofFile: configurationFile)
   }
 
   private func configuration(
     file: String?, resuming recorded: RecordedSettings?
   ) throws(Failure) -> RunConfiguration {
-    var configuration = RunConfiguration()
-    try recorded?.apply(to: &configuration)
-    try apply(file, to: &configuration)
-    if configuration.data == nil && configurationFile == nil && recipe == nil {
-      configuration = .demonstration
-      try recorded?.apply(to: &configuration)
-      try apply(file, to: &configuration)
+    var settings = RunSettings()
+    try recorded?.apply(to: &settings)
+    try apply(file, to: &settings)
+    if settings.data == nil && configurationFile == nil && recipe == nil {
+      settings = .demonstration
+      try recorded?.apply(to: &settings)
+      try apply(file, to: &settings)
     }
-    try configuration.validate()
-    if configuration.data == nil {
-      throw Failure(.usage, "no data set: give --data PATH, or `data:` in \(configurationFile ?? "the configuration").")
-    }
-    return configuration
+    return try RunConfiguration(settings, origin: configurationFile ?? "the configuration")
   }
 
   /// What stands in the recipe, in the configuration file and on the command line.
-  private func apply(_ file: String?, to configuration: inout RunConfiguration) throws(Failure) {
+  private func apply(_ file: String?, to draft: inout RunSettings) throws(Failure) {
     if let recipe {
       guard let yaml = Recipes.all.first(where: { $0.name == recipe })?.yaml else {
         throw Failure(
           .usage,
           "there is no recipe \"\(recipe)\"; known are \(Self.recipes). Give a file of your own to --config.")
       }
-      try configuration.read(yaml: String(decoding: yaml, as: UTF8.self), file: "recipe \(recipe)")
+      try draft.read(yaml: String(decoding: yaml, as: UTF8.self), file: "recipe \(recipe)")
     }
-    if let file, let configurationFile { try configuration.read(yaml: file, file: configurationFile) }
+    if let file, let configurationFile { try draft.read(yaml: file, file: configurationFile) }
     var keys: Set<String> = []
     for setting in settings {
       guard let equals = setting.firstIndex(of: "=") else {
@@ -120,19 +116,19 @@ public struct TrainingOptions: Sendable {
       }
       let key = String(setting[..<equals])
       keys.insert(key)
-      try configuration.set(key, String(setting[setting.index(after: equals)...]), origin: "--set")
+      try draft.set(key, String(setting[setting.index(after: equals)...]), origin: "--set")
     }
     // The command line's steps win over a file's epochs.
-    if keys.contains("num_train_steps") && !keys.contains("num_train_epochs") { configuration.trainingEpochs = nil }
-    if let data { configuration.data = data }
-    if let initialCheckpoint { try configuration.set("init_checkpoint", initialCheckpoint, origin: "--init-checkpoint") }
-    if keepsMoments { try configuration.set("init_moments", InitialMoments.kept.rawValue, origin: "--keep-moments") }
-    if let threads { try configuration.set("threads", "\(threads)", origin: "--threads") }
+    if keys.contains("num_train_steps") && !keys.contains("num_train_epochs") { draft.trainingEpochs = nil }
+    if let data { draft.data = data }
+    if let initialCheckpoint { try draft.set("init_checkpoint", initialCheckpoint, origin: "--init-checkpoint") }
+    if keepsMoments { try draft.set("init_moments", InitialMoments.kept.rawValue, origin: "--keep-moments") }
+    if let threads { try draft.set("threads", "\(threads)", origin: "--threads") }
   }
 
   /// What the run that is about to be resumed keeps of its settings; nil for a new run.
   private func recordedSettings(file: String?) throws(Failure) -> RecordedSettings? {
-    var said = RunConfiguration()
+    var said = RunSettings()
     try apply(file, to: &said)
     switch resume {
     case .never: return nil
@@ -152,28 +148,5 @@ public struct TrainingOptions: Sendable {
       recorded?.leavesOutData = true
       return recorded
     }
-  }
-}
-
-extension RunConfiguration {
-  /// Small and quick, for the built-in data set.
-  static var demonstration: RunConfiguration {
-    var configuration = RunConfiguration()
-    configuration.data = DemonstrationData.path
-    configuration.maximumSequenceLength = 32
-    configuration.maskedProbability = 0.3
-    configuration.hiddenSize = 32
-    configuration.intermediateSize = 64
-    configuration.hiddenDropout = 0.1
-    configuration.attentionDropout = 0.1
-    // Without bias correction Adam's first updates are up to six times the rate; far above this, or with a shorter warm-up, they
-    // throw the model back to the items' frequencies, and rounding decides whether it comes out again.
-    configuration.learningRate = 2e-3
-    configuration.trainingSteps = 1500
-    configuration.warmupSteps = 100
-    configuration.batchSize = 64
-    configuration.checkpointInterval = 500
-    configuration.reportInterval = 150
-    return configuration
   }
 }

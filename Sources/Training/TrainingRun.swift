@@ -1,9 +1,10 @@
 import BERT4RecModel
 import Checkpoints
-import Collectives
+import Communication
 import Evaluation
 import InteractionData
 import MaskedInstances
+import StallDetection
 import SystemSupport
 
 /// A training run from the command line's words to the last evaluation: settles configuration, data, run folder and the place to
@@ -12,78 +13,111 @@ import SystemSupport
 /// In a program of one's own:
 /// ```swift
 /// let communicator = try makeCommunicator()
-/// var options = TrainingOptions()
-/// options.data = "ml-1m.txt"
-/// try TrainingRun(options, communicator: communicator, hooks: [MedianRank()]).run()
+/// var settings = RunSettings()
+/// settings.data = "ml-1m.txt"
+/// settings.maximumSequenceLength = 50
+/// let configuration = try RunConfiguration(settings)
+/// try TrainingRun(configuration, communicator: communicator, hooks: [MedianRank()]).run()
 /// ```
 /// `hooks` watch every evaluation (`EvaluationHook` shows how one is written); their metrics go into reports and metrics.jsonl.
 /// `trainingHooks` watch every step, and can save or stop (`TrainingHook`).
 public final class TrainingRun {
-  public enum Outcome: Sendable, Equatable {
-    case finished
-    /// State saved; the same command resumes the run.
-    case stopped
+  public typealias Outcome = RunOutcome
+
+  /// What is asked for: in words that have to be settled first, or checked already.
+  private enum Request {
+    case words(TrainingOptions)
+    case configuration(RunConfiguration)
   }
 
-  private let options: TrainingOptions
-  private let progress = Progress()
-  private let communicator: any Communicator
+  private let request: Request
+  private let runFolder: String?
+  private let resume: ResumeMode
+  private let stopAfter: Int?
+  private let evaluatesTestItems: Bool
+  private let context: RankContext
   private let hooks: [any EvaluationHook]
   private let trainingHooks: [any TrainingHook]
-  /// Where messages go, on rank 0.
-  private let log: (String) -> Void
   /// Where results go, on rank 0.
   private let output: (String) -> Void
 
-  public init(
+  /// A run as the command line asks for it; where it is resumed, what the options leave open is as its folder says.
+  public convenience init(
     _ options: TrainingOptions, communicator: any Communicator, hooks: [any EvaluationHook] = [],
     trainingHooks: [any TrainingHook] = [],
     log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
   ) {
-    self.options = options
-    self.communicator = communicator
+    self.init(
+      .words(options), runFolder: options.runFolder, resume: options.resume, stopAfter: options.stopAfter,
+      evaluatesTestItems: options.evaluatesTestItems, communicator, hooks, trainingHooks, log, output)
+  }
+
+  /// A run of just this configuration, that of rank 0; where it is resumed, one that does not fit is refused.
+  ///
+  /// - Parameters:
+  ///   - runFolder: nil: `runs/NAME` in the current folder, NAME from the data set.
+  ///   - stopAfter: save and stop after so many updates.
+  public convenience init(
+    _ configuration: RunConfiguration, runFolder: String? = nil, resume: ResumeMode = .auto, stopAfter: Int? = nil,
+    communicator: any Communicator, hooks: [any EvaluationHook] = [], trainingHooks: [any TrainingHook] = [],
+    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
+  ) {
+    self.init(
+      .configuration(configuration), runFolder: runFolder, resume: resume, stopAfter: stopAfter, evaluatesTestItems: true,
+      communicator, hooks, trainingHooks, log, output)
+  }
+
+  private init(
+    _ request: Request, runFolder: String?, resume: ResumeMode, stopAfter: Int?, evaluatesTestItems: Bool,
+    _ communicator: any Communicator, _ hooks: [any EvaluationHook], _ trainingHooks: [any TrainingHook],
+    _ log: @escaping (String) -> Void, _ output: @escaping (String) -> Void
+  ) {
+    self.request = request
+    self.runFolder = runFolder
+    self.resume = resume
+    self.stopAfter = stopAfter
+    self.evaluatesTestItems = evaluatesTestItems
     self.hooks = hooks
     self.trainingHooks = trainingHooks
-    self.log = communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in }
+    context = RankContext(communicator, log: communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in })
     self.output = communicator.rank == 0 ? { line in Liveness.outside { output(line) } } : { _ in }
   }
 
-  /// Collective. Throws the same failure on every rank.
+  /// Throws the same failure on every rank, unless a message between ranks fails.
   @discardableResult
-  public func run() throws(Failure) -> Outcome {
+  public func run() throws(CollectiveFailure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
-    let configuration = try RunSetup.configuration(options, mayResume: true, communicator: communicator, log: log)
+    let configuration = try RunSetup.configuration(context) { () throws(Failure) in
+      switch request {
+      case .words(let options): try options.configurationOfRun(log: context.log)
+      case .configuration(let configuration): configuration
+      }
+    }
     let watchdog = try Watchdog(
-      progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
+      context.progress, limit: configuration.stallTimeout, communicator: communicator, isEnding: { StopSignals.isTerminated })
     // The ranks' leave-taking is watched again; what the caller does until then is not this run's.
     defer { watchdog.pause() }
     progress.enter(.data)
-    return try run(RunSetup(configuration, communicator: communicator, log: log))
+    return try run(RunSetup(configuration, context))
   }
 
-  private func run(_ setup: RunSetup) throws(Failure) -> Outcome {
+  private func run(_ setup: RunSetup) throws(CollectiveFailure) -> Outcome {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
-    progress.enter(.start)
-    let memory = try MemoryCheck.run(setup.memoryPlan(communicator), communicator)
+    progress.enter(.loading)
+    let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
     let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
-    let path = try communicator.broadcastText(options.runFolder ?? "runs/\(dataset.name)")
+    let path = try communicator.broadcast(runFolder ?? "runs/\(dataset.name)")
     let disk = RunDisk(
       path, dataset: dataset, configuration: configuration, arithmetic: try ArithmeticRecord.make(configuration, communicator),
       state: state, log: log)
-    let text = try communicator.fromRankZero { () throws(Failure) in
-      Array(try disk.open(options.resume).rawValue.utf8)
-    }
-    guard let start = RunDisk.Start(rawValue: String(decoding: text, as: UTF8.self)) else {
-      preconditionFailure("rank 0 sends one of the cases")
-    }
+    let start = try communicator.fromRankZero { () throws(Failure) in try disk.open(resume) }
     try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
     if start != .fresh { progress.finished(step: state.step) }
     if start != .fresh && start != .begun { progress.savedStep = state.step }
 
     let evaluation = TrainingEvaluation(
-      dataset: dataset, configuration: configuration, state: state, threads: setup.threads, communicator: communicator,
-      hooks: hooks, progress: progress)
+      dataset: dataset, configuration: configuration, state: state, threads: setup.threads, hooks: hooks, context: context)
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
       log(
@@ -93,8 +127,7 @@ public final class TrainingRun {
     }
     if start != .evaluating {
       let step = try TrainingStep(
-        state: state, configuration: configuration, instances: instances, communicator: communicator,
-        threads: setup.threads, progress: progress)
+        state: state, configuration: configuration, instances: instances, threads: setup.threads, context: context)
       describe(dataset, instances, configuration, state, step)
       log(memory)
       if let line = try idleCores(setup, step) { log(line) }
@@ -102,9 +135,9 @@ public final class TrainingRun {
       let hasNewMoments = start == .fresh || (start == .begun && configuration.initialMoments == .zero)
       if hasNewMoments { warnOfLargeUpdates(configuration) }
       if start == .begun { try saveBeginning(disk) }
-      var loop = try TrainingLoop(
-        configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
-        evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, log: log)
+      var loop = TrainingLoop(
+        configuration: configuration, stopAfter: stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
+        evaluation: evaluation, disk: disk, hooks: trainingHooks, context: context)
       let first = state.step
       if try loop.run() == .stopped { return .stopped }
       log("trained \(state.step - first) steps in \(loop.elapsed)")
@@ -112,16 +145,20 @@ public final class TrainingRun {
     if configuration.holdout == .none {
       output("holdout is none: the model has seen every item, so there is nothing to test it on")
       output("checkpoints: \(disk.run.checkpointsPath)")
-    } else if options.evaluatesTestItems {
+    } else if evaluatesTestItems {
       return try finalEvaluation(evaluation, state, disk, configuration)
     }
     return .finished
   }
 
+  private var communicator: any Communicator { context.communicator }
+  private var progress: RankProgress { context.progress }
+  private func log(_ line: String) { context.log(line) }
+
   // MARK: - Beginning
 
-  /// Collective. Saves step 0 of a run that begins with another model's parameters: from then on it does not need that model.
-  private func saveBeginning(_ disk: RunDisk) throws(Failure) {
+  /// Saves step 0 of a run that begins with another model's parameters: from then on it does not need that model.
+  private func saveBeginning(_ disk: RunDisk) throws(CollectiveFailure) {
     progress.enter(.checkpoint)
     try communicator.onRankZero { () throws(Failure) in _ = try disk.save(best: nil, mayFail: false) }
     progress.savedStep = 0
@@ -140,15 +177,13 @@ public final class TrainingRun {
     log(
       "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "
         + "\(ProgramVersion.arithmetic(configuration.backend)); gradients: "
-        + step.reductionDescription)
+        + step.reduction.methodDescription)
   }
 
-  /// Collective. A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.
-  private func idleCores(_ setup: RunSetup, _ step: TrainingStep) throws(Failure) -> String? {
-    let counts = try communicator.gather(Array("\(step.threadCount) \(max(setup.threads, step.threadCount))".utf8)).map {
-      String(decoding: $0, as: UTF8.self).split(separator: " ").compactMap { Int($0) }
-    }
-    let (used, available) = counts.reduce((0, 0)) { ($0.0 + $1[0], $0.1 + $1[1]) }
+  /// A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.
+  private func idleCores(_ setup: RunSetup, _ step: TrainingStep) throws(CollectiveFailure) -> String? {
+    let used = try communicator.gather(step.threadCount).reduce(0, +)
+    let available = try communicator.gather(max(setup.threads, step.threadCount)).reduce(0, +)
     guard used < available else { return nil }
     let what = setup.configuration.threads == nil ? "cores" : "threads"
     return
@@ -170,12 +205,12 @@ public final class TrainingRun {
 
   private func finalEvaluation(
     _ evaluation: TrainingEvaluation, _ state: ModelState, _ disk: RunDisk, _ configuration: RunConfiguration
-  ) throws(Failure) -> Outcome {
+  ) throws(CollectiveFailure) -> Outcome {
     try communicator.onRankZero { () throws(Failure) in try disk.loadBest() }
-    state.step = try communicator.broadcastArray([state.step])[0]
-    try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
+    state.step = try communicator.broadcast(state.step)
+    try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(state.parameters))
     let report: EvaluationReport?
-    do throws(Failure) { report = try evaluation.evaluate(.test) } catch {
+    do throws(CollectiveFailure) { report = try evaluation.evaluate(.test) } catch {
       guard error.exitCode == .stopped else { throw error }
       log(TrainingEvaluation.stopped(state, of: configuration))
       return .stopped
@@ -186,7 +221,7 @@ public final class TrainingRun {
       try disk.finish()
       for line in report.lines { output(line) }
       output(report.table)
-      let data = configuration.data.map { " --data \($0)" } ?? ""
+      let data = " --data \(configuration.data)"
       output("checkpoints: \(disk.run.checkpointsPath)")
       output("next: bert4rec-dist evaluate --checkpoint \(disk.run.path)\(data)")
       output("      bert4rec-dist recommend --checkpoint \(disk.run.path)\(data) --top-k 10")

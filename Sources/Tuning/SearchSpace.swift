@@ -46,8 +46,8 @@ public struct SearchSpace: Sendable, Equatable {
       }
       let choice = try Self.choice(valueNode, name, place)
       for value in Self.extremes(choice) {
-        var configuration = RunConfiguration()
-        try configuration.set(name, value, origin: place)
+        var settings = RunSettings()
+        try settings.set(name, value, origin: place)
       }
       dimensions.append((name, choice))
     }
@@ -81,8 +81,8 @@ public struct SearchSpace: Sendable, Equatable {
 
   /// Whether a key takes whole numbers alone, by what it says of something else.
   private static func isWhole(_ key: String) -> Bool {
-    var configuration = RunConfiguration()
-    do throws(Failure) { try configuration.set(key, "no number", origin: "") } catch { return error.message.contains("whole number") }
+    var settings = RunSettings()
+    do throws(Failure) { try settings.set(key, "no number", origin: "") } catch { return error.message.contains("whole number") }
     return false
   }
 

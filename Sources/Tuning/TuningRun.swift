@@ -1,5 +1,5 @@
 import Checkpoints
-import Collectives
+import Communication
 import InteractionData
 import SystemSupport
 import Training
@@ -41,10 +41,11 @@ public final class TuningRun {
     self.output = communicator.rank == 0 ? output : { _ in }
   }
 
-  /// Collective. Throws the same failure on every rank.
-  public func run() throws(Failure) -> TrainingRun.Outcome {
-    let folder = try communicator.broadcastText(options.training.runFolder ?? "runs/tune")
-    let base = try RunSetup.configuration(options.training, mayResume: false, communicator: communicator, log: log)
+  public func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
+    let folder = try communicator.broadcast(options.training.runFolder ?? "runs/tune")
+    let base = try RunSetup.configuration(RankContext(communicator, log: log)) { () throws(Failure) in
+      try options.training.configuration()
+    }
     let text = try communicator.fromRankZero { () throws(Failure) in
       let bytes = try FileSystem.read(options.space, limit: 1 << 20)
       _ = try SearchSpace(yaml: String(decoding: bytes, as: UTF8.self), file: options.space)
@@ -52,7 +53,7 @@ public final class TuningRun {
       table = try TrialTable(folder: folder, question: question(base, space: bytes))
       return bytes
     }
-    let space = try SearchSpace(yaml: String(decoding: text, as: UTF8.self), file: options.space)
+    let space = try alike { () throws(Failure) in try SearchSpace(yaml: String(decoding: text, as: UTF8.self), file: options.space) }
     let plan = HalvingPlan(trials: options.trials, budget: options.budget)
     let draws = try draws(space, base)
 
@@ -65,12 +66,11 @@ public final class TuningRun {
         if outcome == .stopped { return .stopped }
       }
       let next = rung + 1 < plan.rungs.count ? plan.rungs[rung + 1].trials : 1
-      numbers = try communicator.broadcastArray(table?.best(ofRung: rung, count: next) ?? [])
+      numbers = try communicator.broadcast(table?.best(ofRung: rung, count: next))
       if numbers.isEmpty {
-        throw communicator.shared(
-          Failure(
-            .internalFault,
-            "no trial of rung \(rung + 1) came to a finite validation: a lower learning_rate in \(options.space), or another data set?"))
+        throw .onEveryRank(
+          .internalFault,
+          "no trial of rung \(rung + 1) came to a finite validation: a lower learning_rate in \(options.space), or another data set?")
       }
     }
     try finish(numbers[0], draws[numbers[0]], base, folder)
@@ -83,22 +83,22 @@ public final class TuningRun {
   }
 
   /// Every trial's settings; a draw whose keys do not fit together is drawn again.
-  private func draws(_ space: SearchSpace, _ base: RunConfiguration) throws(Failure) -> [[(key: String, value: String)]] {
+  private func draws(_ space: SearchSpace, _ base: RunConfiguration) throws(CollectiveFailure) -> [[(key: String, value: String)]] {
     var result: [[(key: String, value: String)]] = [[]]
     for trial in 1..<max(options.trials, 1) {
       var fitting: [(key: String, value: String)]?
       for attempt in 0..<100 where fitting == nil {
         let settings = space.draw(trial: trial, attempt: attempt, seed: base.seed)
-        var configuration = base
+        var trial = base.settings
         do throws(Failure) {
-          for (key, value) in settings { try configuration.set(key, value, origin: options.space) }
-          try configuration.validate()
+          for (key, value) in settings { try trial.set(key, value, origin: options.space) }
+          _ = try RunConfiguration(trial)
           fitting = settings
         } catch { continue }
       }
       guard let fitting else {
-        throw communicator.shared(
-          Failure(.usage, "\(options.space): its values hardly ever fit together, such as hidden_size and num_attention_heads."))
+        throw .onEveryRank(
+          .usage, "\(options.space): its values hardly ever fit together, such as hidden_size and num_attention_heads.")
       }
       result.append(fitting)
     }
@@ -108,13 +108,13 @@ public final class TuningRun {
   /// One trial of one rung, unless the table has its result already.
   private func train(
     rung: Int, number: Int, _ settings: [(key: String, value: String)], minutes: Double, _ folder: String
-  ) throws(Failure) -> TrainingRun.Outcome {
+  ) throws(CollectiveFailure) -> TrainingRun.Outcome {
     let known = table?.trial(rung: rung, number: number)
-    let state = try communicator.broadcastArray([known?.isDone == true ? 1 : 0, known?.steps ?? 0])
-    if state[0] == 1 { return .finished }
+    if try communicator.broadcast(known?.isDone ?? false) { return .finished }
     var training = options.training
     training.settings += settings.map { "\($0.key)=\($0.value)" } + ["holdout=\(Holdout.testAndValidation.rawValue)"]
-    let steps = try state[1] > 0 ? state[1] : steps(training, minutes: minutes)
+    let knownSteps = try communicator.broadcast(known?.steps ?? 0)
+    let steps = try knownSteps > 0 ? knownSteps : steps(training, minutes: minutes)
     let interval = max(1, (steps + Self.validations - 1) / Self.validations)
     training.settings += [
       "num_train_steps=\(steps)", "eval_every=\(interval)", "save_checkpoints_steps=\(interval)", "keep_checkpoints=1",
@@ -126,7 +126,7 @@ public final class TuningRun {
     var trial = Trial(rung: rung, number: number, steps: steps, settings: settings)
     try communicator.onRankZero { () throws(Failure) in try table?.put(trial) }
     log("\(name): \(steps) steps with \(settings.isEmpty ? "the configuration as it is" : trial.settingsText)")
-    do throws(Failure) {
+    do throws(CollectiveFailure) {
       let run = TrainingRun(
         training, communicator: communicator, log: { [log] in if $0.hasPrefix("warning:") { log("\(name): \($0)") } },
         output: { _ in })
@@ -136,7 +136,7 @@ public final class TuningRun {
       }
     } catch {
       // Numbers that are not finite end this trial alone, and reach every rank.
-      guard error.exitCode == .internalFault, communicator.sharedFailure == error || communicator.size == 1 else { throw error }
+      guard error.exitCode == .internalFault, error.reach == .everyRank else { throw error }
       log("\(name): \(error.message)")
     }
     try communicator.onRankZero { () throws(Failure) in
@@ -149,23 +149,23 @@ public final class TuningRun {
     return .finished
   }
 
-  /// Steps that fit into the minutes, by a few measured ones. Collective.
-  private func steps(_ training: TrainingOptions, minutes: Double) throws(Failure) -> Int {
+  /// Steps that fit into the minutes, by a few measured ones.
+  private func steps(_ training: TrainingOptions, minutes: Double) throws(CollectiveFailure) -> Int {
     let seconds = try Benchmark.secondsPerStep(training, communicator: communicator)
-    return try communicator.broadcastArray([max(Self.validations, Int(min(minutes * 60 / seconds, 1e9)))])[0]
+    return try communicator.broadcast(max(Self.validations, Int(min(minutes * 60 / seconds, 1e9))))
   }
 
   /// The table, and the best trial as a configuration.
   private func finish(
     _ best: Int, _ settings: [(key: String, value: String)], _ base: RunConfiguration, _ folder: String
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     try communicator.onRankZero { () throws(Failure) in
       guard let table, let steps = table.trials.last(where: { $0.number == best })?.steps else { return }
-      var configuration = base
-      for (key, value) in settings { try configuration.set(key, value, origin: options.space) }
-      configuration.trainingSteps = steps
-      configuration.trainingEpochs = nil
-      try FileSystem.replaceAtomically("\(folder)/best.yaml", configuration.yaml)
+      var chosen = base.settings
+      for (key, value) in settings { try chosen.set(key, value, origin: options.space) }
+      chosen.trainingSteps = steps
+      chosen.trainingEpochs = nil
+      try FileSystem.replaceAtomically("\(folder)/best.yaml", chosen.yaml)
       output("rung  trial   steps  \(base.monitor)  settings")
       for trial in table.trials.sorted(by: { ($0.rung, $0.score ?? -1) > ($1.rung, $1.score ?? -1) }) {
         let score = trial.score.map { DecimalText.fixed($0, 4) } ?? "not finite"

@@ -42,7 +42,7 @@ struct BenchCommand: ParsableCommand {
     options.data = data
     options.threads = threads
     options.settings = settings
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       let isRoot = communicator.rank == 0
       let result = try Benchmark.run(options, steps: steps, communicator: communicator) { if isRoot { printError($0) } }
       if isRoot { json ? printJSON(result) : printTable(result) }
@@ -66,7 +66,7 @@ struct BenchCommand: ParsableCommand {
       "\(number(1e3 * result.secondsPerStep)) ms, median of \(result.steps) "
         + "(\(number(1e3 * result.fastestStep)) to \(number(1e3 * result.slowestStep)))")
     for (phase, seconds) in result.phases {
-      row("  \(phase)", "\(number(1e3 * seconds, 2)) ms")
+      row("  \(phase.name)", "\(number(1e3 * seconds, 2)) ms")
     }
     row(
       "useful work",
@@ -109,7 +109,7 @@ struct BenchCommand: ParsableCommand {
         ("fma_peak_gflops", .double(result.fmaPeak / 1e9)), ("backend", .string(result.backend.rawValue)),
         ("peak_mib", .double(Double(result.peakMemory) / 1_048_576)), ("gradient_bytes", .integer(result.gradientBytes)),
         ("reduction_ms", .double(1e3 * result.allreduceSeconds)), ("latency_us", .double(1e6 * result.latencySeconds)),
-      ] + result.phases.map { ("\($0.phase)_ms", .double(1e3 * $0.seconds)) }
+      ] + result.phases.map { ("\($0.phase.name)_ms", .double(1e3 * $0.seconds)) }
     print(JSON.object(json.map { JSON.Member($0.0, $0.1) }).line)
   }
 }

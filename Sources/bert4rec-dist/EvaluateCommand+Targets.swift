@@ -2,10 +2,10 @@ import BERT4RecDist
 
 /// Lists of recommended items against what users did afterwards.
 extension EvaluateCommand {
-  /// Collective. The model's lists, as `recommend` gives them: rank 0 reads, asks and sums, all ranks score.
+  /// The model's lists, as `recommend` gives them: rank 0 reads, asks and sums, all ranks score.
   func evaluate(
-    _ model: CheckpointModel, targets path: String, _ cutoffs: [Int], _ communicator: any Communicator, _ progress: Progress
-  ) throws(Failure) {
+    _ model: CheckpointModel, targets path: String, _ cutoffs: [Int], _ communicator: any Communicator, _ progress: RankProgress
+  ) throws(CollectiveFailure) {
     var (histories, longestQuery): ([[Int32]], Int) = ([], 1)
     var evaluation: TargetEvaluation?
     var (name, hidden, notes): (String, Int, [String]) = ("", 0, [])
@@ -29,7 +29,7 @@ extension EvaluateCommand {
         questions, popularity: ItemPopularity(dataset.sequences, itemCount: dataset.itemCount), cutoffs: cutoffs, keepSeen: keepSeen)
     }
     let scorer = try model.makeScorer(
-      longestQuery: communicator.broadcastArray([longestQuery])[0], threads: threads, communicator: communicator)
+      longestQuery: communicator.broadcast(longestQuery), threads: threads, communicator: communicator)
     progress.enter(.evaluation)
     let recommender = try communicator.onEveryRank { () throws(Failure) in
       try Recommender(
@@ -57,10 +57,9 @@ extension EvaluateCommand {
     show([report.table], json: report.json, communicator)
   }
 
-  /// Collective. Another program's lists, which rank 0 reads and measures.
-  func evaluate(predictions path: String, _ cutoffs: [Int], _ communicator: any Communicator) throws(Failure) {
-    var report: TargetReport?
-    try communicator.onRankZero { () throws(Failure) in report = try measure(path, cutoffs) }
+  /// Another program's lists, which rank 0 reads and measures.
+  func evaluate(predictions path: String, _ cutoffs: [Int], _ communicator: any Communicator) throws(CollectiveFailure) {
+    let report = try communicator.onRankZero { () throws(Failure) in try measure(path, cutoffs) }
     if let report { show([report.table], json: report.json, communicator) }
   }
 

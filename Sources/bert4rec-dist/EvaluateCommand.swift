@@ -112,7 +112,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let cutoffs = try cutoffs()
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       if let predictions {
         progress.enter(.data)
@@ -133,11 +133,12 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// Ranks held-out items.
-  private func evaluate(_ model: CheckpointModel, _ communicator: any Communicator, _ progress: Progress) throws(Failure) {
+  private func evaluate(_ model: CheckpointModel, _ communicator: any Communicator, _ progress: RankProgress) throws(CollectiveFailure) {
     let log: (String) -> Void = { logOnce($0, communicator) }
     let split = split ?? .test
+    let options = try alike { () throws(Failure) in try reading.options(format: format) }
     let (dataset, notes) = try model.sharedDataset(
-      InputPaths.joined(data), options: reading.options(format: format), for: split, communicator: communicator, log: log)
+      InputPaths.joined(data), options: options, for: split, communicator: communicator, log: log)
     let asked = protocols.isEmpty ? EvaluationProtocol.allCases : protocols
     let scorer = try model.makeScorer(
       longestQuery: dataset.sequences.longestQuery,

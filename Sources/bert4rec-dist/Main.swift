@@ -51,12 +51,12 @@ struct Main: ParsableCommand {
     }
   }
 
-  /// Collective. Under mpirun a command must not wait for ever for a rank that does not come any more: it ends after so many seconds
+  /// Under mpirun a command must not wait for ever for a rank that does not come any more: it ends after so many seconds
   /// without progress.
-  static func watch(_ communicator: any Communicator, limit: Double) throws(Failure) -> Progress {
-    let progress = Progress()
+  static func watch(_ communicator: any Communicator, limit: Double) throws(CollectiveFailure) -> RankProgress {
+    let progress = RankProgress()
     if communicator.size > 1 { _ = try Watchdog(progress, limit: limit, communicator: communicator, resumes: false) }
-    progress.enter(.start)
+    progress.enter(.loading)
     return progress
   }
 
@@ -66,17 +66,17 @@ struct Main: ParsableCommand {
   }
 
   /// Runs a command's work with the ranks of this start and ends the program with its exit code. Failures are printed once.
-  static func withCommunicator(_ work: (any Communicator) throws(Failure) -> ExitCode) -> Never {
+  static func withCommunicator(_ work: (any Communicator) throws(CollectiveFailure) -> ExitCode) -> Never {
     let communicator: any Communicator
-    do throws(Failure) { communicator = try makeCommunicator() } catch {
+    do throws(CollectiveFailure) { communicator = try makeCommunicator() } catch {
       printError("error: \(error.message)")
       leave(error.exitCode)
     }
-    do throws(Failure) {
+    do throws(CollectiveFailure) {
       let code = try work(communicator)
       // What the others print must be out before the first rank leaves: mpirun ends the rest after a code that is not 0.
       if Liveness.outside({ fflush(nil) }) != 0 {
-        throw Failure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
+        throw .onThisRank(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
       }
       let end = communicator.finish(after: nil)
       leave(end == .success ? code : end)

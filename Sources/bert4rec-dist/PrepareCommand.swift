@@ -81,7 +81,7 @@ struct PrepareCommand: ParsableCommand {
   var skipBadRows = false
 
   func run() throws {
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       // More ranks have nothing to do: reading is one process's work.
       try communicator.onRankZero { () throws(Failure) in try prepare() }
       return .success

@@ -74,7 +74,7 @@ struct RecommendCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       progress.finished(step: model.state.step)
@@ -94,7 +94,7 @@ struct RecommendCommand: ParsableCommand {
           printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
         }
       }
-      let longestQuery = try communicator.broadcastArray([users.longest + 1])[0]
+      let longestQuery = try communicator.broadcast(users.longest + 1)
       let scorer = try model.makeScorer(longestQuery: longestQuery, threads: threads, communicator: communicator)
       progress.enter(.recommendation)
       try recommend(users, titles, model, scorer, communicator)
@@ -105,7 +105,7 @@ struct RecommendCommand: ParsableCommand {
   private func recommend(
     _ users: UserHistories, _ titles: ItemTitles?, _ model: CheckpointModel, _ scorer: ModelScorer,
     _ communicator: any Communicator
-  ) throws(Failure) {
+  ) throws(CollectiveFailure) {
     let recommender = try communicator.onEveryRank { () throws(Failure) in
       try Recommender(
         scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)

@@ -21,7 +21,7 @@ struct TrainCommand: ParsableCommand {
       """)
 
   private static var keys: String {
-    let defaults = RunConfiguration().values
+    let defaults = RunSettings().values
     return ConfigurationKey.all.map { key in
       let value = defaults[key.name] ?? ""
       return "  \(key.name) [\(value.isEmpty ? "none" : value)]: \(key.help)"
@@ -88,7 +88,7 @@ struct TrainCommand: ParsableCommand {
     options.threads = threads
     options.stopAfter = stopAfter
     options.settings = settings
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }

@@ -66,7 +66,7 @@ struct TuneCommand: ParsableCommand {
     options.space = space
     options.budget = budget
     options.trials = trials
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       try TuningRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }

@@ -65,10 +65,37 @@ extension CommandTests {
       }
     }
 
+    /// A configuration made in Swift: every value counts, also where the run is resumed.
+    @Test func aConfigurationOfOnesOwn() throws {
+      try Program.withTemporaryFolder { folder in
+        var settings = RunSettings.demonstration
+        (settings.batchSize, settings.trainingSteps, settings.threads) = (16, 6, 1)
+        func run(_ settings: RunSettings, stopAfter: Int? = nil) throws(CollectiveFailure) -> RunOutcome {
+          let configuration = try alike { () throws(Failure) in try RunConfiguration(settings) }
+          return try TrainingRun(
+            configuration, runFolder: folder + "/run", stopAfter: stopAfter, communicator: SoloCommunicator(), log: { _ in },
+            output: { _ in }
+          ).run()
+        }
+        #expect(try run(settings, stopAfter: 2) == .stopped)
+        var other = settings
+        other.batchSize = 32
+        do throws(CollectiveFailure) {
+          _ = try run(other)
+          Issue.record("nothing was thrown")
+        } catch {
+          #expect(error.exitCode == .usage && error.message.contains("batch_size was 16 and is 32"), "\(error.message)")
+        }
+        #expect(try run(settings) == .finished)
+        let checkpoints = try RunFiles(folder + "/run").checkpoints
+        #expect(checkpoints.last == "step-00000006")
+      }
+    }
+
     @Test func aTrainingHookSavesAndStops() throws {
       try Program.withTemporaryFolder { folder in
         let hook = SavesAndStops()
-        func run() throws(Failure) -> TrainingRun.Outcome {
+        func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
           try TrainingRun(
             options(folder), communicator: SoloCommunicator(), trainingHooks: [hook], log: { _ in }, output: { _ in }
           ).run()
@@ -86,11 +113,11 @@ extension CommandTests {
       try Program.withTemporaryFolder { folder in
         let run = TrainingRun(
           options(folder), communicator: SoloCommunicator(), hooks: [Refusing()], log: { _ in }, output: { _ in })
-        do throws(Failure) {
+        do throws(CollectiveFailure) {
           try run.run()
           Issue.record("nothing was thrown")
         } catch {
-          #expect(error == Failure(.badData, "not with me"))
+          #expect(error == .onEveryRank(.badData, "not with me"))
         }
       }
     }

@@ -83,7 +83,7 @@ extension CommandTests {
     /// The state that every run begins with.
     private func initialParameters() throws -> Data {
       let state = try ModelState(Self.undisturbed.get().model)
-      state.initialize(seed: RunConfiguration().seed)
+      state.initialize(seed: RunSettings().seed)
       return Data(bytes: try #require(state.parameters.baseAddress), count: 4096)
     }
 

@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import Evaluation
 import Foundation
 import InteractionData
@@ -141,7 +141,7 @@ struct EvaluatorTests {
     let data = dataset(sequences, itemCount: 3)
     let expected = ["begin", "before 0 63", "after 0 true", "before 2 12", "after 2 true", "end"]
     for size in [1, 2, 4] {
-      let calls = onRanks(size) { communicator throws(Failure) in
+      let calls = onRanks(size) { communicator throws(CollectiveFailure) in
         let hook = RecordingHook()
         _ = try Evaluator(dataset: data, maximumLength: 4, communicator: communicator).evaluate(
           FunctionScorer(itemCount: 3, score: mixedScore), split: .validation, protocols: [.full], step: 0,
@@ -156,7 +156,7 @@ struct EvaluatorTests {
   @Test func anyNumberOfRanksGivesTheSame() throws {
     let data = randomDataset(users: 64 * 37 + 11, itemCount: 113, longest: 6, seed: 1)
     func run(_ size: Int) throws -> [[String]?] {
-      try onRanks(size) { communicator throws(Failure) -> [String]? in
+      try onRanks(size) { communicator throws(CollectiveFailure) -> [String]? in
         let evaluator = Evaluator(dataset: data, maximumLength: 5, communicator: communicator)
         let scorer = FunctionScorer(itemCount: 113, score: mixedScore)
         var texts: [String] = []
@@ -183,7 +183,7 @@ struct EvaluatorTests {
   @Test(arguments: [1, 2, 3])
   func nonFiniteScoresStopEveryRank(size: Int) {
     let data = dataset((0..<300).map { [Int32($0 + 1), 301, 302] }, itemCount: 302)
-    let failures = onRanks(size) { communicator throws(Failure) in
+    let failures = onRanks(size) { communicator throws(CollectiveFailure) in
       let scorer = FunctionScorer(itemCount: 302) { query, token in
         ((query.first == 200 && token == 17) || (query.first == 71 && token == 301)) ? .infinity : 0
       }
@@ -196,21 +196,21 @@ struct EvaluatorTests {
         Issue.record("no failure")
         continue
       }
-      #expect(error.exitCode == .internalFault)
+      #expect(error.exitCode == .internalFault && error.reach == .everyRank)
       #expect(error.message.contains("user 70 "))
     }
   }
 
   @Test func hookFailuresStopEveryRank() {
     let data = dataset([[Int32]](repeating: [1, 2, 3], count: 130), itemCount: 3)
-    let failures = onRanks(2) { communicator throws(Failure) in
+    let failures = onRanks(2) { communicator throws(CollectiveFailure) in
       let hook = RecordingHook()
       hook.failAtBlock = 1
       return try Evaluator(dataset: data, maximumLength: 9, communicator: communicator).evaluate(
         FunctionScorer(itemCount: 3, score: mixedScore), split: .test, step: 0, hooks: [hook])
     }
     for failure in failures {
-      #expect(throws: Failure(.disk, "hook fails at 1")) { try failure.get() }
+      #expect(throws: CollectiveFailure.onEveryRank(.disk, "hook fails at 1")) { try failure.get() }
     }
   }
 
@@ -261,7 +261,9 @@ struct EvaluatorTests {
   @Test func aSampleOfTheUsers() throws {
     let data = randomDataset(users: 500, itemCount: 150, longest: 8, seed: 4)
     let scorer = FunctionScorer(itemCount: 150, score: mixedScore)
-    func run(_ sample: UserSample?, on communicator: any Communicator = solo()) throws(Failure) -> (EvaluationReport?, [UserResult]) {
+    func run(
+      _ sample: UserSample?, on communicator: any Communicator = solo()
+    ) throws(CollectiveFailure) -> (EvaluationReport?, [UserResult]) {
       let hook = RecordingHook()
       let report = try Evaluator(dataset: data, maximumLength: 9, communicator: communicator).evaluate(
         scorer, split: .validation, sample: sample, step: 0, hooks: [hook])
@@ -296,7 +298,7 @@ struct EvaluatorTests {
     let data = randomDataset(users: 64 * 60, itemCount: 150, longest: 6, seed: 9)
     let sample = UserSample(count: 64 * 40 + 3, seed: 1)
     func run(_ size: Int) throws -> String? {
-      try onRanks(size) { communicator throws(Failure) -> String? in
+      try onRanks(size) { communicator throws(CollectiveFailure) -> String? in
         try Evaluator(dataset: data, maximumLength: 5, communicator: communicator).evaluate(
           FunctionScorer(itemCount: 150, score: mixedScore), split: .test, sample: sample, step: 0)?.json
       }[0].get()
@@ -307,7 +309,7 @@ struct EvaluatorTests {
 
   @Test func refuses() {
     func exitCode(_ data: Dataset, items: Int) -> ExitCode? {
-      do throws(Failure) {
+      do throws(CollectiveFailure) {
         _ = try Evaluator(dataset: data, maximumLength: 9, communicator: solo()).evaluate(
           FunctionScorer(itemCount: items, score: mixedScore), split: .test, step: 0)
         return nil

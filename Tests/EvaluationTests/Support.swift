@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import Evaluation
 import Foundation
 import InteractionData
@@ -45,29 +45,28 @@ final class ThreadCommunicator: Communicator {
   let rank: Int
   private let group: RankGroup
   var size: Int { group.size }
-  let hostName = "test"
-  var sharedFailure: Failure?
-  var watchdog: Watchdog?
+  var hosts: [String] { [String](repeating: "test", count: size) }
+  var watch: (any LeaveTakingWatch)?
 
   init(rank: Int, group: RankGroup) {
     self.rank = rank
     self.group = group
   }
 
-  func broadcast(_ bytes: UnsafeMutableRawBufferPointer) throws(Failure) {
+  func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure) {
     if rank == 0 { group.set(Array(bytes), at: 0) }
     group.barrier()
     let sent = group.slots[0]
     guard sent.count == bytes.count else {
-      throw Failure(.internalFault, "rank 0 broadcasts \(sent.count) bytes, rank \(rank) expects \(bytes.count)")
+      throw .onThisRank(.internalFault, "rank 0 broadcasts \(sent.count) bytes, rank \(rank) expects \(bytes.count)")
     }
     bytes.copyBytes(from: sent)
     group.barrier()
   }
 
-  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(Failure) { throw Self.unexpected }
+  func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(CollectiveFailure) { throw Self.unexpected }
 
-  func gather(_ bytes: [UInt8]) throws(Failure) -> [[UInt8]] {
+  func gatherBytes(_ bytes: [UInt8]) throws(CollectiveFailure) -> [[UInt8]] {
     group.set(bytes, at: rank)
     group.barrier()
     let result = rank == 0 ? group.slots : []
@@ -75,7 +74,7 @@ final class ThreadCommunicator: Communicator {
     return result
   }
 
-  func scatter(_ parts: [[UInt8]]) throws(Failure) -> [UInt8] {
+  func scatterBytes(_ parts: [[UInt8]]) throws(CollectiveFailure) -> [UInt8] {
     if rank == 0 { for rank in 1..<max(size, 1) { group.set(parts[rank], at: rank) } }
     group.barrier()
     let own = rank == 0 ? parts[0] : group.slots[rank]
@@ -83,52 +82,54 @@ final class ThreadCommunicator: Communicator {
     return own
   }
 
-  func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) throws(Failure) {
+  func allGatherRecords(
+    _ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer
+  ) throws(CollectiveFailure) {
     group.set(Array(record), at: rank)
     group.barrier()
     records.copyBytes(from: group.slots.flatMap { $0 })
     group.barrier()
   }
 
-  func waitForAll() throws(Failure) { group.barrier() }
+  func waitForAll() throws(CollectiveFailure) { group.barrier() }
 
-  func finish() throws(Failure) {}
+  func finish() throws(CollectiveFailure) {}
 
   func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
 
   // Evaluation sums nothing over ranks.
 
-  func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(Failure) { throw Self.unexpected }
+  func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) { throw Self.unexpected }
 
   func exchange(
     _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
     into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
-  ) throws(Failure) { throw Self.unexpected }
+  ) throws(CollectiveFailure) { throw Self.unexpected }
 
-  func allGather(
+  func allGatherBlocks(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
-  ) throws(Failure) { throw Self.unexpected }
+  ) throws(CollectiveFailure) { throw Self.unexpected }
 
-  private static let unexpected = Failure(.internalFault, "evaluation does not exchange gradients")
+  private static let unexpected = CollectiveFailure.onThisRank(.internalFault, "evaluation does not exchange gradients")
 }
 
 final class RankResults<R: Sendable>: @unchecked Sendable {
   let lock = NSLock()
-  var values: [Int: Result<R, Failure>] = [:]
+  var values: [Int: Result<R, CollectiveFailure>] = [:]
 }
 
 /// Runs a body on each of `size` ranks; its results in rank order.
 func onRanks<R: Sendable>(
-  _ size: Int, _ body: @escaping @Sendable (ThreadCommunicator) throws(Failure) -> R
-) -> [Result<R, Failure>] {
+  _ size: Int, _ body: @escaping @Sendable (ThreadCommunicator) throws(CollectiveFailure) -> R
+) -> [Result<R, CollectiveFailure>] {
   let group = RankGroup(size: size)
   let results = RankResults<R>()
   let done = DispatchSemaphore(value: 0)
   for rank in 0..<size {
     Thread {
       let communicator = ThreadCommunicator(rank: rank, group: group)
-      let result: Result<R, Failure>
-      do throws(Failure) { result = .success(try body(communicator)) } catch { result = .failure(error) }
+      let result: Result<R, CollectiveFailure>
+      do throws(CollectiveFailure) { result = .success(try body(communicator)) } catch { result = .failure(error) }
       results.lock.withLock { results.values[rank] = result }
       done.signal()
     }.start()

@@ -41,7 +41,7 @@ enum TextTargets {
       threads: 2
 
       """
-    var full = RunConfiguration()
+    var full = RunSettings()
     full.data = "x.txt"
     let bomb = "a: &a [x, x]\nb: &b [*a, *a]\n? *b\n: 1\nc: {d: &d [1, 2], *d : 3}\n"
     let words = ConfigurationKey.all.map(\.name) + ["*a", "&a ", "*b", "? *b\n: ", "!!int ", "!!str ", "<<: *a\n"]
@@ -54,18 +54,18 @@ enum TextTargets {
       var options = TrainingOptions()
       options.configurationFile = path
       let read = try options.configuration()
-      try requireAgain(read)
+      try requireAgain(read.settings)
     }
   }
 
   /// config.yaml of a run repeats it.
-  private static func requireAgain(_ configuration: RunConfiguration) throws {
-    var again = RunConfiguration()
+  private static func requireAgain(_ configuration: RunSettings) throws {
+    var again = RunSettings()
     do throws(Failure) { try again.read(yaml: configuration.yaml, file: "config.yaml") } catch {
       throw Broken("config.yaml of what was accepted is accepted: \(error.message)")
     }
     try require(again == configuration, "config.yaml repeats a configuration: \(configuration.yaml)")
-    var set = RunConfiguration()
+    var set = RunSettings()
     for (key, value) in configuration.values { try set.set(key, value, origin: "--set") }
     try require(set == configuration, "the recorded values repeat a configuration: \(configuration.values)")
     _ = (configuration.slidingStep, configuration.resolvedMaximumPredictions)

@@ -1,10 +1,5 @@
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// Where the worker is and what it has found, in memory that its supervisor shares: that survives any end of it.
 struct Progress {

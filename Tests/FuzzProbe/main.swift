@@ -4,13 +4,8 @@
 //   fuzz-probe --list                                  names of the targets
 //   fuzz-probe [TARGET...] [--seed S] [--inputs N]     the inputs 0 ..< N of each target (all, where none is named)
 //   fuzz-probe TARGET [--seed S] --number I [--save F] that input again, and what becomes of it
+import Glibc
 import SystemSupport
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 func targets(in folder: String) throws -> [FuzzTarget] {
   try TableTargets.all(in: folder) + PackedTargets.all(in: folder) + PreparedTargets.all(in: folder) + CheckpointTargets.all(in: folder)

@@ -7,7 +7,7 @@ import Training
   @Test func pageOfKeysIsTheCodes() throws {
     let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
       .appendingPathComponent("docs/configuration.md")
-    let defaults = RunConfiguration().values
+    let defaults = RunSettings().values
     let rows = ConfigurationKey.all.map { key in
       let value = defaults[key.name] ?? ""
       let mayChange = key.mayChangeOnResume ? "yes" : "no"

@@ -1,4 +1,5 @@
 import BERT4RecModel
+import Communication
 import Foundation
 import Recipes
 import SystemSupport
@@ -23,21 +24,21 @@ import Training
     "init_checkpoint": "runs/a \"b\"", "init_moments": "kept",
   ]
 
-  private func everythingElse() throws -> RunConfiguration {
-    var configuration = RunConfiguration()
+  private func everythingElse() throws -> RunSettings {
+    var configuration = RunSettings()
     for (key, value) in Self.others { try configuration.set(key, value, origin: "test") }
     return configuration
   }
 
   private func failure(yaml: String) -> Failure? {
-    var configuration = RunConfiguration()
+    var configuration = RunSettings()
     do throws(Failure) { try configuration.read(yaml: yaml, file: "recipe.yaml") } catch { return error }
     return nil
   }
 
   @Test func everyKeyIsReadAndWritten() throws {
     #expect(Set(Self.others.keys) == Set(ConfigurationKey.all.map(\.name)), "a key without a value to test it with")
-    let defaults = RunConfiguration()
+    let defaults = RunSettings()
     for (key, value) in Self.others {
       var configuration = defaults
       try configuration.set(key, value, origin: "test")
@@ -48,11 +49,11 @@ import Training
   }
 
   @Test func yamlReadsBackEqual() throws {
-    for configuration in [RunConfiguration(), try everythingElse()] {
-      var back = RunConfiguration()
+    for configuration in [RunSettings(), try everythingElse()] {
+      var back = RunSettings()
       try back.read(yaml: configuration.yaml, file: "config.yaml")
       #expect(back == configuration)
-      var fromValues = RunConfiguration()
+      var fromValues = RunSettings()
       for (key, value) in configuration.values { try fromValues.set(key, value, origin: "values") }
       #expect(fromValues == configuration)
     }
@@ -152,15 +153,15 @@ import Training
   }
 
   @Test(arguments: ["", "\n", "# comments alone\n", "---\n"]) func anEmptyFileChangesNothing(yaml: String) throws {
-    var configuration = RunConfiguration()
+    var configuration = RunSettings()
     try configuration.read(yaml: yaml, file: "empty.yaml")
-    #expect(configuration == RunConfiguration())
+    #expect(configuration == RunSettings())
   }
 
   /// Earlier programs' configurations have `validation`.
   @Test func theFormerNameOfHoldout() throws {
     for (text, value) in [("yes", true), ("No", false), ("on", true), ("FALSE", false), ("\"true\"", true)] {
-      var configuration = RunConfiguration()
+      var configuration = RunSettings()
       try configuration.read(yaml: "validation: \(text)", file: "test")
       #expect(configuration.holdout == (value ? .testAndValidation : .test))
       #expect(configuration.differences(from: ["validation": "\(value)"]).isEmpty)
@@ -176,21 +177,62 @@ import Training
     (["validation_protocols=uniform100"], "monitor ndcg@10[full] is of a protocol that validations leave out"),
     (["validation_protocols=full, uniform100", "monitor=mrr[pop100]"], "validation_protocols is full,uniform100"),
   ]) func relationsBetweenKeys(settings: [String], words: String) throws {
-    var configuration = RunConfiguration()
+    var configuration = RunSettings()
     for setting in settings {
       let parts = setting.split(separator: "=")
       try configuration.set(String(parts[0]), String(parts[1]), origin: "test")
     }
     do throws(Failure) {
-      try configuration.validate()
+      configuration.data = "some.txt"
+      _ = try RunConfiguration(configuration)
       Issue.record("nothing was thrown")
     } catch {
       #expect(error.exitCode == .usage && error.message.contains(words), "\(error.message)")
     }
   }
 
+  /// What a program sets is held to the same ranges as what a file says.
+  @Test func valuesOutOfRangeAreRefused() throws {
+    let cases: [(words: String, change: (inout RunSettings) -> Void)] = [
+      ("batch_size is \"-3\", but must be a whole number from 1 to", { $0.batchSize = -3 }),
+      ("learning_rate is \"nan\", but must be a number from 0.0 to", { $0.learningRate = .nan }),
+      ("num_attention_heads is \"0\", but must be", { $0.headCount = 0 }),
+      ("eval_every is \"0\", but must be auto or", { $0.evaluationInterval = 0 }),
+      ("validation_protocols is \"\", but must be", { $0.validationProtocols = [] }),
+      ("init_checkpoint is \"\", but must be", { $0.initialCheckpoint = "" }),
+      ("data_format", { $0.dataFormat = "odd" }),
+      ("no data set: give --data PATH, or `data:` in the configuration.", { $0.data = nil }),
+      ("no data set", { $0.data = "" }),
+    ]
+    var settings = RunSettings()
+    settings.data = "some.txt"
+    let configuration = try RunConfiguration(settings)
+    #expect(configuration.settings == settings && configuration.data == "some.txt" && configuration.batchSize == 256)
+    for (words, change) in cases {
+      var changed = settings
+      change(&changed)
+      do throws(Failure) {
+        _ = try RunConfiguration(changed)
+        Issue.record("nothing was thrown: \(words)")
+      } catch {
+        #expect(error.exitCode == .usage && error.message.contains(words), "\(error.message)")
+      }
+    }
+  }
+
+  /// A configuration reaches the other ranks as it is.
+  @Test func aConfigurationIsSentWhole() throws {
+    var settings = try everythingElse()
+    settings.gradientShards = 5
+    (settings.patience, settings.headCount, settings.dataFormat, settings.dataColumns, settings.dataTimeFormat) = (0, 4, nil, nil, nil)
+    settings.monitor = "hit@5[pop100]"
+    let configuration = try RunConfiguration(settings)
+    let received: RunConfiguration = try MessageReader.value(of: MessageWriter.bytes(of: configuration))
+    #expect(received == configuration)
+  }
+
   @Test(arguments: ["", "pop100,pop10", "full,full", "all", ","]) func protocolsThatAreNone(text: String) {
-    var configuration = RunConfiguration()
+    var configuration = RunSettings()
     do throws(Failure) {
       try configuration.set("validation_protocols", text, origin: "test")
       Issue.record("nothing was thrown")
@@ -200,13 +242,13 @@ import Training
   }
 
   @Test func protocolsInAnyOrder() throws {
-    var configuration = RunConfiguration()
+    var configuration = RunSettings()
     try configuration.set("validation_protocols", "uniform100, full", origin: "test")
     #expect(configuration.validationProtocols == [.full, .uniform100])
   }
 
   @Test func derivedValues() {
-    var configuration = RunConfiguration()
+    var configuration = RunSettings()
     #expect(configuration.resolvedMaximumPredictions == 40 && configuration.slidingStep == 100)
     #expect(configuration.resolvedEvaluationInterval == 1000)
     configuration.maximumSequenceLength = 33
@@ -227,10 +269,10 @@ import Training
 
   static func recipe(_ name: String) throws -> RunConfiguration {
     let path = root.appendingPathComponent("configs/\(name).yaml").path
-    var configuration = RunConfiguration()
+    var configuration = RunSettings()
     try configuration.read(yaml: String(contentsOfFile: path, encoding: .utf8), file: path)
-    try configuration.validate()
-    return configuration
+    configuration.data = "some.txt"
+    return try RunConfiguration(configuration)
   }
 
   struct Published: Sendable {

@@ -1,11 +1,6 @@
+import Glibc
 import Testing
 import Training
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 /// What is said, once, about numbers that look wrong.
 @Suite struct LossWatchTests {

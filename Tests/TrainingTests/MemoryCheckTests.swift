@@ -1,5 +1,6 @@
 import BERT4RecModel
-import Collectives
+import Communication
+import GradientSum
 import MaskedInstances
 import SystemSupport
 import Testing
@@ -98,12 +99,13 @@ import Training
     let plan = Self.plan(threads: 2, ranks: 2)
     let own = MemoryLimit(name: "this process's limit (ulimit -v) is", bytes: 4.2e8, sharedAs: nil, inUse: 1e8)
     for sent in [record(plan, machine(1e10), group(0x1.23456789abcdp40), own), record(plan)] {
-      #expect(MemoryCheck.Record(encoded: sent.encoded) == sent)
+      let received: MemoryCheck.Record = try MessageReader.value(of: MessageWriter.bytes(of: sent))
+      #expect(received == sent)
     }
     let rank = ThreadCount.Record(
       host: "node1", cores: [0xF0, 0x0F, 0], quotas: [ThreadCount.Record.Quota(sharedAs: "0:7", cores: 1.5)])
-    #expect(ThreadCount.Record(encoded: rank.encoded) == rank)
-    #expect(MemoryCheck.Record(encoded: []) == nil && ThreadCount.Record(encoded: Array("one".utf8)) == nil)
+    let received: ThreadCount.Record = try MessageReader.value(of: MessageWriter.bytes(of: rank))
+    #expect(received == rank)
   }
 
   /// A backend's scratch memory grows to what was foreseen, and no further.

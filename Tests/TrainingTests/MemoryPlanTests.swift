@@ -1,5 +1,4 @@
 import BERT4RecModel
-import Collectives
 import Testing
 import Training
 

@@ -1,12 +1,7 @@
 import BERT4RecModel
+import Glibc
 import Testing
 import Training
-
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
 
 @Suite struct LearningRateScheduleTests {
   /// By the definition, step by step, with the C library's functions.

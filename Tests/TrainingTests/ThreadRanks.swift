@@ -1,4 +1,4 @@
-import Collectives
+import Communication
 import Foundation
 import SystemSupport
 
@@ -67,9 +67,8 @@ final class ThreadRanks: @unchecked Sendable {
   private final class ThreadCommunicator: Communicator {
     let rank: Int
     var size: Int { ranks.size }
-    var hostName: String { "host\(rank)" }
-    var sharedFailure: Failure?
-    var watchdog: Watchdog?
+    var hosts: [String] { (0..<size).map { "host\($0)" } }
+    var watch: (any LeaveTakingWatch)?
     private let ranks: ThreadRanks
 
     init(_ ranks: ThreadRanks, rank: Int) {
@@ -77,21 +76,21 @@ final class ThreadRanks: @unchecked Sendable {
       self.rank = rank
     }
 
-    func broadcast(_ bytes: UnsafeMutableRawBufferPointer) {
+    func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) {
       let all = ranks.exchange(rank == 0 ? Array(bytes) : [], rank: rank)
       bytes.copyBytes(from: all[0])
     }
 
-    func broadcast(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) { preconditionFailure("not in these tests") }
+    func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) { preconditionFailure("not in these tests") }
 
-    func gather(_ bytes: [UInt8]) -> [[UInt8]] {
+    func gatherBytes(_ bytes: [UInt8]) -> [[UInt8]] {
       let all = ranks.exchange(bytes, rank: rank)
       return rank == 0 ? all : []
     }
 
-    func scatter(_ parts: [[UInt8]]) -> [UInt8] { preconditionFailure("not in these tests") }
+    func scatterBytes(_ parts: [[UInt8]]) -> [UInt8] { preconditionFailure("not in these tests") }
 
-    func allGather(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) {
+    func allGatherRecords(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) {
       records.copyBytes(from: ranks.exchange(Array(record), rank: rank).joined())
     }
 
@@ -104,7 +103,7 @@ final class ThreadRanks: @unchecked Sendable {
       _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout, into receive: UnsafeMutablePointer<Float>,
       _ receiveBlocks: BlockLayout
     ) { preconditionFailure("not in these tests") }
-    func allGather(_ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout) {
+    func allGatherBlocks(_ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout) {
       preconditionFailure("not in these tests")
     }
   }

@@ -1,0 +1,109 @@
+import BERT4RecModel
+import GradientSum
+import MaskedInstances
+import StallDetection
+import SystemSupport
+
+/// A rank's threads at the gradients of a step. Each has an encoder, a batch and an accumulator of its own; what they share is read, or
+/// cut into parts by thread.
+///
+/// A gradient buffer holds the parameters' gradients and behind them a slot per shard for its loss, so that losses are summed with them.
+final class GradientWorkers: @unchecked Sendable {
+  let threadCount: Int
+  /// Elements of a gradient buffer.
+  let length: Int
+  private(set) var plan: GradientShards
+
+  private let state: ModelState
+  private let dropsOut: Bool
+  private let seed: UInt64
+  private let progress: RankProgress
+  private let merge: ThreadMerge
+  private let encoders: [BidirectionalEncoder]
+  private let batches: [Batch]
+
+  init(
+    state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, progress: RankProgress
+  ) throws(Failure) {
+    self.state = state
+    self.progress = progress
+    threadCount = share.threads
+    seed = configuration.seed
+    dropsOut = configuration.hiddenDropout > 0 || configuration.attentionDropout > 0
+    let length = state.layout.count + configuration.gradientShards
+    self.length = length
+    plan = GradientShards(
+      instances, cost: InstanceCost(state.configuration), batchSize: configuration.batchSize,
+      shardCount: configuration.gradientShards)
+    encoders = try (0..<share.threads).map { _ throws(Failure) in
+      try .withMemory(
+        for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.windows.longest)
+    }
+    batches = (0..<share.threads).map { _ in Batch() }
+    merge = ThreadMerge(
+      try (0..<share.threads).map { thread throws(Failure) in
+        try ShardAccumulator(shards: share.shards(ofThread: thread), length: length)
+      })
+  }
+
+  /// Where the time of thread 0 goes.
+  var clock: PhaseClock { encoders[0].clock }
+
+  /// A gradient buffer, for the reduction's trial before the first step.
+  func firstBuffer() -> UnsafeMutableBufferPointer<Float> {
+    let buffer = merge.accumulators[0].nextBuffer()
+    merge.accumulators[0].reset()
+    return buffer
+  }
+
+  func prepare(step: Int) { plan.fill(step: step) }
+
+  /// A thread's shards.
+  func computeGradients(_ thread: Int) {
+    let (accumulator, clock, batch) = (merge.accumulators[thread], encoders[thread].clock, batches[thread])
+    accumulator.reset()
+    for shard in accumulator.shards {
+      clock.enter(.treeSum)
+      let buffer = accumulator.nextBuffer(zeroed: false)
+      UnsafeMutableBufferPointer(rebasing: buffer[state.layout.count...]).update(repeating: 0)
+      clock.enter(.batch)
+      plan.makeBatch(shard: shard, into: &batch.packed)
+      let loss = encoders[thread].loss(
+        batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, overwrites: true,
+        dropout: dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil)
+      // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
+      buffer[state.layout.count + shard] = Float(loss)
+      clock.enter(.treeSum)
+      accumulator.add(shard: shard, buffer)
+      progress.tick()
+    }
+    // Until the slowest thread is done.
+    clock.enter(.threads)
+  }
+
+  /// All threads have computed their gradients.
+  func prepareMerge() { merge.prepare() }
+
+  /// A thread's part of the elements.
+  func mergeSums(_ thread: Int) { merge.add(elements: ShardTree.range(part: thread, of: threadCount, in: 0..<length)) }
+
+  /// The sums of this rank's shards, once they are merged.
+  var sums: [PartialSum] { merge.sums }
+
+  /// The loss of the whole batch, summed over masked items, from the sum over all ranks.
+  func loss(of total: UnsafeMutableBufferPointer<Float>) -> Double {
+    var loss = 0.0
+    for shard in 0..<plan.shardCount { loss += Double(total[state.layout.count + shard]) }
+    return loss
+  }
+
+  /// Of the last step, once its sum was made.
+  var nonFiniteShards: [Int] {
+    (0..<plan.shardCount).filter { !sums[0].values[state.layout.count + $0].isFinite }
+  }
+}
+
+/// A thread's batch. In an array of values the threads would change one array.
+private final class Batch {
+  var packed = PackedBatch()
+}

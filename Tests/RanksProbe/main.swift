@@ -1,0 +1,168 @@
+// Runs collective operations on the ranks that mpirun starts, and prints on rank 0 what the tests of ranks look at.
+import Communication
+import Glibc
+import GradientSum
+import StallDetection
+import SystemSupport
+
+func say(_ line: String) { print(line) }
+
+/// Sums keyed values of G shards with `threads` accumulators a rank, twice; prints method and hash of the second sum.
+func reduce(
+  _ communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode, threads: Int
+) throws(CollectiveFailure) {
+  let result = UnsafeMutableBufferPointer<Float>.allocate(capacity: length)
+  defer { result.deallocate() }
+  let allReduce = try GradientAllReduce(
+    communicator: communicator, shardCount: shardCount, length: length, mode: mode, scratch: result,
+    segmentLength: 1000)
+  let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<shardCount)
+  var accumulators: [ShardAccumulator] = []
+  for thread in 0..<threads {
+    accumulators.append(
+      try communicator.onEveryRank { () throws(Failure) in
+        try ShardAccumulator(shards: ShardTree.range(part: thread, of: threads, in: own), length: length)
+      })
+  }
+  let merge = ThreadMerge(accumulators)
+  for _ in 0..<2 {
+    for accumulator in merge.accumulators {
+      accumulator.reset()
+      for shard in accumulator.shards {
+        let buffer = accumulator.nextBuffer()
+        for i in 0..<length { buffer[i] += OrderTest.value(stream: shard, element: i) }
+        accumulator.add(shard: shard, buffer)
+      }
+    }
+    merge.prepare()
+    merge.add(elements: 0..<length / 3)
+    merge.add(elements: length / 3..<length)
+    try allReduce.reduce(merge.sums, into: result)
+  }
+  let hash = sha256Hex(UnsafeRawBufferPointer(result))
+  try communicator.requireSame("the sum", hash)
+  if communicator.rank == 0 { say("\(shardCount) \(length) \(hash) \(allReduce.methodDescription)") }
+}
+
+func run(_ communicator: any Communicator, _ arguments: [String]) throws(CollectiveFailure) {
+  let (rank, size) = (communicator.rank, communicator.size)
+  switch arguments.first {
+  case "reduce":
+    // reduce MODE THREADS (SHARDS LENGTH)...
+    let numbers = arguments.dropFirst(2).compactMap { Int($0) }
+    for i in stride(from: 1, to: numbers.count - 1, by: 2) {
+      try reduce(
+        communicator, shardCount: numbers[i], length: numbers[i + 1],
+        mode: ReductionMode(rawValue: arguments[1]) ?? .exact, threads: numbers[0])
+    }
+  case "move":
+    let integers = try communicator.broadcast(rank == 0 ? [Int32.min, 7, -1] : nil)
+    let none = try communicator.broadcast(rank == 0 ? [Int64]() : [1, 2])
+    let text = try communicator.broadcast(rank == 0 ? "Käse" : "")
+    let bytes = try communicator.fromRankZero { () throws(Failure) in [1, 2, UInt8(size)] }
+    let table = try communicator.fromRankZero { () throws(Failure) in ["a": [true], "": [], "b\0": [false, true]] }
+    let nothing: Double? = try communicator.fromRankZero { () throws(Failure) in nil }
+    let squares = try communicator.allGather(rank * rank)
+    let texts = try communicator.allGather(String(repeating: "x", count: rank))
+    let odd = try communicator.ranks(where: rank % 2 == 1)
+    let sent =
+      "\(integers) \(none) \(text) \(bytes) \(table.sorted { $0.key < $1.key }.map(\.value)) \(nothing == nil) \(squares) \(texts) \(odd)"
+    try communicator.requireSame("what was sent", sent)
+    try communicator.requireSame("the ranks' hosts", communicator.hosts.joined(separator: ","))
+    let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: rank * 3))
+    try communicator.requireSame("the number of ranks", "\(size)")
+    try communicator.agree(on: nil)
+    let alone = try communicator.onRankZero { () throws(Failure) in rank }
+    if rank == 0 { say("\(sent) \(gathered) \(alone == 0)") } else if !gathered.isEmpty || alone != nil { abort() }
+  case "host-copy":
+    // host-copy BYTES/4 [limited]: with a limit on the size of files, also of those in memory.
+    if arguments.last == "limited" {
+      signal(SIGXFSZ, SIG_IGN)
+      var limit = rlimit(rlim_cur: 1000, rlim_max: .max)
+      setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit)
+    }
+    let count = Int(arguments[1]) ?? 0
+    let own = (0..<count).map { Int32(rank == 0 ? $0 * $0 : -1) }
+    let copy = try own.withUnsafeBufferPointer { own throws(CollectiveFailure) in
+      try communicator.copyToHosts(UnsafeRawBufferPointer(own), "the data") { if rank == 0 { say($0) } }
+    }
+    let expected = (0..<count).map { Int32($0 * $0) }
+    let isRight = expected.withUnsafeBytes { $0.elementsEqual(copy.bytes) }
+    // Mapped by all ranks, or one's own; nobody keeps it open.
+    let maps = try communicator.onEveryRank { () throws(Failure) in
+      String(decoding: try FileSystem.read("/proc/self/maps", limit: 1 << 24), as: UTF8.self)
+    }
+    let isShared = maps.contains("memfd:bert4rec-dist")
+    let files = try communicator.onEveryRank { () throws(Failure) in try FileSystem.list("/proc/self/fd") }
+    let isOpen = files.contains { name in
+      var target = [CChar](repeating: 0, count: 100)
+      readlink("/proc/self/fd/" + name, &target, target.count - 1)
+      let bytes = target.prefix { $0 != 0 }.map { UInt8(truncatingIfNeeded: $0) }
+      return String(decoding: bytes, as: UTF8.self).contains("memfd:bert4rec-dist")
+    }
+    let found = (isRight ? "right" : "wrong") + (isShared ? " shared" : " own") + (isOpen ? " open" : "")
+    let told = try communicator.gather(found)
+    if rank == 0 { say(told.joined(separator: ", ")) }
+  case "scatter":
+    // The longest parts in pieces of 5 bytes; part 1 is empty.
+    let parts = (0..<size).map { part in (0..<(part == 1 ? 0 : 13 - part)).map { Int32($0 - 100 * part) } }
+    let own = try communicator.scatter(rank == 0 ? parts : [])
+    let none = try communicator.scatter([[Int64]](repeating: [], count: size))
+    let gathered = try communicator.gather(own == parts[rank] && none.isEmpty)
+    if rank == 0 { say(gathered.map { "\($0)" }.joined(separator: " ")) }
+  case "pieces":
+    let sent = try communicator.broadcast(rank == 0 ? (0..<13).map { UInt8($0) } : [])
+    let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: 5 + rank))
+    let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: 11)
+    defer { values.deallocate() }
+    for i in 0..<values.count { values[i] = Float(i * (rank + 1)) }
+    try communicator.sumInAnyOrder(values)
+    try communicator.requireSame("what was sent", "\(sent) \(Array(values))")
+    if rank == 0 { say("\(sent.map(Int.init)) \(gathered.map { $0.map(Int.init) }) \(values.map { Int($0) })") }
+  case "idle":
+    try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
+    let used = clock() * 1000 / CLOCKS_PER_SEC
+    // Of which start-up is a part; measured again over the second wait.
+    try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
+    let all = try communicator.gather(Int(clock() * 1000 / CLOCKS_PER_SEC - used))
+    if rank == 0 { say(all.map { "\($0)" }.joined(separator: " ")) }
+  case "fail-on-rank-zero":
+    _ = try communicator.fromRankZero { () throws(Failure) -> Int in throw Failure(.badData, "line 3 is no good") }
+  case "fail-on-ranks":
+    let failing = arguments.dropFirst().compactMap { Int($0) }
+    try communicator.onEveryRank { () throws(Failure) in
+      if failing.contains(rank) { throw Failure(.disk, "disk \(rank) is full") }
+    }
+  case "fail-alone":
+    if rank == size - 1 { throw .onThisRank(.unreadable, "only I know") }
+    try communicator.waitForAll()
+  case "differ":
+    try communicator.requireSame("the program's version", rank == size - 1 ? "0.2" : "0.1")
+  case "freeze-at-the-end":
+    // The last rank does not come to the leave-taking; whatever the others do before it is their own business.
+    let watchdog = try Watchdog(RankProgress(), limit: 2, communicator: communicator, resumes: false)
+    watchdog.pause()
+    sleep(4)
+    if rank == size - 1 { kill(getpid(), SIGSTOP) }
+  case "launcher":
+    say(LauncherEnd.findLauncher().map { "\($0.id)" } ?? "none")
+  default:
+    throw .onEveryRank(.usage, "no such probe")
+  }
+}
+
+func main() -> ExitCode {
+  do throws(CollectiveFailure) {
+    let arguments = CommandLine.arguments.dropFirst()
+    let communicator = ["pieces", "scatter"].contains(arguments.first) ? try MPICommunicator(longestPiece: 5) : try makeCommunicator()
+    do throws(CollectiveFailure) {
+      try run(communicator, Array(arguments))
+      return communicator.finish()
+    } catch { return communicator.finish(after: error) }
+  } catch {
+    printError("error: \(error.message)")
+    return error.exitCode
+  }
+}
+
+exit(main().rawValue)
