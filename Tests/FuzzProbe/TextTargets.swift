@@ -82,7 +82,7 @@ enum TextTargets {
       var options = TrainingOptions()
       options.data = "x.txt"
       options.settings = input.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }
-      try requireAgain(options.configuration())
+      try requireAgain(options.configuration().settings)
     }
   }
 }
