@@ -33,6 +33,7 @@ struct IDLines {
     var place = header.count
     while place < bytes.count {
       let end = Self.find(0x0A, in: bytes, from: place) ?? bytes.count
+      let line = ids.count + 2
       do throws(Problem) {
         let fields = Self.fields(UnsafeRawBufferPointer(rebasing: bytes[place..<end]))
         guard fields.count == columns.count else { throw Problem("\(fields.count) columns instead of \(columns.count)") }
@@ -41,7 +42,7 @@ struct IDLines {
         guard let id = TSVText.unescape(fields[1]) else { throw Problem("an unknown escape, or a line end, in the external id") }
         ids.append(id)
         try body(fields)
-      } catch { throw bad(ids.count + 2, error.text) }
+      } catch { throw bad(line, error.text) }
       place = end + 1
     }
     guard ItemIndex(ids).count == ids.count else {

@@ -99,17 +99,17 @@ struct BenchCommand: ParsableCommand {
   }
 
   private func printJSON(_ result: Benchmark.Result) {
-    let json: [(String, JSON)] =
-      [
-        ("ranks", .integer(result.ranks)), ("threads", .integer(result.threads)), ("steps", .integer(result.steps)),
-        ("instances_per_s", .double(result.instancesPerSecond)), ("tokens_per_s", .double(result.tokensPerSecond)),
-        ("ms_per_step", .double(1e3 * result.secondsPerStep)), ("ms_per_step_min", .double(1e3 * result.fastestStep)),
-        ("ms_per_step_max", .double(1e3 * result.slowestStep)), ("gflop_per_step", .double(result.flopPerStep / 1e9)),
-        ("utilisation", .double(result.utilisation)), ("sgemm_gflops", .double(result.sgemmRate / 1e9)),
-        ("fma_peak_gflops", .double(result.fmaPeak / 1e9)), ("backend", .string(result.backend.rawValue)),
-        ("peak_mib", .double(Double(result.peakMemory) / 1_048_576)), ("gradient_bytes", .integer(result.gradientBytes)),
-        ("reduction_ms", .double(1e3 * result.allreduceSeconds)), ("latency_us", .double(1e6 * result.latencySeconds)),
-      ] + result.phases.map { ("\($0.phase.name)_ms", .double(1e3 * $0.seconds)) }
-    print(JSON.object(json.map { JSON.Member($0.0, $0.1) }).line)
+    var fields: [(String, JSON)] = [
+      ("ranks", .integer(result.ranks)), ("threads", .integer(result.threads)), ("steps", .integer(result.steps)),
+      ("instances_per_s", .double(result.instancesPerSecond)), ("tokens_per_s", .double(result.tokensPerSecond)),
+      ("ms_per_step", .double(1e3 * result.secondsPerStep)), ("ms_per_step_min", .double(1e3 * result.fastestStep)),
+      ("ms_per_step_max", .double(1e3 * result.slowestStep)), ("gflop_per_step", .double(result.flopPerStep / 1e9)),
+      ("utilisation", .double(result.utilisation)), ("sgemm_gflops", .double(result.sgemmRate / 1e9)),
+      ("fma_peak_gflops", .double(result.fmaPeak / 1e9)), ("backend", .string(result.backend.rawValue)),
+      ("peak_mib", .double(Double(result.peakMemory) / 1_048_576)), ("gradient_bytes", .integer(result.gradientBytes)),
+      ("reduction_ms", .double(1e3 * result.allreduceSeconds)), ("latency_us", .double(1e6 * result.latencySeconds)),
+    ]
+    for phase in result.phases { fields.append(("\(phase.phase.name)_ms", .double(1e3 * phase.seconds))) }
+    print(JSON.object(fields.map { JSON.Member($0.0, $0.1) }).line)
   }
 }
