@@ -238,6 +238,17 @@ extension CommandTests {
       }
     }
 
+    /// What every rank finds wrong by itself is said once, and ends no run by force.
+    @Test func aFormatThatIsNoneIsRefusedOnce() throws {
+      let demo = try TrainedDemo.shared.get()
+      let result = try Program.mpirun(
+        ranks: 2, ["evaluate", "--checkpoint", demo.run.path, "--data", demo.data, "--data-format", "odd"])
+      #expect(result.status == 64 && result.output.isEmpty, "\(result.output)")
+      #expect(result.count(ofErrors: "error: ") == 1, "\(result.errors)")
+      #expect(result.count(ofErrors: "error: --format: no format is called \"odd\"") == 1, "\(result.errors)")
+      #expect(!result.errors.contains("MPI_ABORT"), "\(result.errors)")
+    }
+
     @Test(arguments: Damage.allCases) func aDamagedCheckpoint(_ damage: Damage) throws {
       let demo = try TrainedDemo.shared.get()
       try Program.withTemporaryFolder { folder in
