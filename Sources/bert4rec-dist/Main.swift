@@ -1,5 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
+import CLimitedStart  // acts before `main`
 import Glibc
 
 import enum SystemSupport.ExitCode
@@ -22,7 +23,6 @@ struct Main: ParsableCommand {
     subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self, TuneCommand.self])
 
   static func main() {
-    LimitedAddressSpace.startAnewIfNeeded()
     // A file that would exceed the user's limit (ulimit -f) is then an error to tell, as a full disk is, not a death.
     signal(SIGXFSZ, SIG_IGN)
     do {
