@@ -16,8 +16,7 @@ struct Main: ParsableCommand {
         mpirun -np 8 bert4rec-dist train --data ratings.csv        train, evaluate, keep checkpoints
         bert4rec-dist recommend --checkpoint runs/ratings --data ratings.csv
 
-      Exit codes: 0 done; 64 wrong usage or configuration; 65 bad data; 66 a file that cannot be read; 70 non-finite
-      numbers or an internal fault; 74 disk trouble; 75 stopped, state saved: run the same command again.
+      \(CommandHelp.line(CommandHelp.allCodes))
       """,
     version: ProgramVersion.description,
     subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self, TuneCommand.self])
