@@ -112,6 +112,8 @@ let package = Package(
       path: "Tests/FuzzProbe"),
     .testTarget(name: "FuzzTests", dependencies: ["TestSupport", "fuzz-probe"]),
     // Runs the program as a user does, also under mpirun; depends on the executable so that it is built first.
-    .testTarget(name: "CommandTests", dependencies: ["bert4rec-dist", "BERT4RecDist", "TestSupport"]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: ["bert4rec-dist", "BERT4RecDist", "TestSupport", .product(name: "Yams", package: "Yams")]),
   ]
 )
