@@ -1,8 +1,8 @@
 # bert4rec-dist, from a fresh checkout:
 #
 #   make demo                        builds (minutes), then trains with eight ranks on a built-in data set (under a minute)
-#   make build [BUILD_FLAGS=...]     the program, as .build/release/bert4rec-dist; BUILD_FLAGS=--static-swift-stdlib makes
-#                                    one for hosts without Swift
+#   make build [BUILD_FLAGS=...]     the program, as .build/release/bert4rec-dist, its manual pages and completions
+#   make static                      the same with Swift's runtime inside, for hosts without Swift, in .build/static
 #   make test                        all tests (some 10 minutes on two cores; CONTRIBUTING.md says how to run a part)
 #   make check                       format of Swift and C, lint of shell and Python, unused and missing dependencies,
 #                                    warnings as errors
@@ -10,7 +10,10 @@
 #                                    speed, memory and scaling by Tests/Benchmarks/run.py, which gets ARGUMENTS
 #                                    (--quick, --only NAME,...); DATA is a folder with ml-1m.txt and beauty.txt (lines
 #                                    `user item`), PYTHON one with torch to compare with; what is absent is left out
-#   make install [PREFIX=/usr/local] the program to PREFIX/bin; packagers set DESTDIR too
+#   make install [PREFIX=/usr/local] [STATIC=yes]
+#                                    the program to PREFIX/bin, manual pages and completions to PREFIX/share; STATIC=yes
+#                                    takes those of `make static`; packagers set DESTDIR too
+#   make deb [OUTPUT=.build]         a Debian package of the static program (packaging/deb.sh --help)
 #   make deps                        Open MPI, OpenBLAS and libarchive, where they are missing; nothing else installs packages
 #   make clean                       removes what was built; downloaded Swift packages stay
 #
@@ -23,15 +26,24 @@ BUILD_FLAGS ?=
 ARGUMENTS ?=
 PYTHON ?= python3
 DATA ?= data
-OUTPUT ?= .build/benchmark-rows.jsonl
+STATIC ?=
 # For --version.
 export BERT4REC_COMMIT := $(or $(shell git describe --always --dirty=+ --exclude='*' 2>/dev/null),unknown)
 ruff := $(shell command -v ruff || echo .build/check-tools/bin/ruff)
 
-program := .build/release/bert4rec-dist
+# Two kinds of build, each in a folder of its own.
+ifeq ($(STATIC),)
+built := .build
+else
+built := .build/static
+override BUILD_FLAGS += --static-swift-stdlib --scratch-path $(built)
+endif
+program := $(built)/release/bert4rec-dist
+# What goes to PREFIX/share, made by packaging/share.sh.
+share := $(built)/share
 sources := Package.swift $(shell find Sources -type f)
 packages := libopenmpi-dev openmpi-bin libopenblas-dev libarchive-dev pkg-config
-scripts := .ci/run $(shell find cluster Tests -name '*.sh' -o -name '*.sbatch')
+scripts := .ci/run $(shell find cluster packaging Tests -name '*.sh' -o -name '*.sbatch')
 
 # mpirun refuses more ranks than cores, and root (the user of most containers), unless told otherwise.
 mpi_environment := cluster/mpi-environment.sh
@@ -39,15 +51,27 @@ mpi_environment := cluster/mpi-environment.sh
 # Any OpenBLAS will do: pthread, OpenMP or serial.
 libraries_are_there := pkg-config --exists ompi-c openblas libarchive && command -v mpirun
 
-.PHONY: build check check-tools demo deps test bench install clean swift-is-there libraries-are-there
+.PHONY: build static program-is-built check check-tools demo deps test bench install deb clean swift-is-there \
+  libraries-are-there
 # `make -j` must not build while deps still installs; Swift uses all cores by itself.
 .NOTPARALLEL:
 
-build: swift-is-there libraries-are-there
+build: program-is-built $(share)
+
+program-is-built: swift-is-there libraries-are-there
 	$(SWIFT) build -c release $(BUILD_FLAGS)
 
+static:
+	@$(MAKE) --no-print-directory build STATIC=yes
+
+# The tool is swift-argument-parser's.
+$(share): $(program) packaging/share.sh
+	@$(MAKE) --no-print-directory swift-is-there
+	$(SWIFT) build -c release $(BUILD_FLAGS) --product generate-manual
+	packaging/share.sh $(program) $(built)/release/generate-manual $(share)
+
 # In a new folder each time, so that there is always a training to see.
-demo: deps build
+demo: deps program-is-built
 	@parent=$$(mktemp -d "$${TMPDIR:-/tmp}/bert4rec-demo.XXXXXX") && folder=$$parent/demo && set -x && \
 	. ./$(mpi_environment) && \
 	{ mpirun -np 8 $(program) train --run "$$folder" || \
@@ -88,22 +112,28 @@ test: deps swift-is-there
 	$(SWIFT) build -c release --build-tests
 	@$(SWIFT) test -c release --skip-build
 
-bench: build
+bench: program-is-built
 	$(PYTHON) Tests/Benchmarks/run.py --program $(program) --python "$$(command -v $(PYTHON))" --data "$(DATA)" \
-	  --output "$(OUTPUT)" $(ARGUMENTS)
+	  --output "$(or $(OUTPUT),.build/benchmark-rows.jsonl)" $(ARGUMENTS)
 
 # Builds only what is newer than the program, so that `sudo make install` after `make build` needs no Swift and leaves
 # no root's files.
-install: $(program)
+install: $(program) $(share)
 	install -d "$(DESTDIR)$(PREFIX)/bin"
 	install -m 755 $(program) "$(DESTDIR)$(PREFIX)/bin/bert4rec-dist"
+	prefix=$$(realpath -m "$(DESTDIR)$(PREFIX)") && cd $(share) && \
+	  find * -type f -exec install -D -m 644 {} "$$prefix/share/{}" \;
 
 $(program): $(sources)
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory program-is-built
 	@touch $@
+
+deb: deps
+	packaging/deb.sh $(OUTPUT)
 
 clean:
 	$(SWIFT) package clean
+	rm -rf .build/share .build/static
 
 swift-is-there:
 	@command -v $(SWIFT) >/dev/null || { \

@@ -27,6 +27,8 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     // Vector kernels; multiversioned by attributes in the source, so no unsafeFlags.
     .target(name: "CKernels"),
+    // Lets OpenBLAS be loaded where addresses are limited; before `main`, so in C.
+    .target(name: "CLimitedStart"),
     .target(name: "CBuildFacts", cSettings: [.define("BERT4REC_COMMIT", to: "\"\(commit)\"")]),
 
     // Each target depends only on targets above it.
@@ -71,7 +73,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "bert4rec-dist",
-      dependencies: ["BERT4RecDist", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      dependencies: ["BERT4RecDist", "CLimitedStart", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 
     // What several of the tests share.
     .target(
@@ -110,6 +112,8 @@ let package = Package(
       path: "Tests/FuzzProbe"),
     .testTarget(name: "FuzzTests", dependencies: ["TestSupport", "fuzz-probe"]),
     // Runs the program as a user does, also under mpirun; depends on the executable so that it is built first.
-    .testTarget(name: "CommandTests", dependencies: ["bert4rec-dist", "BERT4RecDist", "TestSupport"]),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: ["bert4rec-dist", "BERT4RecDist", "TestSupport", .product(name: "Yams", package: "Yams")]),
   ]
 )

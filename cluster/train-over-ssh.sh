@@ -91,9 +91,13 @@ command -v mpirun >/dev/null || fail 66 "mpirun is not on the PATH (make deps in
 # Every host, before anything starts: a missing program or another version shows itself under mpirun as a hang or as a
 # riddle.
 is_this_host() { # host: as mpirun, which starts nothing over ssh on its own host
-  local name
+  local name address
   for name in localhost 127.0.0.1 "$(hostname)" "$(hostname -s)" $(hostname -I 2>/dev/null || true); do
     [ "$1" != "$name" ] || return 0
+    # A longer name of this host, such as a pod's in its service.
+    for address in $(getent hosts "$1" 2>/dev/null | awk '{ print $1 }'); do
+      [ "$address" != "$name" ] || return 0
+    done
   done
   return 1
 }

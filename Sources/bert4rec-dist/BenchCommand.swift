@@ -11,12 +11,14 @@ struct BenchCommand: ParsableCommand {
     discussion: """
       Utilisation is useful work (the cost model in docs/benchmarks.md) over what the used cores could do at the rate of a
       1024 x 1024 x 1024 product measured in the same run. Without --data and --config it measures the demo.
+
+      \(CommandHelp.end(examples: ["bert4rec-dist bench --config configs/ml-1m-64.yaml --data ml-1m.zip"]))
       """)
 
-  @Option(help: ArgumentHelp("Configuration in YAML; configs/ has recipes.", valueName: "file"))
+  @Option(help: ArgumentHelp("Configuration in YAML; configs/ has recipes.", valueName: "file"), completion: .file())
   var config: String?
 
-  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
+  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"), completion: .file())
   var data: String?
 
   @Option(help: ArgumentHelp("Steps to measure, after \(Benchmark.warmUpSteps) that are not.", valueName: "n"))
@@ -26,7 +28,8 @@ struct BenchCommand: ParsableCommand {
   var threads: Int?
 
   @Option(
-    name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
+    name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"),
+    completion: CommandHelp.keys)
   var settings: [String] = []
 
   @Flag(help: "Print one JSON object as the last line of standard output.")

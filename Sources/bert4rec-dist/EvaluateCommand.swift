@@ -18,28 +18,33 @@ struct EvaluateCommand: ParsableCommand {
 
       With --targets, --data are the histories and FILE holds what these users did afterwards: the model's list for each user is \
       measured against all of it. With --predictions another program's lists take the place of the model's.
+
+      \(CommandHelp.end(examples: [
+        "bert4rec-dist evaluate --checkpoint runs/ratings --data ratings.csv",
+        "bert4rec-dist evaluate --checkpoint runs/r --data may.csv --targets june.csv",
+      ]))
       """)
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"), completion: .directory)
   var checkpoint: String?
 
   @Option(
     parsing: .upToNextOption,
-    help: ArgumentHelp("A prepared folder, or any files that prepare reads.", valueName: "path"))
+    help: ArgumentHelp("A prepared folder, or any files that prepare reads.", valueName: "path"), completion: .file())
   var data: [String] = []
 
   @Option(
     help: ArgumentHelp(
       "What users did after their histories in --data: any file that prepare reads; the options that say what --data is hold for it too.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var targets: String?
 
   @Option(
     help: ArgumentHelp(
       "Measure these lists in place of a model's: columns that a first line names user, item and score or rank, recommend's output, "
-        + "or a TREC run; against --targets, or the held-out items of --data.", valueName: "file"))
+        + "or a TREC run; against --targets, or the held-out items of --data.", valueName: "file"), completion: .file())
   var predictions: String?
 
   @Option(

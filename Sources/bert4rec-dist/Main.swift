@@ -1,5 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
+import CLimitedStart  // acts before `main`
 import Glibc
 
 import enum SystemSupport.ExitCode
@@ -15,14 +16,12 @@ struct Main: ParsableCommand {
         mpirun -np 8 bert4rec-dist train --data ratings.csv        train, evaluate, keep checkpoints
         bert4rec-dist recommend --checkpoint runs/ratings --data ratings.csv
 
-      Exit codes: 0 done; 64 wrong usage or configuration; 65 bad data; 66 a file that cannot be read; 70 non-finite
-      numbers or an internal fault; 74 disk trouble; 75 stopped, state saved: run the same command again.
+      \(CommandHelp.line(CommandHelp.allCodes))
       """,
     version: ProgramVersion.description,
     subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self, TuneCommand.self])
 
   static func main() {
-    LimitedAddressSpace.startAnewIfNeeded()
     // A file that would exceed the user's limit (ulimit -f) is then an error to tell, as a full disk is, not a death.
     signal(SIGXFSZ, SIG_IGN)
     do {

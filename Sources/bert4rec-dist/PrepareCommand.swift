@@ -54,11 +54,13 @@ struct PrepareCommand: ParsableCommand {
 
       Names of columns (case, _, - and spaces do not count), the first that is there:
       \(ColumnChoice.acceptedNames)
+
+      \(CommandHelp.end(examples: ["bert4rec-dist prepare ratings.csv", "bert4rec-dist prepare ml-1m.zip --min-user-count 5 --output prepared"]))
       """)
 
   @Argument(
     help: ArgumentHelp(
-      "Files that are one data set, in this order (- is standard input), or a prepared folder.", valueName: "input"))
+      "Files that are one data set, in this order (- is standard input), or a prepared folder.", valueName: "input"), completion: .file())
   var inputs: [String]
 
   @OptionGroup(title: "What the files are") var reading: ReadingOptions
@@ -69,12 +71,12 @@ struct PrepareCommand: ParsableCommand {
   @OptionGroup(title: "Filters") var filters: FilterOptions
 
   @Option(
-    help: ArgumentHelp("Write the data set folder here; an older one there is replaced.", valueName: "folder"))
+    help: ArgumentHelp("Write the data set folder here; an older one there is replaced.", valueName: "folder"), completion: .directory)
   var output: String?
 
   @Option(
     help: ArgumentHelp(
-      "Write plain lines 'user item' in time order, as SASRec and BERT4Rec read them.", valueName: "file"))
+      "Write plain lines 'user item' in time order, as SASRec and BERT4Rec read them.", valueName: "file"), completion: .file())
   var writePairs: String?
 
   @Flag(help: "Leave out any number of rows that cannot be read, instead of stopping at more than 1 %.")

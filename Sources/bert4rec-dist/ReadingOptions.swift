@@ -6,7 +6,8 @@ struct ReadingOptions: ParsableArguments {
   @Option(
     name: .customLong("data-format"),
     help: ArgumentHelp(
-      "Layout of the data: \(DataFormat.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "name"))
+      "Layout of the data: \(DataFormat.allCases.map(\.rawValue).joined(separator: ", ")).", valueName: "name"),
+    completion: .list(DataFormat.allCases.map(\.rawValue)))
   var dataFormat: String?
 
   @Option(

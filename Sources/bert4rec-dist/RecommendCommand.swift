@@ -17,22 +17,27 @@ struct RecommendCommand: ParsableCommand {
       The model is given the last items of a history (its max_seq_length - 1) and predicts the next one. Scores are its \
       logits. Items that the model does not know are skipped and counted. An empty history gets the most popular items. \
       With --data the whole sequence of each user is the history.
+
+      \(CommandHelp.end(examples: [
+        "bert4rec-dist recommend --checkpoint runs/ratings --data ratings.csv",
+        "bert4rec-dist recommend --checkpoint runs/ratings --histories - < new.csv",
+      ]))
       """)
 
   @Option(
     help: ArgumentHelp(
-      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"))
+      "A checkpoint folder, or a run folder (its best whole checkpoint, else its latest).", valueName: "folder"), completion: .directory)
   var checkpoint: String
 
   @Option(
-    parsing: .upToNextOption, help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"))
+    parsing: .upToNextOption, help: ArgumentHelp("Recommend for every user of this data set.", valueName: "path"), completion: .file())
   var data: [String] = []
 
   @Option(
     help: ArgumentHelp(
       "Recommend for these: lines `user item`, oldest first, or any format of prepare; - is standard input; more than two "
         + "columns need a header, or --format or --columns.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var histories: String?
 
   @Option(help: ArgumentHelp("Items per user.", valueName: "k"))
@@ -50,7 +55,7 @@ struct RecommendCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Titles of items, for another column: a table whose first line names an item and a title, or MovieLens' movies.dat or u.item.",
-      valueName: "file"))
+      valueName: "file"), completion: .file())
   var items: String?
 
   @Flag(help: "Also recommend items already in the user's history.")

@@ -18,6 +18,9 @@ struct TrainCommand: ParsableCommand {
 
       Configuration keys, for --config (lines `key: value`) and --set (the defaults stand in brackets):
       \(Self.keys)
+
+      \(CommandHelp.end(
+        examples: ["mpirun -np 8 bert4rec-dist train --data ratings.csv", "bert4rec-dist train --run runs/ratings"], saves: true))
       """)
 
   private static var keys: String {
@@ -28,22 +31,26 @@ struct TrainCommand: ParsableCommand {
     }.joined(separator: "\n")
   }
 
-  @Option(help: ArgumentHelp("One of the program's recipes: \(TrainingOptions.recipes).", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("One of the program's recipes: \(TrainingOptions.recipes).", valueName: "name"),
+    completion: CommandHelp.recipes)
   var recipe: String?
 
-  @Option(help: ArgumentHelp("Configuration in YAML; its values win over a recipe's.", valueName: "file"))
+  @Option(help: ArgumentHelp("Configuration in YAML; its values win over a recipe's.", valueName: "file"), completion: .file())
   var config: String?
 
   @Option(
     parsing: .upToNextOption,
     help: ArgumentHelp(
-      "A prepared folder, or any files that prepare reads, which are one data set (- is standard input).", valueName: "path"))
+      "A prepared folder, or any files that prepare reads, which are one data set (- is standard input).", valueName: "path"),
+    completion: .file())
   var data: [String] = []
 
   @Option(
     name: .customLong("run"),
     help: ArgumentHelp(
-      "Run folder, new or to be resumed with its own settings (default: runs/NAME, NAME from the data set).", valueName: "folder"))
+      "Run folder, new or to be resumed with its own settings (default: runs/NAME, NAME from the data set).", valueName: "folder"),
+    completion: .directory)
   var runFolder: String?
 
   @Option(
@@ -56,7 +63,7 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp(
       "Begin a new run with the parameters of this model, by the items' ids: a checkpoint, a run folder, or a Hugging Face folder "
         + "with items.tsv. A run that has checkpoints of its own resumes from them.",
-      valueName: "folder"))
+      valueName: "folder"), completion: .directory)
   var initCheckpoint: String?
 
   @Flag(help: "With --init-checkpoint, keep Adam's moments of the rows that it knows; else all start at zero.")
@@ -69,7 +76,8 @@ struct TrainCommand: ParsableCommand {
   var stopAfter: Int?
 
   @Option(
-    name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"))
+    name: .customLong("set"), help: ArgumentHelp("Set a configuration key; may be repeated.", valueName: "key=value"),
+    completion: CommandHelp.keys)
   var settings: [String] = []
 
   func validate() throws {

@@ -18,10 +18,10 @@ struct TuneCommand: ParsableCommand {
       key monitor; the test items are never looked at. The run folder gets trials.tsv, with each trial's curve, best.yaml, and a run
       folder per trial; interrupted, the same command resumes.
 
-        bert4rec-dist tune --data ratings.csv --space space.yaml --budget 60
+      \(CommandHelp.end(examples: ["bert4rec-dist tune --data ratings.csv --space space.yaml --budget 60"], saves: true))
       """)
 
-  @Option(help: ArgumentHelp("The keys and values to search among, in YAML.", valueName: "file"))
+  @Option(help: ArgumentHelp("The keys and values to search among, in YAML.", valueName: "file"), completion: .file())
   var space: String
 
   @Option(help: ArgumentHelp("Minutes of training, all trials together.", valueName: "minutes"))
@@ -30,16 +30,19 @@ struct TuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Trials of the first rung.", valueName: "n"))
   var trials = 9
 
-  @Option(help: ArgumentHelp("A recipe to begin with: \(TrainingOptions.recipes).", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("A recipe to begin with: \(TrainingOptions.recipes).", valueName: "name"),
+    completion: CommandHelp.recipes)
   var recipe: String?
 
-  @Option(help: ArgumentHelp("Configuration in YAML to begin with.", valueName: "file"))
+  @Option(help: ArgumentHelp("Configuration in YAML to begin with.", valueName: "file"), completion: .file())
   var config: String?
 
-  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"))
+  @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"), completion: .file())
   var data: String?
 
-  @Option(name: .customLong("run"), help: ArgumentHelp("Folder of the search (default: runs/tune).", valueName: "folder"))
+  @Option(
+    name: .customLong("run"), help: ArgumentHelp("Folder of the search (default: runs/tune).", valueName: "folder"), completion: .directory)
   var runFolder: String?
 
   @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
@@ -47,7 +50,7 @@ struct TuneCommand: ParsableCommand {
 
   @Option(
     name: .customLong("set"),
-    help: ArgumentHelp("Set a configuration key for all trials; may be repeated.", valueName: "key=value"))
+    help: ArgumentHelp("Set a configuration key for all trials; may be repeated.", valueName: "key=value"), completion: CommandHelp.keys)
   var settings: [String] = []
 
   func validate() throws {

@@ -58,6 +58,25 @@ extension CommandTests {
       }
     }
 
+    /// As in a hostfile of Kubernetes' MPI operator: nobody has to reach the first host over ssh, from itself.
+    @Test func theFirstHostMayHaveALongerName() throws {
+      try LabHosts.with(hosts: 2) { lab in
+        let names = try FileHandle(forWritingTo: URL(fileURLWithPath: LabHosts.stateFolder(of: lab.name) + "/hosts"))
+        try names.seekToEnd()
+        try names.write(contentsOf: Data("10.77.0.1 launcher.job.default.svc\n".utf8))
+        try names.close()
+        let hostfile = lab.folder + "/hostfile"
+        try "launcher.job.default.svc slots=1\n\(lab.name)-2 slots=1\n".write(toFile: hostfile, atomically: true, encoding: .utf8)
+        // As the operator does; else Open MPI cuts names at their first dot. Version 4, then 5.
+        let trained = try Program.execute(
+          LabHosts.script, command(lab, ["--hostfile", hostfile] + Self.arguments(steps: 60)),
+          environment: ["OMPI_MCA_orte_keep_fqdn_hostnames": "true", "PRTE_MCA_prte_keep_fqdn_hostnames": "true"], in: lab.folder)
+        #expect(trained.status == 0 && trained.count(ofErrors: "ranks: 2, ") == 1, "\(trained.errors)")
+        #expect(!trained.errors.contains("not here"), "\(trained.errors)")
+        #expect(try RunFiles(lab.folder + "/run").hash == Backends.hashOfSixtySteps)
+      }
+    }
+
     @Test func termSavesAndTheSameCommandResumes() throws {
       try LabHosts.with(hosts: 3) { lab in
         let arguments = Self.arguments(steps: 60) + settings(["num_train_steps": 100_000])
