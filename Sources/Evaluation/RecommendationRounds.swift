@@ -2,36 +2,47 @@ import Communication
 import SystemSupport
 
 extension Recommender {
-  /// Histories that a rank gets in a round; fewer where lists are long.
-  private static let historiesPerRound = 1024
+  /// Requests that a rank gets in a round; fewer where lists are long.
+  private static let requestsPerRound = 1024
   private static let itemsPerRound = 1 << 20
 
-  /// Recommends for the histories that rank 0 has, on all ranks and in order, some at a time: the lists are the same on
-  /// any number of ranks. Throws what `recommend(histories:topK:keepSeen:)` throws, on every rank the same.
-  ///
-  /// - Parameters:
-  ///   - count: of the histories; that of rank 0 counts, as all arguments below.
-  ///   - history: gives one.
-  ///   - write: takes the next list, on rank 0; false ends it, since nobody wants more.
+  /// Recommends for the histories that rank 0 has, as the next function does.
   public func recommend(
     count: Int, topK k: Int, keepSeen: Bool, on communicator: any Communicator, history: (Int) -> [Int32],
     write: (Int, RecommendationList) throws(Failure) -> Bool
   ) throws(CollectiveFailure) {
+    try recommend(
+      count: count, longestList: k, on: communicator,
+      request: { RecommendationRequest(history: history($0), topK: k, keepSeen: keepSeen) }, write: write)
+  }
+
+  /// Answers the requests that rank 0 has, on all ranks and in order, some at a time, so that no more than a round of them is in memory:
+  /// the lists are the same on any number of ranks. Throws what `recommend(_:)` throws, on every rank the same.
+  ///
+  /// - Parameters:
+  ///   - count: of the requests; that of rank 0 counts, as all arguments below.
+  ///   - longestList: no request asks for more items.
+  ///   - shared: the candidates of the requests that name none.
+  ///   - request: gives one.
+  ///   - write: takes the next list, on rank 0; false ends it, since nobody wants more.
+  public func recommend(
+    count: Int, longestList: Int, shared: CandidateItems? = nil, on communicator: any Communicator,
+    request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(Failure) -> Bool
+  ) throws(CollectiveFailure) {
     let size = communicator.size
-    let listLength = max(1, min(k, tokens.itemCount))
-    let perRank = max(1, min(Self.historiesPerRound, Self.itemsPerRound / listLength))
+    let common = try communicator.broadcast(shared.map { [$0] } ?? []).first
+    let perRank = max(1, min(Self.requestsPerRound, Self.itemsPerRound / max(1, min(longestList, tokens.itemCount))))
     var (start, isWanted) = (0, true)
     while true {
       let now = try communicator.broadcast(isWanted ? min(perRank * size, count - start) : 0)
       if now == 0 { return }
-      var histories = [[[Int32]]](repeating: [], count: size)
+      var requests = [[RecommendationRequest]](repeating: [], count: size)
       if communicator.rank == 0 {
-        for index in 0..<now { histories[index * size / now].append(history(start + index)) }
+        for index in 0..<now { requests[index * size / now].append(request(start + index)) }
       }
-      let own = try communicator.scatter(histories)
-      let lists = try communicator.onEveryRank { () throws(Failure) in
-        try recommend(histories: own, topK: k, keepSeen: keepSeen)
-      }
+      var own = try communicator.scatter(requests)
+      for place in own.indices where own[place].candidates == nil { own[place].candidates = common }
+      let lists = try communicator.onEveryRank { () throws(Failure) in try recommend(own) }
       let gathered = try communicator.gather(lists)
       try communicator.onRankZero { () throws(Failure) in
         var index = start
@@ -42,6 +53,28 @@ extension Recommender {
       }
       start += now
     }
+  }
+}
+
+extension CandidateItems: Communicable {
+  package func write(to message: inout MessageWriter) { message.write(items) }
+
+  package init(from message: inout MessageReader) throws(Failure) { self.init(ascending: try message.read()) }
+}
+
+extension RecommendationRequest: Communicable {
+  package func write(to message: inout MessageWriter) {
+    message.write(history)
+    message.write(topK)
+    message.write(keepSeen)
+    message.write(candidates)
+    message.write(heldOut)
+  }
+
+  package init(from message: inout MessageReader) throws(Failure) {
+    self.init(
+      history: try message.read(), topK: try message.read(), keepSeen: try message.read(), candidates: try message.read(),
+      heldOut: try message.read())
   }
 }
 

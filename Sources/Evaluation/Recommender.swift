@@ -18,7 +18,9 @@ public struct RecommendationList: Sendable, Equatable {
 /// scores at the mask order the catalogue. All threads that the scorer has memory for share the histories.
 public final class Recommender {
   let tokens: TokenIDs
-  private let instancesAtOnce: Int
+  /// Most histories that one thread scores together.
+  public let instancesAtOnce: Int
+  private let threadCount: Int
   private let mostPopular: MostPopular
   private let work: RecommendationWork
   private let queue: WorkQueue
@@ -31,6 +33,7 @@ public final class Recommender {
     mostPopular = MostPopular(itemCounts: itemCounts)
     let scorers = scorer.workers.map { ListScorer($0, tokens: tokens, maximumLength: maximumLength) }
     instancesAtOnce = scorers[0].instancesAtOnce
+    threadCount = scorers.count
     let work = RecommendationWork(scorers)
     self.work = work
     queue = try WorkQueue(threads: scorers.count) { thread, piece in work.score(thread: thread, piece: piece) }
@@ -47,27 +50,73 @@ public final class Recommender {
     histories: [[Int32]], topK k: Int, keepSeen: Bool = false
   ) throws(Failure) -> [RecommendationList] {
     guard k >= 1 else { throw Failure(.usage, "top-k is \(k); it must be at least 1") }
-    for (index, history) in histories.enumerated() {
-      for item in history where item < 1 || Int(item) > tokens.itemCount {
-        throw Failure(.badData, "history \(index) holds the item id \(item); items are 1 to \(tokens.itemCount)")
+    return try recommend(histories.map { RecommendationRequest(history: $0, topK: k, keepSeen: keepSeen) })
+  }
+
+  /// One list a request, in the same order. Throws the first failure of `answers(to:grouping:)`.
+  public func recommend(_ requests: [RecommendationRequest]) throws(Failure) -> [RecommendationList] {
+    var lists: [RecommendationList] = []
+    lists.reserveCapacity(requests.count)
+    for answer in answers(to: requests) { lists.append(try answer.get()) }
+    return lists
+  }
+
+  /// How histories are put together for a thread to score at once.
+  public enum Grouping: Sendable {
+    /// As many as a thread can: the least work.
+    case full
+    /// Equal shares for all threads: the soonest answers to few requests.
+    case shared
+    /// Each by itself, so that nothing but a history shapes its scores even where the backend does not promise that.
+    case single
+  }
+
+  /// An answer per request, in the same order: its list, or `usage` where `topK` is below 1, `badData` where the history or the
+  /// candidates hold what is not an item, `internalFault` where scores are not finite. The other requests are answered all the same.
+  public func answers(
+    to requests: [RecommendationRequest], grouping: Grouping = .full
+  ) -> [Result<RecommendationList, Failure>] {
+    var answers: [Result<RecommendationList, Failure>] = []
+    answers.reserveCapacity(requests.count)
+    var known: [Int] = []
+    for (index, request) in requests.enumerated() {
+      if let failure = failure(of: request, index) {
+        answers.append(.failure(failure))
+      } else {
+        if !request.history.isEmpty { known.append(index) }
+        answers.append(.success(RecommendationList(items: request.history.isEmpty ? popular(request) : [], isFallback: true)))
       }
     }
-    let popular = mostPopular.first(k, excluding: ItemMarks(count: tokens.itemCount + 1))
-    var lists = [RecommendationList](
-      repeating: RecommendationList(items: popular, isFallback: true), count: histories.count)
-    let known = histories.indices.filter { !histories[$0].isEmpty }
+    if known.isEmpty { return answers }
+    let size =
+      switch grouping {
+      case .full: instancesAtOnce
+      case .shared: min(instancesAtOnce, (known.count + threadCount - 1) / threadCount)
+      case .single: 1
+      }
     work.begin(
-      stride(from: 0, to: known.count, by: instancesAtOnce).map {
-        Array(known[$0..<min($0 + instancesAtOnce, known.count)])
-      }, of: histories, k: min(k, tokens.itemCount), keepSeen: keepSeen)
+      stride(from: 0, to: known.count, by: size).map { Array(known[$0..<min($0 + size, known.count)]) }, of: requests)
     queue.run(pieces: work.pieces.count)
     let results = work.take()
     for (piece, result) in zip(work.pieces, results) {
-      for (index, items) in zip(piece, try result.get()) {
-        lists[index] = RecommendationList(items: items, isFallback: false)
+      for (index, items) in zip(piece, result) { answers[index] = items.map { RecommendationList(items: $0, isFallback: false) } }
+    }
+    return answers
+  }
+
+  private func failure(of request: RecommendationRequest, _ index: Int) -> Failure? {
+    if request.topK < 1 { return Failure(.usage, "top-k is \(request.topK); it must be at least 1") }
+    for (name, items) in [("history", request.history), ("the candidates of history", request.candidates?.items ?? [])] {
+      for item in items where item < 1 || Int(item) > tokens.itemCount {
+        return Failure(.badData, "\(name) \(index) holds the item id \(item); items are 1 to \(tokens.itemCount)")
       }
     }
-    return lists
+    return nil
+  }
+
+  private func popular(_ request: RecommendationRequest) -> [ScoredItem] {
+    if let candidates = request.candidates { return mostPopular.first(request.topK, among: candidates) }
+    return mostPopular.first(request.topK)
   }
 }
 
@@ -75,89 +124,28 @@ public final class Recommender {
 private final class RecommendationWork: @unchecked Sendable {
   private let scorers: [ListScorer]
   private(set) var pieces: [[Int]] = []
-  private var histories: [[Int32]] = []
-  private var k = 1
-  private var keepSeen = false
-  private var results = UnsafeMutableBufferPointer<Result<[[ScoredItem]], Failure>>(start: nil, count: 0)
+  private var requests: [RecommendationRequest] = []
+  private var results = UnsafeMutableBufferPointer<[Result<[ScoredItem], Failure>]>(start: nil, count: 0)
 
   init(_ scorers: [ListScorer]) { self.scorers = scorers }
 
-  /// `pieces`: indices of histories that are scored together.
-  func begin(_ pieces: [[Int]], of histories: [[Int32]], k: Int, keepSeen: Bool) {
+  /// `pieces`: indices of requests that are scored together.
+  func begin(_ pieces: [[Int]], of requests: [RecommendationRequest]) {
     self.pieces = pieces
-    self.histories = histories
-    self.k = k
-    self.keepSeen = keepSeen
+    self.requests = requests
     results = .allocate(capacity: pieces.count)
-    results.initialize(repeating: .success([]))
+    results.initialize(repeating: [])
   }
 
-  func score(thread: Int, piece: Int) {
-    do throws(Failure) {
-      results[piece] = .success(try scorers[thread].lists(pieces[piece], of: histories, k: k, keepSeen: keepSeen))
-    } catch { results[piece] = .failure(error) }
-  }
+  func score(thread: Int, piece: Int) { results[piece] = scorers[thread].lists(pieces[piece], of: requests) }
 
-  func take() -> [Result<[[ScoredItem]], Failure>] {
+  func take() -> [[Result<[ScoredItem], Failure>]] {
     defer {
       results.deinitialize()
       results.deallocate()
-      histories = []
+      requests = []
     }
     return Array(results)
-  }
-}
-
-/// One thread's part.
-private final class ListScorer {
-  private let scorer: any TileScorer
-  private let tokens: TokenIDs
-  private let maximumLength: Int
-  private var batch = PackedBatch()
-  private var excluded: [ExcludedTokens]
-  private var topK: [TopK]
-
-  init(_ scorer: any TileScorer, tokens: TokenIDs, maximumLength: Int) {
-    self.scorer = scorer
-    self.tokens = tokens
-    self.maximumLength = maximumLength
-    excluded = [ExcludedTokens](repeating: ExcludedTokens(), count: scorer.instancesAtOnce)
-    topK = [TopK](repeating: TopK(), count: scorer.instancesAtOnce)
-  }
-
-  var instancesAtOnce: Int { scorer.instancesAtOnce }
-
-  /// The best items for some of the histories, none of which is empty.
-  func lists(
-    _ indices: [Int], of histories: [[Int32]], k: Int, keepSeen: Bool
-  ) throws(Failure) -> [[ScoredItem]] {
-    batch.removeAll()
-    for (place, index) in indices.enumerated() {
-      histories[index].withUnsafeBufferPointer { history in
-        batch.appendQuery(history: history, maximumLength: maximumLength, mask: tokens.mask, place: place)
-        excluded[place].set(history: keepSeen ? UnsafeBufferPointer(rebasing: history[..<0]) : history, tokens)
-      }
-      topK[place].begin(k)
-    }
-    try scorer.begin(batch)
-    var firstNonFinite: Int?
-    ScoreTile.forEach(scorer, vocabularySize: tokens.vocabularySize) { tile in
-      for place in indices.indices {
-        let row = tile.row(place)
-        if row.summary(comparedWith: 0).isFinite {
-          topK[place].take(row, excluding: excluded[place])
-        } else {
-          firstNonFinite = min(firstNonFinite ?? place, place)
-        }
-      }
-    }
-    if let place = firstNonFinite {
-      throw Failure(
-        .internalFault,
-        "the model's scores for history \(indices[place]) are not finite: the checkpoint is damaged or its training diverged; "
-          + "use an earlier checkpoint")
-    }
-    return indices.indices.map { topK[$0].finish() }
   }
 }
 

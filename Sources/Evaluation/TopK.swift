@@ -48,6 +48,18 @@ package struct TopK {
     }
   }
 
+  /// The next score, of an item above all that came before. It must be finite.
+  package mutating func take(_ score: Float, _ item: Int32) {
+    if heap.count < limit {
+      heap.append((score, item))
+      siftUp()
+    } else if score > heap[0].score {
+      // Of equal scores the earlier item stays.
+      heap[0] = (score, item)
+      siftDown()
+    }
+  }
+
   /// The best first; fewer than k where there were fewer. Ends the pass.
   package mutating func finish() -> [ScoredItem] {
     heap.sort { Self.isWorse($1, $0) }
@@ -101,4 +113,18 @@ public struct MostPopular: Sendable {
     }
     return result
   }
+
+  /// The first `k` items.
+  public func first(_ k: Int) -> [ScoredItem] { order.prefix(k).map(scored) }
+
+  /// The first `k` of some items.
+  public func first(_ k: Int, among items: CandidateItems) -> [ScoredItem] {
+    let sorted = items.items.sorted { a, b in
+      let (left, right) = (counts[Int(a) - 1], counts[Int(b) - 1])
+      return left != right ? left > right : a < b
+    }
+    return sorted.prefix(k).map(scored)
+  }
+
+  private func scored(_ item: Int32) -> ScoredItem { ScoredItem(item: item, score: Double(counts[Int(item) - 1])) }
 }

@@ -32,6 +32,22 @@ public struct Histories: Sendable {
 
   public func itemCount(of user: Int) -> Int { sequences.length(of: user) }
 
+  /// Items of the longest history.
+  public var longest: Int { (0..<sequences.userCount).reduce(0) { max($0, sequences.length(of: $1)) } }
+
+  /// A catalogue's item for each item of the histories, 0 for those that it does not have.
+  public func translation(_ catalogue: ItemIndex) -> [Int32] { (0..<itemIDs.count).map { catalogue.item(itemIDs[$0]) ?? 0 } }
+
+  /// A user's items in a catalogue, the oldest first, without those that it does not have.
+  public func items(of user: Int, _ translation: [Int32]) -> [Int32] {
+    sequences[user].lazy.map { translation[Int($0) - 1] }.filter { $0 != 0 }
+  }
+
+  /// Interactions with items that a catalogue does not have.
+  public func unknownCount(_ translation: [Int32]) -> Int {
+    (0..<sequences.userCount).reduce(0) { $0 + sequences[$1].count { translation[Int($0) - 1] == 0 } }
+  }
+
   /// External ids of a user's items, the oldest first.
   public func items(of user: Int) -> [ArraySlice<UInt8>] { sequences[user].map { itemIDs[Int($0) - 1] } }
 }

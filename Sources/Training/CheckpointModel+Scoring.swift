@@ -12,6 +12,26 @@ extension CheckpointModel {
   public func makeScorer(
     longestQuery: Int, drawnUsers: Int = 0, threads wanted: Int? = nil, communicator: any Communicator
   ) throws(CollectiveFailure) -> ModelScorer {
+    let threads = try threads(wanted, communicator)
+    var plan = MemoryPlan(use: .scoring(drawnUsers: drawnUsers), model: state.configuration, backend: backend)
+    (plan.rank, plan.ranks, plan.threads, plan.longestQuery) = (communicator.rank, communicator.size, threads, longestQuery)
+    _ = try MemoryCheck.run(plan, communicator)
+    return try communicator.onEveryRank { () throws(Failure) in
+      try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery)
+    }
+  }
+
+  /// What finds items that are like another one.
+  public func makeSimilarityScorer(
+    threads wanted: Int? = nil, communicator: any Communicator
+  ) throws(CollectiveFailure) -> SimilarityScorer {
+    // Its products are our own, whatever the backend.
+    let automatic = try ThreadCount.automatic(communicator)
+    let threads = wanted ?? automatic
+    return try communicator.onEveryRank { () throws(Failure) in try SimilarityScorer(state, threads: threads) }
+  }
+
+  private func threads(_ wanted: Int?, _ communicator: any Communicator) throws(CollectiveFailure) -> Int {
     let takesThreads = backend.resolved != .openblas || BackendChoice.openBLASTakesThreads
     let automatic = try ThreadCount.automatic(communicator)
     try communicator.onEveryRank { () throws(Failure) in
@@ -22,12 +42,9 @@ extension CheckpointModel {
             + "more ranks, or the pthread build (Debian: libopenblas0-pthread).")
       }
     }
-    let threads = takesThreads ? wanted ?? automatic : 1
-    var plan = MemoryPlan(use: .scoring(drawnUsers: drawnUsers), model: state.configuration, backend: backend)
-    (plan.rank, plan.ranks, plan.threads, plan.longestQuery) = (communicator.rank, communicator.size, threads, longestQuery)
-    _ = try MemoryCheck.run(plan, communicator)
-    return try communicator.onEveryRank { () throws(Failure) in
-      try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery)
-    }
+    return takesThreads ? wanted ?? automatic : 1
   }
+
+  /// Whether the scores of a history are the same whatever is scored beside it, which OpenBLAS does not promise.
+  public var scoresAlikeTogether: Bool { backend.resolved != .openblas }
 }

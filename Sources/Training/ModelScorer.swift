@@ -36,6 +36,9 @@ public final class ModelScorer: SequenceScorer {
 
   public var vocabularySize: Int { state.configuration.vocabularySize }
 
+  /// For so many it has memory.
+  public var threadCount: Int { scorers.count }
+
   public func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
     let size = vocabularySize
     precondition(batch.maskedCount <= instancesAtOnce, "more instances than instancesAtOnce")

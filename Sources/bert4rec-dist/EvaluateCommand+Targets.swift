@@ -8,6 +8,7 @@ extension EvaluateCommand {
   ) throws(CollectiveFailure) {
     var (histories, longestQuery): ([[Int32]], Int) = ([], 1)
     var evaluation: TargetEvaluation?
+    var asked: Dataset?
     var (name, hidden, notes): (String, Int, [String]) = ("", 0, [])
     try communicator.onRankZero { () throws(Failure) in
       let said = try reading.options(format: format)
@@ -22,6 +23,7 @@ extension EvaluateCommand {
       let read = try readTargets(path, try model.loadingOptions(for: dataPath, said))
       let questions = try TargetQuestions(targets: read, histories: dataset, items: ItemNumbers(model.itemIDs))
       name = read.name
+      asked = read
       if !keepSeen { hidden = questions.targetsInHistory }
       histories = questions.questions.map(\.history)
       longestQuery = histories.reduce(1) { max($0, $1.count + 1) }
@@ -36,12 +38,24 @@ extension EvaluateCommand {
         scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
     }
     var fallbacks = 0
-    try recommender.recommend(
-      count: histories.count, topK: cutoffs.last ?? 1, keepSeen: keepSeen, on: communicator, history: { histories[$0] }
-    ) { (_, list) throws(Failure) in
-      if list.isFallback { fallbacks += 1 }
-      evaluation?.add(list.items.map(\.item))
-      return true
+    func measure(_ files: TRECFolder?) throws(CollectiveFailure) {
+      try recommender.recommend(
+        count: histories.count, topK: cutoffs.last ?? 1, keepSeen: keepSeen, on: communicator, history: { histories[$0] }
+      ) { (user, list) throws(Failure) in
+        if list.isFallback { fallbacks += 1 }
+        evaluation?.add(list.items.map(\.item))
+        if let files, let asked {
+          // A question per user of the file, in its order.
+          let targets = Set(asked.sequences[user]).sorted().map { asked.itemIDs[Int($0) - 1] }
+          try files.add(asked.userIDs[user], list, targets: targets)
+        }
+        return true
+      }
+    }
+    if let trec {
+      try writeTREC(trec, itemIDs: model.itemIDs, communicator) { files throws(CollectiveFailure) in try measure(files) }
+    } else {
+      try measure(nil)
     }
     guard let evaluation else { return }
     if fallbacks > 0 {

@@ -75,6 +75,12 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "In full, rank among all items, also those in the user's history; as recommend --keep-seen does.")
   var keepSeen = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Write the model's lists and what should be in them as TREC files, run.txt and qrels.txt, into this new folder.", valueName: "folder")
+  )
+  var trec: String?
+
   @Flag(help: "Print one JSON object as the last line of standard output.")
   var json = false
 
@@ -98,6 +104,7 @@ struct EvaluateCommand: ParsableCommand {
       throw ValidationError("With --targets or --predictions lists of the whole catalogue are measured: --protocol can only be full.")
     }
     if predictions != nil, threads != nil { throw ValidationError("--threads is for a model; --predictions are read and counted by one.") }
+    if trec != nil, predictions != nil { throw ValidationError("--trec writes a model's lists; --predictions are lists already.") }
     if at != nil, !measuresLists {
       throw ValidationError("--at is for --targets or --predictions; a held-out item is ranked at 1, 5 and 10.")
     }
@@ -128,6 +135,7 @@ struct EvaluateCommand: ParsableCommand {
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { logOnce($0, communicator) })
       progress.finished(step: model.state.step)
       progress.enter(.data)
+      try communicator.onRankZero { () throws(Failure) in if let trec { try NewFolder.checkTarget(trec) } }
       if let targets {
         try evaluate(model, targets: targets, cutoffs, communicator, progress)
       } else {
@@ -155,10 +163,54 @@ struct EvaluateCommand: ParsableCommand {
     progress.enter(.evaluation)
     let watch = Stopwatch()
     let report = try evaluator.evaluate(scorer, split: split, protocols: asked, step: model.state.step)
+    try writeTREC(scorer, model, dataset, split, communicator)
     guard var report else { return }
     report.notes = notes + report.notes
     log("checkpoint \(model.path): \(report.users) users ranked in \(DecimalText.short(watch.seconds, upTo: 2, atLeast: 1)) s")
     show(report.lines + [report.table], json: report.json, communicator)
+  }
+
+  /// The lists that held-out items are ranked in, as far as TREC's files have them.
+  private func writeTREC(
+    _ scorer: ModelScorer, _ model: CheckpointModel, _ dataset: Dataset, _ split: EvaluationSplit, _ communicator: any Communicator
+  ) throws(CollectiveFailure) {
+    guard let trec else { return }
+    let recommender = try communicator.onEveryRank { () throws(Failure) in
+      try Recommender(
+        scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
+    }
+    let heldOut = LeaveOneOut(dataset.sequences, holdout: .testAndValidation)
+    let users = (0..<dataset.sequences.userCount).filter { heldOut.hasEvaluationItems(user: $0) }
+    func asked(_ place: Int) -> (history: UnsafeBufferPointer<Int32>, label: Int32) {
+      guard let asked = heldOut.heldOut(of: users[place], split: split) else { preconditionFailure("users without one were left out") }
+      return asked
+    }
+    try writeTREC(trec, itemIDs: model.itemIDs, communicator) { files throws(CollectiveFailure) in
+      try recommender.recommend(
+        count: users.count, longestList: TRECFolder.depth, on: communicator,
+        request: { place in
+          let (history, label) = asked(place)
+          return RecommendationRequest(history: Array(history), topK: TRECFolder.depth, keepSeen: keepSeen, heldOut: label)
+        }
+      ) { (place, list) throws(Failure) in
+        try files?.add(dataset.userIDs[users[place]], list, targets: [model.itemIDs[Int(asked(place).label) - 1]])
+        return true
+      }
+    }
+  }
+
+  /// Lets `body` fill the files, which are on rank 0 alone; nothing half-written stays where it fails.
+  func writeTREC(
+    _ folder: String, itemIDs: ExternalIDs, _ communicator: any Communicator, _ body: (TRECFolder?) throws(CollectiveFailure) -> Void
+  ) throws(CollectiveFailure) {
+    let files = try communicator.onRankZero { () throws(Failure) in try TRECFolder(folder, itemIDs: itemIDs) }
+    do throws(CollectiveFailure) {
+      try body(files)
+      try communicator.onRankZero { () throws(Failure) in try files?.complete() }
+    } catch {
+      files?.discard()
+      throw error
+    }
   }
 
   /// Results for people, or for a program, who then gets them alone on standard output.

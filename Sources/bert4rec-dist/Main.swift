@@ -19,7 +19,10 @@ struct Main: ParsableCommand {
       \(CommandHelp.line(CommandHelp.allCodes))
       """,
     version: ProgramVersion.description,
-    subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self, TuneCommand.self])
+    subcommands: [
+      PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, ExportCommand.self, BenchCommand.self,
+      TuneCommand.self,
+    ])
 
   static func main() {
     // A file that would exceed the user's limit (ulimit -f) is then an error to tell, as a full disk is, not a death.

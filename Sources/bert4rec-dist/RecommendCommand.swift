@@ -1,26 +1,31 @@
 import ArgumentParser
 import BERT4RecDist
-import Glibc
 
 import enum SystemSupport.ExitCode
 
 enum RecommendationFormat: String, ExpressibleByArgument, CaseIterable {
-  case csv, tsv, jsonl
+  case csv, tsv, jsonl, trec
 }
 
 /// `bert4rec-dist recommend`
 struct RecommendCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recommend",
-    abstract: "Recommend items for every user of a data set, or for histories from a file.",
+    abstract: "Recommend items for every user of a data set, for histories from a file, or for a stream of them; find similar items.",
     discussion: """
       The model is given the last items of a history (its max_seq_length - 1) and predicts the next one. Scores are its \
       logits. Items that the model does not know are skipped and counted. An empty history gets the most popular items. \
       With --data the whole sequence of each user is the history.
 
+      With --stream each line of standard input is a JSON object, {"items": ["id", ...]}, and gets its answer as one line at \
+      once, until the input ends: {"items": [{"item_id": "id", "score": 1.5}, ...]}. A line may also have "user" (given back as it \
+      is), "top_k", "keep_seen" and "candidates". One that cannot be answered gets {"error": "..."} in its place.
+
       \(CommandHelp.end(examples: [
-        "bert4rec-dist recommend --checkpoint runs/ratings --data ratings.csv",
+        "bert4rec-dist recommend --checkpoint runs/ratings --data ratings.csv --top-k 20 > recommendations.csv",
         "bert4rec-dist recommend --checkpoint runs/ratings --histories - < new.csv",
+        "bert4rec-dist recommend --checkpoint runs/ratings --similar-items 1193 --items movies.dat",
+        "echo '{\"items\": [\"1193\", \"661\"]}' | bert4rec-dist recommend --checkpoint runs/ratings --stream",
       ]))
       """)
 
@@ -40,15 +45,29 @@ struct RecommendCommand: ParsableCommand {
       valueName: "file"), completion: .file())
   var histories: String?
 
+  @Option(
+    parsing: .upToNextOption,
+    help: ArgumentHelp(
+      "Find the items whose embeddings are nearest to these items', by the cosine; all: of every item.", valueName: "id"))
+  var similarItems: [String] = []
+
+  @Flag(help: "Answer each line of standard input at once; alone, not under mpirun.")
+  var stream = false
+
   @Option(help: ArgumentHelp("Items per user.", valueName: "k"))
   var topK = 10
+
+  @Option(
+    help: ArgumentHelp(
+      "Recommend these items alone: an id per line, or a list per user in any form of --histories.", valueName: "file"))
+  var candidates: String?
 
   @OptionGroup(title: "What the data or histories are") var reading: ReadingOptions
 
   @Option(
     name: .customLong("format"),
     help: ArgumentHelp(
-      "Of the output: csv, tsv or jsonl (default: csv). Other names, such as lists, are the input's, as --data-format.",
+      "Of the output: csv, tsv, jsonl or trec, a TREC run (default: csv). Other names, such as lists, are the input's, as --data-format.",
       valueName: "name"))
   var formats: [String] = []
 
@@ -69,58 +88,118 @@ struct RecommendCommand: ParsableCommand {
 
   func validate() throws {
     try Main.checkStallTimeout(stallTimeout)
-    if data.isEmpty == (histories == nil) { throw ValidationError("Give either --data or --histories.") }
+    if [!data.isEmpty, histories != nil, !similarItems.isEmpty, stream].count(where: \.self) != 1 {
+      throw ValidationError("Give one of --data, --histories, --similar-items and --stream.")
+    }
     let outputs = formats.filter { RecommendationFormat(rawValue: $0) != nil }
     if outputs.count > 1 || formats.count - outputs.count > (reading.dataFormat == nil ? 1 : 0) {
       throw ValidationError("--format is given twice.")
     }
     if topK < 1 { throw ValidationError("--top-k must be at least 1.") }
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be from 1 to 1024.") }
+    if format == .trec, items != nil { throw ValidationError("A TREC run has no place for titles: leave out --items.") }
+    if !similarItems.isEmpty {
+      if keepSeen { throw ValidationError("--keep-seen is of histories; an item is not among its similar ones.") }
+      if format == .trec { throw ValidationError("--format trec is of recommendations; similar items are csv, tsv or jsonl.") }
+    }
+    if stream, !formats.isEmpty {
+      throw ValidationError("--stream reads and writes JSON lines: leave out --format.")
+    }
   }
+
+  /// Of the output.
+  private var format: RecommendationFormat { formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv }
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(CollectiveFailure) in
+      if stream { try Self.prepareStream(communicator) }
       let progress = try Main.watch(communicator, limit: stallTimeout)
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       progress.finished(step: model.state.step)
       progress.enter(.data)
       // Rank 0 alone reads and writes.
-      var users = UserHistories()
-      var titles: ItemTitles?
-      try communicator.onRankZero { () throws(Failure) in
-        if let items { titles = try ItemTitles.read(items, for: model.itemIDs, log: { printError($0) }) }
-        if let items, let titles, titles.missingCount > 0 {
-          printError("\(titles.missingCount) of \(model.itemIDs.count) items that the model knows have no title in \(items)")
-        }
-        users = try UserHistories(
-          data: data.isEmpty ? nil : InputPaths.joined(data), histories: histories,
-          options: reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil }), model: model)
-        if users.unknownCount > 0 {
-          printError("\(users.unknownCount) interactions with items that the model does not know are skipped")
-        }
+      let input = try communicator.onRankZero { () throws(Failure) in try read(model) } ?? RecommendationInput()
+      if stream {
+        try answerStream(input, model, communicator)
+      } else {
+        try recommend(input, model, communicator, progress)
       }
-      let longestQuery = try communicator.broadcast(users.longest + 1)
-      let scorer = try model.makeScorer(longestQuery: longestQuery, threads: threads, communicator: communicator)
-      progress.enter(.recommendation)
-      try recommend(users, titles, model, scorer, communicator)
       return .success
     }
   }
 
-  private func recommend(
-    _ users: UserHistories, _ titles: ItemTitles?, _ model: CheckpointModel, _ scorer: ModelScorer,
-    _ communicator: any Communicator
-  ) throws(CollectiveFailure) {
-    let recommender = try communicator.onEveryRank { () throws(Failure) in
-      try Recommender(
-        scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
+  private func read(_ model: CheckpointModel) throws(Failure) -> RecommendationInput {
+    var input = RecommendationInput()
+    input.catalogue = ItemIndex(model.itemIDs)
+    let options = try reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil })
+    if let items {
+      let titles = try ItemTitles.read(items, for: model.itemIDs, log: { printError($0) })
+      if titles.missingCount > 0 {
+        printError("\(titles.missingCount) of \(model.itemIDs.count) items that the model knows have no title in \(items)")
+      }
+      input.titles = titles
     }
-    let format = formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv
-    var writer = RecommendationWriter(format: format, itemIDs: model.itemIDs, titles: titles)
+    if let histories {
+      input.users = try UserHistories(histories: histories, options: options, catalogue: input.catalogue)
+    } else if !data.isEmpty {
+      input.users = try UserHistories(data: InputPaths.joined(data), options: options, model: model)
+    } else if !similarItems.isEmpty {
+      input.users = UserHistories(items: try chosenItems(model, input.catalogue), of: model)
+    }
+    if input.users.unknownCount > 0 {
+      printError("\(input.users.unknownCount) interactions with items that the model does not know are skipped")
+    }
+    if let candidates {
+      input.candidates = try CandidateChoice(candidates, options: options, catalogue: input.catalogue)
+      try input.candidates.check(input.users, path: candidates)
+    }
+    return input
+  }
+
+  /// Of `--similar-items`.
+  private func chosenItems(_ model: CheckpointModel, _ catalogue: ItemIndex) throws(Failure) -> [Int32] {
+    if similarItems == ["all"] { return (0..<model.itemIDs.count).map { Int32($0 + 1) } }
+    var chosen: [Int32] = []
+    for id in similarItems {
+      guard let item = catalogue.item(Array(id.utf8)) else {
+        throw Failure(.usage, "--similar-items: the model does not know the item '\(id)'")
+      }
+      chosen.append(item)
+    }
+    return chosen
+  }
+
+  private func recommend(
+    _ input: RecommendationInput, _ model: CheckpointModel, _ communicator: any Communicator, _ progress: RankProgress
+  ) throws(CollectiveFailure) {
+    let recommender: Recommender
+    let areSimilar = !similarItems.isEmpty
+    if areSimilar {
+      let scorer = try model.makeSimilarityScorer(threads: threads, communicator: communicator)
+      recommender = try communicator.onEveryRank { () throws(Failure) in
+        // The item and [MASK].
+        try Recommender(scorer: scorer, itemCounts: model.itemCounts, maximumLength: 2)
+      }
+    } else {
+      let longestQuery = try communicator.broadcast(input.users.longest + 1)
+      let scorer = try model.makeScorer(longestQuery: longestQuery, threads: threads, communicator: communicator)
+      recommender = try communicator.onEveryRank { () throws(Failure) in
+        try Recommender(
+          scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
+      }
+    }
+    progress.enter(.recommendation)
+    var writer = RecommendationWriter(
+      format: format, columns: areSimilar ? .similarItems : .recommendations, itemIDs: model.itemIDs, titles: input.titles)
     try communicator.onRankZero { () throws(Failure) in try writer.begin() }
+    let (users, candidates) = (input.users, input.candidates)
     var fallbacks = 0
     try recommender.recommend(
-      count: users.count, topK: topK, keepSeen: keepSeen, on: communicator, history: users.items
+      count: users.count, longestList: topK, shared: candidates.shared, on: communicator,
+      request: { user in
+        RecommendationRequest(
+          history: users.items(of: user), topK: topK, keepSeen: keepSeen, candidates: candidates.own(of: users.id(of: user)))
+      }
     ) { (user, list) throws(Failure) in
       if list.isFallback { fallbacks += 1 }
       try writer.write(users.id(of: user), list)
@@ -137,39 +216,10 @@ struct RecommendCommand: ParsableCommand {
   }
 }
 
-/// Whom to recommend for, in the model's item ids.
-private struct UserHistories {
-  private(set) var unknownCount = 0
-  private var ids = ExternalIDs()
-  private var histories: [[Int32]] = []
-
-  /// Nobody: what ranks other than 0 have.
-  init() {}
-
-  init(
-    data: String?, histories path: String?, options: LoadingOptions?, model: CheckpointModel
-  ) throws(Failure) {
-    if let data {
-      let dataset = try model.translate(
-        model.load(data, options: options, log: { printError($0) }), log: { printError($0) })
-      ids = dataset.userIDs
-      for user in 0..<dataset.sequences.userCount { histories.append(Array(dataset.sequences[user])) }
-    } else if let path {
-      let read = try Histories.read(path, options: options ?? LoadingOptions(), log: { printError($0) })
-      let index = ItemIndex(model.itemIDs)
-      ids = read.users
-      for user in 0..<read.users.count {
-        let items = read.items(of: user)
-        let known = items.compactMap { index.item($0) }
-        unknownCount += items.count - known.count
-        histories.append(known)
-      }
-    }
-  }
-
-  var count: Int { histories.count }
-  /// Items of the longest history.
-  var longest: Int { histories.reduce(0) { max($0, $1.count) } }
-  func items(of user: Int) -> [Int32] { histories[user] }
-  func id(of user: Int) -> ArraySlice<UInt8> { ids[user] }
+/// What rank 0 has read; empty elsewhere.
+struct RecommendationInput {
+  var catalogue = ItemIndex(ExternalIDs())
+  var titles: ItemTitles?
+  var users = UserHistories()
+  var candidates = CandidateChoice()
 }

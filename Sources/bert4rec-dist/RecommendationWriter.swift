@@ -1,70 +1,50 @@
 import BERT4RecDist
-import Glibc
 
-import enum SystemSupport.ExitCode
-
-/// Writes recommendations to standard output in the user's own ids. A reader that has had enough (`| head`) ends it quietly.
+/// Writes lists to standard output in the user's own ids.
 struct RecommendationWriter {
+  /// What the lists are of, as their columns are called.
+  struct Columns {
+    let subject: String
+    let item: String
+    let score: String
+
+    static let recommendations = Columns(subject: "user_id", item: "item_id", score: "score")
+    static let similarItems = Columns(subject: "item_id", item: "similar_item_id", score: "similarity")
+  }
+
   private let format: RecommendationFormat
+  private let columns: Columns
   private let itemIDs: ExternalIDs
   private let titles: ItemTitles?
   private var buffer: [UInt8] = []
-  /// Whether the reader has gone: nobody wants more.
-  private(set) var isClosed = false
+  private var output = StandardOutput()
 
-  init(format: RecommendationFormat, itemIDs: ExternalIDs, titles: ItemTitles?) {
+  init(format: RecommendationFormat, columns: Columns, itemIDs: ExternalIDs, titles: ItemTitles?) {
     self.format = format
+    self.columns = columns
     self.itemIDs = itemIDs
     self.titles = titles
     buffer.reserveCapacity(1 << 17)
-    // A closed pipe is then an error of write, not the end of the process.
-    signal(SIGPIPE, SIG_IGN)
   }
 
+  /// Whether the reader has gone: nobody wants more.
+  var isClosed: Bool { output.isClosed }
+
   mutating func begin() throws(Failure) {
+    let names = [columns.subject, columns.item, columns.score, "rank"] + (titles == nil ? [] : ["title"])
     switch format {
-    case .csv: buffer += Array("user_id,item_id,score,rank\(titles == nil ? "" : ",title")\n".utf8)
-    case .tsv: buffer += Array("user_id\titem_id\tscore\trank\(titles == nil ? "" : "\ttitle")\n".utf8)
-    case .jsonl: break
+    case .csv: buffer += Array((names.joined(separator: ",") + "\n").utf8)
+    case .tsv: buffer += Array((names.joined(separator: "\t") + "\n").utf8)
+    case .jsonl, .trec: break
     }
   }
 
-  mutating func write(_ user: ArraySlice<UInt8>, _ list: RecommendationList) throws(Failure) {
-    for (index, scored) in list.items.enumerated() {
-      let item = itemIDs[Int(scored.item) - 1]
-      switch format {
-      case .csv:
-        appendCSV(user)
-        buffer.append(UInt8(ascii: ","))
-        appendCSV(item)
-        buffer += Array(",\(digits(scored.score)),\(index + 1)".utf8)
-        if let titles {
-          buffer.append(UInt8(ascii: ","))
-          appendCSV(titles[scored.item][...])
-        }
-        buffer.append(UInt8(ascii: "\n"))
-      case .tsv:
-        TSVText.append(user, to: &buffer)
-        buffer.append(UInt8(ascii: "\t"))
-        TSVText.append(item, to: &buffer)
-        buffer += Array("\t\(digits(scored.score))\t\(index + 1)".utf8)
-        if let titles {
-          buffer.append(UInt8(ascii: "\t"))
-          TSVText.append(titles[scored.item][...], to: &buffer)
-        }
-        buffer.append(UInt8(ascii: "\n"))
-      case .jsonl:
-        buffer += Array("{\"user_id\":".utf8)
-        try appendJSON(user)
-        buffer += Array(",\"item_id\":".utf8)
-        try appendJSON(item)
-        buffer += Array(",\"score\":\(digits(scored.score)),\"rank\":\(index + 1)".utf8)
-        if let titles {
-          buffer += Array(",\"title\":".utf8)
-          try appendJSON(titles[scored.item][...])
-        }
-        buffer += Array("\(list.isFallback ? ",\"fallback\":\"popular\"" : "")}\n".utf8)
-      }
+  mutating func write(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) throws(Failure) {
+    switch format {
+    case .csv: writeCSV(subject, list)
+    case .tsv: writeTSV(subject, list)
+    case .jsonl: try writeJSON(subject, list)
+    case .trec: try TRECText.appendRun(subject, list, itemIDs, to: &buffer)
     }
     if buffer.count > 1 << 16 { try flush() }
   }
@@ -72,27 +52,53 @@ struct RecommendationWriter {
   mutating func end() throws(Failure) { try flush() }
 
   private mutating func flush() throws(Failure) {
-    var start = 0
-    while start < buffer.count && !isClosed {
-      let count = buffer[start...].withUnsafeBytes { bytes in
-        Liveness.outside { Glibc.write(STDOUT_FILENO, bytes.baseAddress, bytes.count) }
-      }
-      if count >= 0 {
-        start += count
-      } else if errno == EPIPE {
-        isClosed = true
-      } else if errno != EINTR {
-        throw Failure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
-      }
-    }
+    try output.write(buffer)
     buffer.removeAll(keepingCapacity: true)
   }
 
-  /// Nine significant digits: they tell any two float32 numbers apart, so that whoever sorts by score gets this order.
-  private func digits(_ score: Double) -> String {
-    var text = [CChar](repeating: 0, count: 32)
-    let count = withVaList([score]) { vsnprintf(&text, text.count, "%.9g", $0) }
-    return String(decoding: text[..<Int(count)].map { UInt8(truncatingIfNeeded: $0) }, as: UTF8.self)
+  private func id(_ scored: ScoredItem) -> ArraySlice<UInt8> { itemIDs[Int(scored.item) - 1] }
+
+  private mutating func writeCSV(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) {
+    for (index, scored) in list.items.enumerated() {
+      appendCSV(subject)
+      buffer.append(UInt8(ascii: ","))
+      appendCSV(id(scored))
+      buffer += Array(",\(ScoreText.digits(scored.score)),\(index + 1)".utf8)
+      if let titles {
+        buffer.append(UInt8(ascii: ","))
+        appendCSV(titles[scored.item][...])
+      }
+      buffer.append(UInt8(ascii: "\n"))
+    }
+  }
+
+  private mutating func writeTSV(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) {
+    for (index, scored) in list.items.enumerated() {
+      TSVText.append(subject, to: &buffer)
+      buffer.append(UInt8(ascii: "\t"))
+      TSVText.append(id(scored), to: &buffer)
+      buffer += Array("\t\(ScoreText.digits(scored.score))\t\(index + 1)".utf8)
+      if let titles {
+        buffer.append(UInt8(ascii: "\t"))
+        TSVText.append(titles[scored.item][...], to: &buffer)
+      }
+      buffer.append(UInt8(ascii: "\n"))
+    }
+  }
+
+  private mutating func writeJSON(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) throws(Failure) {
+    for (index, scored) in list.items.enumerated() {
+      buffer += Array("{\"\(columns.subject)\":".utf8)
+      try appendJSON(subject)
+      buffer += Array(",\"\(columns.item)\":".utf8)
+      try appendJSON(id(scored))
+      buffer += Array(",\"\(columns.score)\":\(ScoreText.digits(scored.score)),\"rank\":\(index + 1)".utf8)
+      if let titles {
+        buffer += Array(",\"title\":".utf8)
+        try appendJSON(titles[scored.item][...])
+      }
+      buffer += Array("\(list.isFallback ? ",\"fallback\":\"popular\"" : "")}\n".utf8)
+    }
   }
 
   /// RFC 4180: quotes where an id holds a comma, a quote or a line break.

@@ -96,10 +96,11 @@ extension CommandTests {
         "no checkpoint in a folder", data: "u a\n", "recommend", "--checkpoint", ".", "--data", "data.txt", status: 66,
         "no checkpoint in .: looked for"),
       Case(
-        "nobody to recommend for", "recommend", "--checkpoint", ".", status: 64, "Give either --data or --histories"),
+        "nobody to recommend for", "recommend", "--checkpoint", ".", status: 64,
+        "Give one of --data, --histories, --similar-items and --stream"),
       Case(
         "both kinds", "recommend", "--checkpoint", ".", "--data", "a", "--histories", "b", status: 64, onRanks: true,
-        "Give either --data or --histories"),
+        "Give one of --data, --histories, --similar-items and --stream"),
       Case(
         "no items to recommend", "recommend", "--checkpoint", ".", "--data", "a", "--top-k", "0", status: 64,
         "--top-k must be at least 1"),

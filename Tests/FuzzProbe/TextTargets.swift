@@ -1,10 +1,11 @@
 import Checkpoints
+import InteractionData
 import SystemSupport
 import Training
 
-/// JSON, configuration files and `--set`.
+/// JSON, configuration files, `--set` and lines of `recommend --stream`.
 enum TextTargets {
-  static func all(in folder: String) -> [FuzzTarget] { [json, configuration(folder), settings] }
+  static func all(in folder: String) -> [FuzzTarget] { [json, configuration(folder), settings, stream] }
 
   private static var json: FuzzTarget {
     let corpus = [
@@ -83,6 +84,22 @@ enum TextTargets {
       options.data = "x.txt"
       options.settings = input.split(separator: 0x0A).map { String(decoding: $0, as: UTF8.self) }
       try requireAgain(options.configuration().settings)
+    }
+  }
+
+  private static var stream: FuzzTarget {
+    let corpus = [
+      #"{"items":["a","b",12,"unknown"]}"#,
+      #"{"user_id":{"x":[1]},"items":[],"top_k":3,"keep_seen":true,"candidates":["b","\u00e9",12]}"#,
+    ].map { Array($0.utf8) }
+    let words = ["user", "user_id", "items", "candidates", "top_k", "keep_seen", "\"a\"", "12", "null", "1e400", "[", "{\"items\":"]
+    let catalogue = ItemIndex(ExternalIDs(["a", "b", "12", "é"].map { Array($0.utf8) }))
+    return FuzzTarget("stream", corpus: corpus, words: words, places: ["line 5: "]) { input, _ in
+      let line = StreamRequest(input, number: 5, catalogue: catalogue, defaults: .init(topK: 10, keepSeen: false))
+      let request = try line.outcome.get()
+      try require(request.topK >= 1, "a list has a place")
+      for item in request.history + (request.candidates?.items ?? []) { try require((1...4).contains(item), "an item of the catalogue") }
+      if let user = line.user { try require((try? JSON.parse(Array(user.value.line.utf8))) == user.value, "a user is given back") }
     }
   }
 }

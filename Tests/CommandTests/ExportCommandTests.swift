@@ -1,0 +1,61 @@
+import BERT4RecDist
+import Foundation
+import Testing
+
+extension CommandTests {
+  @Suite struct Export {
+    private func data(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
+
+    /// A run folder's best checkpoint, in both forms at once, also under mpirun.
+    @Test(arguments: [nil, 2]) func both(ranks: Int?) throws {
+      let demo = try TrainedDemo.shared.get()
+      try Program.withTemporaryFolder { folder in
+        let arguments = ["export", "--checkpoint", demo.run.path, "--npy", "out/vectors", "--hugging-face", "out/model/"]
+        let result = try ranks.map { try Program.mpirun(ranks: $0, arguments, in: folder) } ?? Program.run(arguments, in: folder)
+        #expect(result.status == 0 && result.output.isEmpty, "\(result.errors)")
+        #expect(result.count(ofErrors: "120 items, written to out/vectors and out/model/") == 1, "\(result.errors)")
+        let best = try demo.run.text("checkpoints/best").trimmingCharacters(in: .newlines)
+        let checkpoint = demo.run.path + "/checkpoints/" + best
+        for name in ["config.json", "model.safetensors", "items.tsv"] {
+          #expect(try data(folder + "/out/model/" + name) == data(checkpoint + "/" + name))
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/out/model").count == 3)
+        // The embeddings' bytes are those of the checkpoint's table.
+        let model = try CheckpointModel(checkpoint, communicator: SoloCommunicator(), log: { Issue.record("\($0)") })
+        let hidden = model.state.configuration.hiddenSize
+        let rows = (0..<(120 * hidden)).map { model.state.parameters[model.state.layout.wordEmbeddings + hidden + $0] }
+        let file = try data(folder + "/out/vectors/item_embeddings.npy")
+        #expect(file.count == 128 + 4 * rows.count && file.suffix(4 * rows.count) == rows.withUnsafeBytes { Data($0) })
+        #expect(String(decoding: file[10..<128], as: UTF8.self).contains("'shape': (120, \(hidden))"))
+        #expect(try data(folder + "/out/vectors/items.tsv") == data(checkpoint + "/items.tsv"))
+        // A run can begin from what was exported.
+        let small = settings(["num_train_steps": 2])
+        let trained = try Program.run(["train", "--init-checkpoint", "out/model", "--run", "run"] + small, in: folder)
+        #expect(trained.status == 0, "\(trained.errors)")
+      }
+    }
+
+    @Test func refusesAndLeavesNothing() throws {
+      let demo = try TrainedDemo.shared.get()
+      try Program.withTemporaryFolder { folder in
+        try "mine".write(toFile: folder + "/taken", atomically: true, encoding: .utf8)
+        let export = ["export", "--checkpoint", demo.run.path]
+        for (more, status, words) in [
+          ([], 64, "Give --npy or --hugging-face"), (["--npy", "x", "--hugging-face", "x/"], 64, "a folder of its own"),
+          (["--npy", "x", "--hugging-face", "taken"], 64, "taken exists, and is not replaced"), (["--npy", ""], 64, "name is empty"),
+          (["--npy", "taken/x"], 74, "cannot write"),
+        ] as [([String], Int32, String)] {
+          let result = try Program.run(export + more, in: folder)
+          #expect(result.status == status && result.errors.contains(words), "\(more): \(result.errors)")
+        }
+        try demo.copyCheckpoint(to: folder + "/damaged")
+        try Damage.flippedByte.apply(to: folder + "/damaged/model.safetensors")
+        let damaged = try Program.run(["export", "--checkpoint", "damaged", "--npy", "x"], in: folder)
+        #expect(damaged.status == 65 && damaged.count(ofErrors: "error: ") == 1)
+        #expect(try Program.run(["export", "--checkpoint", "absent", "--npy", "x"], in: folder).status == 66)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder).sorted() == ["damaged", "taken"])
+        #expect(try String(contentsOfFile: folder + "/taken", encoding: .utf8) == "mine")
+      }
+    }
+  }
+}
