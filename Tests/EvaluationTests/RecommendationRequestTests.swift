@@ -104,7 +104,7 @@ struct RecommendationRequestTests {
           request.candidates = request.candidates ?? common
           return request
         })
-      let results = onRanks(size) { communicator throws(Failure) -> [RecommendationList] in
+      let results = onRanks(size) { communicator throws(CollectiveFailure) -> [RecommendationList] in
         let isFirst = communicator.rank == 0
         var written: [RecommendationList] = []
         try recommender().recommend(
