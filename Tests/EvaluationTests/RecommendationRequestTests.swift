@@ -1,3 +1,4 @@
+import Communication
 import Evaluation
 import InteractionData
 import SystemSupport
