@@ -110,6 +110,7 @@ check-tools:
 
 test: deps swift-is-there
 	$(SWIFT) build -c release --build-tests
+	$(SWIFT) build -c release --product generate-manual
 	@$(SWIFT) test -c release --skip-build
 
 bench: program-is-built
