@@ -75,6 +75,9 @@ static void refuse_if_too_small(rlim_t limit, const char *option, char **environ
         "process's limit (ulimit %s) is %llu MiB; raise that limit\n",
         NEEDED, option, (unsigned long long)limit / MEBIBYTE);
     if (write(STDERR_FILENO, line, (size_t)length) < 0) _exit(USAGE);
+  } else {
+    // mpirun ends all ranks when one leaves, and the one that speaks must have spoken.
+    sleep(2);
   }
   _exit(USAGE);
 }
