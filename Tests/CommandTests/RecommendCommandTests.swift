@@ -266,7 +266,7 @@ extension CommandTests {
         }
         let json = try recommend("jsonl", in: folder)
         #expect(json.status == 65)
-        let words = "error: the id i\\xff\\xfe\\x80 is not UTF-8, which JSON cannot carry"
+        let words = "error: the id \"i\\xFF\\xFE\\x80\" is not UTF-8, which JSON cannot carry"
         #expect(json.count(ofErrors: words) == 1, "\(json.errors)")
       }
     }
