@@ -108,7 +108,8 @@ struct RecommendationRequestTests {
       let results = onRanks(size) { communicator throws(CollectiveFailure) -> [RecommendationList] in
         let isFirst = communicator.rank == 0
         var written: [RecommendationList] = []
-        try recommender().recommend(
+        let recommender = try alike { () throws(Failure) in try recommender() }
+        try recommender.recommend(
           count: isFirst ? requests.count : 0, longestList: 50, shared: isFirst ? common : nil, on: communicator,
           request: { requests[$0] }
         ) { _, list in
