@@ -49,6 +49,8 @@ public struct TrainerState: Sendable, Equatable {
   public var arithmetic: [String: String]
   /// The resolved run configuration.
   public var configuration: [String: String]
+  /// The checkpoint or folder whose parameters the run began with (`init_checkpoint` may name a run folder); nil: random ones.
+  public var initialModel: String?
   /// SHA-256 (hex) of the flat parameter buffer, which is the data section of model.safetensors. Set by the writer.
   public package(set) var parameterHash = ""
   /// The folder's other files. Set by the writer.
@@ -57,7 +59,7 @@ public struct TrainerState: Sendable, Equatable {
   public init(
     step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, trainedSeconds: Double = 0, dataName: String,
     dataFingerprint: String, numericsVersion: Int,
-    programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String]
+    programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String], initialModel: String? = nil
   ) {
     self.step = step
     self.seed = seed
@@ -70,6 +72,7 @@ public struct TrainerState: Sendable, Equatable {
     self.programVersion = programVersion
     self.arithmetic = arithmetic
     self.configuration = configuration
+    self.initialModel = initialModel
   }
 }
 
@@ -98,6 +101,7 @@ extension TrainerState {
     }
     if skippedSteps > 0 { members.append(JSON.Member("skipped_steps", .integer(skippedSteps))) }
     if trainedSeconds > 0 { members.append(JSON.Member("trained_seconds", .double(trainedSeconds))) }
+    if let initialModel { members.append(JSON.Member("initial_model", .string(initialModel))) }
     members += [
       JSON.Member("data_name", .string(dataName)),
       JSON.Member("data_fingerprint", .string(dataFingerprint)),
@@ -178,6 +182,7 @@ extension TrainerState {
     if let value = json["trained_seconds"] {
       trainedSeconds = try field("trained_seconds", value.double.flatMap { $0 >= 0 && $0.isFinite ? $0 : nil })
     }
+    if let value = json["initial_model"] { initialModel = try field("initial_model", value.string) }
     dataName = try field("data_name", json["data_name"]?.string)
     dataFingerprint = try field("data_fingerprint", json["data_fingerprint"]?.string)
     numericsVersion = try field("numerics_version", json["numerics_version"]?.int)

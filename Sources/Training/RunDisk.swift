@@ -28,6 +28,8 @@ final class RunDisk {
   private var savedStep: Int?
   /// The checkpoint that this run has gone on from, perhaps of another folder.
   private var origin: String?
+  /// The model that the run began with.
+  var initialModel: String?
   /// Whether the state was loaded from this folder.
   private var isOwn = false
   /// Checkpoints in a row that the disk refused.
@@ -136,6 +138,7 @@ final class RunDisk {
     checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
     state.step = checkpoint.state.step
     state.skippedSteps = checkpoint.state.skippedSteps
+    initialModel = checkpoint.state.initialModel
     savedStep = state.step
     isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
     _ = try settleBest(isOwn ? checkpoint.state.best : nil)
@@ -307,7 +310,8 @@ final class RunDisk {
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
         trainedSeconds: configuration.maximumMinutes > 0 ? trainedSeconds : 0,
         dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
-        programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values),
+        programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values,
+        initialModel: initialModel),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
       secondMoment: UnsafeBufferPointer(state.secondMoment))
     savedStep = state.step
