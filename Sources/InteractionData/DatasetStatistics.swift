@@ -19,6 +19,35 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
     }
   }
 
+  /// What lies behind a split by time.
+  public struct Split: Sendable, Equatable, Codable {
+    /// The first moment that is no history.
+    public var time: String
+    public var interactions: Int
+    public var users: Int
+    /// Users who have targets and no history.
+    public var usersWithoutHistory: Int
+    /// Interactions with items that no history holds.
+    public var unknownItems: Int
+
+    enum CodingKeys: String, CodingKey {
+      case time, interactions, users
+      case usersWithoutHistory = "users_without_history"
+      case unknownItems = "interactions_with_unknown_items"
+    }
+
+    init(time: String, targets: Dataset, histories: Dataset) {
+      let (users, items) = (ItemIndex(histories.userIDs), ItemIndex(histories.itemIDs))
+      self.time = time
+      interactions = targets.sequences.interactionCount
+      self.users = targets.sequences.userCount
+      usersWithoutHistory = (0..<targets.userIDs.count).count { users.item(targets.userIDs[$0]) == nil }
+      unknownItems = zip(0..<targets.itemCount, targets.itemCounts).reduce(0) { sum, item in
+        items.item(targets.itemIDs[item.0]) == nil ? sum + Int(item.1) : sum
+      }
+    }
+  }
+
   public var users: Int
   public var items: Int
   public var interactions: Int
@@ -41,6 +70,8 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
   public var droppedRows: [String: Int]
   /// Rows that filters left out, by filter.
   public var filteredRows: [String: Int]?
+  /// All else is of what lies before; nil without a split.
+  public var split: Split?
 
   enum CodingKeys: String, CodingKey {
     case users, items, interactions, density, lengths
@@ -50,6 +81,7 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
     case usersEndingOnRepeat = "users_ending_on_repeat"
     case droppedRows = "dropped_rows"
     case filteredRows = "filtered_rows"
+    case split
   }
 
   public init(
@@ -129,6 +161,12 @@ public struct DatasetStatistics: Sendable, Equatable, Codable, CustomStringConve
     }
     lines.append("rows left out             \(Self.listed(droppedRows))")
     if let filteredRows { lines.append("rows filtered             \(Self.listed(filteredRows))") }
+    if let split {
+      lines.append("split at                  \(split.time): all figures above are of what is before it")
+      lines.append(
+        "targets                   \(split.interactions) interactions of \(split.users) users from then on; \(split.usersWithoutHistory) "
+          + "of these users have no history, \(split.unknownItems) interactions are with items that are new")
+    }
     return lines.joined(separator: "\n")
   }
 

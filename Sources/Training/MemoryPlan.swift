@@ -52,7 +52,7 @@ package struct MemoryPlan: Sendable {
     rank = communicator.rank
     ranks = communicator.size
     longestInstance = setup.instances.windows.longest
-    longestQuery = setup.dataset.sequences.longestQuery
+    longestQuery = setup.longestQuery
   }
 
   private var own: RankShare { RankShare(rank: rank, of: ranks, gradientShards: gradientShards, threads: threads) }

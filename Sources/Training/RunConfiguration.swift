@@ -36,6 +36,12 @@ public struct RunConfiguration: Sendable, Equatable {
   public var dataFormat: String?
   public var dataColumns: String?
   public var dataTimeFormat: String?
+  /// Whether any number of rows that cannot be read may be left out.
+  public var skipsBadRows = false
+  /// What is left out of `data` on purpose.
+  public var filters = InteractionFilters()
+  /// Nanoseconds since 1970: a split by time, in place of each user's last item; what comes at this time or later is tested on.
+  public var splitTime: Int64?
   public var maximumSequenceLength = 200
   public var maskedProbability = 0.2
   /// nil: L * masked_lm_prob, rounded up.
@@ -103,9 +109,10 @@ public struct RunConfiguration: Sendable, Equatable {
   /// How `data` is read.
   func loadingOptions() throws(Failure) -> LoadingOptions {
     LoadingOptions(
-      format: try dataFormat.map { name throws(Failure) in try DataFormat.named(name, origin: "data_format") },
+      skipBadRows: skipsBadRows, format: try dataFormat.map { name throws(Failure) in try DataFormat.named(name, origin: "data_format") },
       columns: try ColumnChoice(dataColumns ?? "", origin: "data_columns"),
-      timePattern: try dataTimeFormat.map { text throws(Failure) in try TimePattern(text, origin: "data_time_format") })
+      timePattern: try dataTimeFormat.map { text throws(Failure) in try TimePattern(text, origin: "data_time_format") },
+      filters: filters, splitTime: splitTime)
   }
 
   /// Positions that an instance may have masked, `auto` resolved.
@@ -152,6 +159,12 @@ public struct RunConfiguration: Sendable, Equatable {
         .usage,
         "gradient_shards \(gradientShards) is more than batch_size \(batchSize): a shard would have no instance. "
           + "Lower gradient_shards or raise batch_size.")
+    }
+    if splitTime != nil && holdout == .none {
+      throw Failure(
+        .usage,
+        "split_time (--split-time) holds out what comes later, and holdout is none: leave one of the two out, or use holdout test, which "
+          + "trains on everything before the split.")
     }
     if patience > 0 && holdout != .testAndValidation {
       throw Failure(

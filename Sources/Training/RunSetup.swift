@@ -9,6 +9,8 @@ import SystemSupport
 package struct RunSetup {
   let configuration: RunConfiguration
   let dataset: Dataset
+  /// On rank 0: what lies behind a split by time; nil without one.
+  let targets: Dataset?
   let instances: MaskedInstances
   /// Threads per rank.
   let threads: Int
@@ -28,10 +30,10 @@ package struct RunSetup {
       log("(FILE: lines `user item` in time order, or MovieLens, RecBole, CSV files; see bert4rec-dist prepare --help)")
     }
     try configuration.settleBackend(communicator, log: log)
-    dataset = try Self.dataset(configuration, communicator, log)
+    (dataset, targets) = try Self.dataset(configuration, communicator, log)
     instances = MaskedInstances(
       windows: Windows(
-        LeaveOneOut(dataset.sequences, holdout: configuration.holdout),
+        LeaveOneOut(dataset.sequences, holdout: configuration.holdout, testsLater: configuration.splitTime != nil),
         maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
       tokens: TokenIDs(itemCount: dataset.itemCount), configuration: configuration.maskingConfiguration,
       seed: configuration.seed)
@@ -46,6 +48,9 @@ package struct RunSetup {
     }
     self.configuration = configuration
   }
+
+  /// Tokens of the longest question of an evaluation: where targets lie behind a split, a whole history and `[MASK]`.
+  var longestQuery: Int { dataset.sequences.longestQuery + (configuration.splitTime == nil ? 0 : 1) }
 
   /// What a training run of it takes.
   func memoryPlan(_ communicator: any Communicator) -> MemoryPlan {
@@ -81,12 +86,12 @@ package struct RunSetup {
 
   private static func dataset(
     _ configuration: RunConfiguration, _ communicator: any Communicator, _ log: (String) -> Void
-  ) throws(Failure) -> Dataset {
-    var own: Dataset?
+  ) throws(Failure) -> (Dataset, targets: Dataset?) {
+    var (own, targets): (Dataset?, Dataset?)
     try communicator.onRankZero { () throws(Failure) in
-      own = try loadDataset(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
+      (own, targets) = try loadDatasetAndTargets(configuration.data ?? "", options: configuration.loadingOptions(), log: log)
       try own?.requireUsable()
     }
-    return try Dataset.shared(own, communicator, log: log)
+    return (try Dataset.shared(own, communicator, log: log), targets)
   }
 }

@@ -18,18 +18,22 @@ final class TrainingEvaluation {
   private let validationProtocols: [EvaluationProtocol]
   private let validationSample: UserSample?
   private let progress: Progress
+  private let dataset: Dataset
+  private let targets: Dataset?
 
   init(
-    dataset: Dataset, configuration: RunConfiguration, state: ModelState, threads: Int, communicator: any Communicator,
-    hooks: [any EvaluationHook], progress: Progress
+    _ setup: RunSetup, state: ModelState, communicator: any Communicator, hooks: [any EvaluationHook], progress: Progress
   ) {
+    let configuration = setup.configuration
+    (dataset, targets) = (setup.dataset, setup.targets)
     evaluator = Evaluator(
-      dataset: dataset, maximumLength: configuration.maximumSequenceLength, communicator: communicator)
+      dataset: dataset, maximumLength: configuration.maximumSequenceLength, testsLater: configuration.splitTime != nil,
+      communicator: communicator)
     self.communicator = communicator
     self.state = state
     backend = configuration.backend
-    self.threads = threads
-    longestQuery = dataset.sequences.longestQuery
+    threads = setup.threads
+    longestQuery = setup.longestQuery
     validationProtocols = configuration.validationProtocols
     validationSample = configuration.validationUsers.map { UserSample(count: $0, seed: configuration.seed) }
     self.hooks = hooks
@@ -44,6 +48,19 @@ final class TrainingEvaluation {
       madeScorer(), split: split, protocols: validates ? validationProtocols : EvaluationProtocol.allCases,
       sample: validates ? validationSample : nil, step: state.step, hooks: hooks,
       shouldStop: { StopSignals.isStopRequested })
+  }
+
+  /// Collective; the report is on rank 0. The model's lists against what users did behind the split by time.
+  func evaluateTargets() throws(Failure) -> TargetReport? {
+    progress.enter(.evaluation)
+    var asked: TargetLists.Asked?
+    try communicator.onRankZero { () throws(Failure) in
+      guard let targets else { preconditionFailure("a split has targets") }
+      asked = try TargetLists.Asked(targets: targets, histories: dataset, itemIDs: dataset.itemIDs)
+    }
+    return try TargetLists.evaluate(
+      asked, madeScorer(), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength, step: state.step,
+      communicator: communicator, shouldStop: { StopSignals.isStopRequested })
   }
 
   /// What is said after that.

@@ -16,7 +16,8 @@ import SystemSupport
 /// options.data = "ml-1m.txt"
 /// try TrainingRun(options, communicator: communicator, hooks: [MedianRank()]).run()
 /// ```
-/// `hooks` watch every evaluation (`EvaluationHook` shows how one is written); their metrics go into reports and metrics.jsonl.
+/// `hooks` watch every evaluation (`EvaluationHook` shows how one is written); their metrics go into reports and metrics.jsonl. The test
+/// behind a split by time has lists in place of ranks, and calls none.
 /// `trainingHooks` watch every step, and can save or stop (`TrainingHook`).
 public final class TrainingRun {
   public enum Outcome: Sendable, Equatable {
@@ -82,8 +83,7 @@ public final class TrainingRun {
     if start != .fresh && start != .begun { progress.savedStep = state.step }
 
     let evaluation = TrainingEvaluation(
-      dataset: dataset, configuration: configuration, state: state, threads: setup.threads, communicator: communicator,
-      hooks: hooks, progress: progress)
+      setup, state: state, communicator: communicator, hooks: hooks, progress: progress)
     if start == .finished {
       log("\(path) is finished: \(state.step) of \(configuration.trainingSteps) steps are done.")
       log(
@@ -174,18 +174,23 @@ public final class TrainingRun {
     try communicator.onRankZero { () throws(Failure) in try disk.loadBest() }
     state.step = try communicator.broadcastArray([state.step])[0]
     try communicator.broadcast(UnsafeMutableRawBufferPointer(state.parameters))
-    let report: EvaluationReport?
-    do throws(Failure) { report = try evaluation.evaluate(.test) } catch {
+    var (report, targetReport): (EvaluationReport?, TargetReport?)
+    do throws(Failure) {
+      if configuration.splitTime == nil {
+        report = try evaluation.evaluate(.test)
+      } else {
+        targetReport = try evaluation.evaluateTargets()
+      }
+    } catch {
       guard error.exitCode == .stopped else { throw error }
       log(TrainingEvaluation.stopped(state, of: configuration))
       return .stopped
     }
     try communicator.onRankZero { () throws(Failure) in
-      guard let report else { return }
-      disk.append(report)
+      if let report { disk.append(report) }
+      if let targetReport { disk.append(targetReport) }
       try disk.finish()
-      for line in report.lines { output(line) }
-      output(report.table)
+      for line in (report?.lines ?? []) + [report?.table ?? targetReport?.table ?? ""] { output(line) }
       let data = configuration.data.map { " --data \($0)" } ?? ""
       output("checkpoints: \(disk.run.checkpointsPath)")
       output("next: bert4rec-dist evaluate --checkpoint \(disk.run.path)\(data)")
