@@ -49,6 +49,8 @@ public struct TrainerState: Sendable, Equatable {
   public var arithmetic: [String: String]
   /// The resolved run configuration.
   public var configuration: [String: String]
+  /// The checkpoint or folder whose parameters the run began with (`init_checkpoint` may name a run folder); nil: random ones.
+  public var initialModel: String?
   /// SHA-256 (hex) of the flat parameter buffer, which is the data section of model.safetensors. Set by the writer.
   public package(set) var parameterHash = ""
   /// The folder's other files. Set by the writer.
@@ -57,7 +59,7 @@ public struct TrainerState: Sendable, Equatable {
   public init(
     step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, trainedSeconds: Double = 0, dataName: String,
     dataFingerprint: String, numericsVersion: Int,
-    programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String]
+    programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String], initialModel: String? = nil
   ) {
     self.step = step
     self.seed = seed
@@ -70,6 +72,7 @@ public struct TrainerState: Sendable, Equatable {
     self.programVersion = programVersion
     self.arithmetic = arithmetic
     self.configuration = configuration
+    self.initialModel = initialModel
   }
 }
 
@@ -93,6 +96,7 @@ extension TrainerState {
     }
     if skippedSteps > 0 { members.append(JSON.Member("skipped_steps", .integer(skippedSteps))) }
     if trainedSeconds > 0 { members.append(JSON.Member("trained_seconds", .double(trainedSeconds))) }
+    if let initialModel { members.append(JSON.Member("initial_model", .string(initialModel))) }
     members += [
       JSON.Member("data_name", .string(dataName)),
       JSON.Member("data_fingerprint", .string(dataFingerprint)),
@@ -165,6 +169,7 @@ extension TrainerState {
     func texts(_ key: String) throws(Failure) -> [String: String] {
       try fields.each(key) { (texts, name) throws(Failure) in try texts.string(name) }
     }
+    if fields.has("initial_model") { initialModel = try fields.string("initial_model") }
     arithmetic = fields.has("arithmetic") ? try texts("arithmetic") : [:]
     configuration = try texts("configuration")
     files = try fields.each("files") { (files, name) throws(Failure) in

@@ -22,8 +22,9 @@ struct EvaluatedUsers: Sendable {
   /// Users of the data set that have a held-out item.
   let totalCount: Int
 
-  init(_ sequences: Sequences, split: EvaluationSplit, sample wanted: UserSample?) {
-    let all = LeaveOneOut(sequences, holdout: .testAndValidation)
+  init(_ sequences: Sequences, split: EvaluationSplit, testsLater: Bool, sample wanted: UserSample?) {
+    precondition(!(testsLater && split == .test), "targets behind the sequences are for TargetEvaluation")
+    let all = LeaveOneOut(sequences, holdout: .testAndValidation, testsLater: testsLater)
     self.split = all
     heldOut = split
     totalCount = (0..<sequences.userCount).count { all.hasEvaluationItems(user: $0) }

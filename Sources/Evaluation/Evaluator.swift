@@ -17,6 +17,7 @@ public final class Evaluator {
   private let tokens: TokenIDs
   private let maximumLength: Int
   private let keepSeen: Bool
+  private let testsLater: Bool
   private let communicator: any Communicator
   private let draws: NegativeDraws
   private var baselines: [BaselineKey: Baseline] = [:]
@@ -34,12 +35,16 @@ public final class Evaluator {
 
   /// Every rank has the data set. `maximumLength`: tokens of a query, `[MASK]` included. With `keepSeen` the full protocol ranks among
   /// all items, those of the user's history included, as `Recommender` does with its own `keepSeen`; what was drawn stays as it is.
-  public init(dataset: Dataset, maximumLength: Int, keepSeen: Bool = false, communicator: any Communicator) {
+  /// `testsLater`: the data are those before a split by time, whose last item is the validation item (`LeaveOneOut`).
+  public init(
+    dataset: Dataset, maximumLength: Int, keepSeen: Bool = false, testsLater: Bool = false, communicator: any Communicator
+  ) {
     precondition(maximumLength >= 1)
     self.dataset = dataset
     tokens = TokenIDs(itemCount: dataset.itemCount)
     self.maximumLength = maximumLength
     self.keepSeen = keepSeen
+    self.testsLater = testsLater
     self.communicator = communicator
     draws = NegativeDraws(dataset: dataset, communicator: communicator)
   }
@@ -63,7 +68,7 @@ public final class Evaluator {
     for evaluationProtocol in protocols where !distinct.contains(evaluationProtocol) {
       distinct.append(evaluationProtocol)
     }
-    let users = EvaluatedUsers(dataset.sequences, split: evaluated, sample: sample)
+    let users = EvaluatedUsers(dataset.sequences, split: evaluated, testsLater: testsLater, sample: sample)
     guard users.count > 0 else {
       throw .onEveryRank(
         .badData,

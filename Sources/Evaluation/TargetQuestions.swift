@@ -64,8 +64,9 @@ public struct TargetQuestions: Sendable {
   }
 
   /// Each user's held-out item as the only target, with all items before it as the history. Throws `badData` where nobody has one.
-  public init(_ dataset: Dataset, leaveOneOut split: EvaluationSplit) throws(Failure) {
-    let all = LeaveOneOut(dataset.sequences, holdout: .testAndValidation)
+  /// `testsLater`: the data end before a split by time (`LeaveOneOut`).
+  public init(_ dataset: Dataset, leaveOneOut split: EvaluationSplit, testsLater: Bool = false) throws(Failure) {
+    let all = LeaveOneOut(dataset.sequences, holdout: .testAndValidation, testsLater: testsLater)
     for user in 0..<dataset.sequences.userCount {
       guard let (history, label) = all.heldOut(of: user, split: split) else { continue }
       questions.append(Question(history: Array(history), targets: [label]))

@@ -4,10 +4,13 @@ import SystemSupport
 public struct LoadedDataset: Sendable {
   public var dataset: Dataset
   public var statistics: DatasetStatistics
+  /// What users did from the split's time on, a data set of its own; nil without a split.
+  public var targets: Dataset?
 
-  public init(dataset: Dataset, statistics: DatasetStatistics) {
+  public init(dataset: Dataset, statistics: DatasetStatistics, targets: Dataset? = nil) {
     self.dataset = dataset
     self.statistics = statistics
+    self.targets = targets
   }
 }
 
@@ -31,11 +34,16 @@ public enum DatasetLoader {
       if options.filters != InteractionFilters() {
         throw Failure(.usage, "\(first) is a prepared folder; filters are for the files that it was made of")
       }
+      if options.splitTime != nil {
+        throw Failure(
+          .usage, "\(first) is a prepared folder, which has no times: --split-time (split_time) is for the files that it was made of")
+      }
       let loaded = try PreparedFolder.open(first)
       report("\(first): read as: prepared folder \(loaded.dataset.name)")
       return loaded
     }
     var rows = try InputReader.read(paths, options: options, report: report, log: log)
+    if let time = options.splitTime, rows.table.count + rows.later.count > 0 { try requireBoth(rows, time, file: first) }
     guard rows.table.count > 0 else {
       let filtered = rows.filteredRows.reduce(0) { $0 + $1.value }
       throw Failure(
@@ -47,8 +55,9 @@ public enum DatasetLoader {
               + "blank lines or rows that cannot be read"
             : "no interactions in any of the \(paths.count) files")
     }
-    let loaded = try build(&rows.table, first, options.filters, rows.droppedRows, rows.filteredRows)
+    var loaded = try build(&rows.table, first, options.filters, rows.droppedRows, rows.filteredRows)
     try requireItems(loaded, isFound: rows.isItemFound, file: first)
+    if let time = options.splitTime { try add(&rows.later, time, options.filters, first, to: &loaded) }
     return loaded
   }
 
@@ -64,6 +73,36 @@ public enum DatasetLoader {
     let path = try InputPaths.expanded(InputPaths.split(path)).first ?? path
     if path == "-" { return "data" }
     return PreparedFolder.isPreparedFolder(path) ? try PreparedFolder.name(of: path) : DatasetName.from(path: path)
+  }
+
+  /// Refuses a split that all interactions are on one side of.
+  private static func requireBoth(_ rows: borrowing InputReader.Rows, _ time: Int64, file: String) throws(Failure) {
+    guard rows.table.count == 0 || rows.later.count == 0 else { return }
+    let isEarly = rows.later.count == 0
+    let times = isEarly ? rows.table.times.elements : rows.later.times.elements
+    let (first, last) = (times.min() ?? 0, times.max() ?? 0)
+    throw Failure(
+      .badData,
+      "\(file): all \(times.count) interactions are \(isEarly ? "before" : "at or after") --split-time (split_time) "
+        + "\(InteractionFilters.text(ofTime: time)), so \(isEarly ? "there is nothing to test on" : "there is nothing to train on"); "
+        + "they are from \(InteractionFilters.text(ofTime: first)) to \(InteractionFilters.text(ofTime: last))")
+  }
+
+  /// Adds what lies behind a split: the targets, and their figures. Of the filters those of single interactions hold for them too.
+  private static func add(
+    _ rows: inout InteractionRows, _ time: Int64, _ filters: InteractionFilters, _ path: String, to loaded: inout LoadedDataset
+  ) throws(Failure) {
+    var ofTargets = InteractionFilters()
+    ofTargets.dropsDuplicates = filters.dropsDuplicates
+    ofTargets.collapsesRepeats = filters.collapsesRepeats
+    let later = try build(&rows, path, ofTargets, [:], [:])
+    loaded.statistics.split = DatasetStatistics.Split(
+      time: InteractionFilters.text(ofTime: time), targets: later.dataset, histories: loaded.dataset)
+    if let filtered = later.statistics.filteredRows {
+      loaded.statistics.filteredRows = (loaded.statistics.filteredRows ?? [:]).merging(filtered, uniquingKeysWith: +)
+    }
+    loaded.targets = later.dataset
+    loaded.targets?.name = "\(loaded.dataset.name) from \(InteractionFilters.text(ofTime: time)) on"
   }
 
   /// A column of one value in nearly every row is no item.
@@ -123,6 +162,8 @@ public enum DatasetLoader {
 enum InputReader {
   struct Rows: ~Copyable {
     var table: InteractionRows
+    /// At the split's time or later.
+    var later: InteractionRows
     var droppedRows: [String: Int]
     var filteredRows: [String: Int]
     /// The item's column was found among several, not named.
@@ -170,10 +211,8 @@ enum InputReader {
         case .netflix(let layout): try NetflixLayout.read(input, layout, into: &sink)
         }
       }
-      let filtered = sink.filtered
-      try sink.badRows.check(goodRows: sink.rows.count + filtered.reduce(0) { $0 + $1.value }, options: options)
-      let dropped = sink.badRows.byReason
-      return Rows(table: sink.takeRows(), droppedRows: dropped, filteredRows: filtered, isItemFound: isItemFound)
+      try sink.badRows.check(goodRows: sink.goodCount, options: options)
+      return sink.takeRows(isItemFound: isItemFound)
     }
   }
 

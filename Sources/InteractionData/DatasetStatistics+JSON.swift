@@ -19,6 +19,7 @@ extension DatasetStatistics {
     usersEndingOnRepeat = try optional("users_ending_on_repeat")
     droppedRows = try counts("dropped_rows")
     filteredRows = fields.has("filtered_rows") ? try counts("filtered_rows") : nil
+    split = fields.has("split") ? try Split(fields.fields("split")) : nil
   }
 
   var json: JSON {
@@ -37,6 +38,7 @@ extension DatasetStatistics {
     for case (let key, let count?) in optional { members.append(JSON.Member(key, .integer(count))) }
     members.append(JSON.Member("dropped_rows", counts(droppedRows)))
     if let filteredRows { members.append(JSON.Member("filtered_rows", counts(filteredRows))) }
+    if let split { members.append(JSON.Member("split", split.json)) }
     return .object(members)
   }
 }
@@ -55,6 +57,23 @@ extension DatasetStatistics.Lengths {
     [
       "min": .double(minimum), "25%": .double(quartile1), "50%": .double(median), "75%": .double(quartile3),
       "95%": .double(percentile95), "max": .double(maximum),
+    ]
+  }
+}
+
+extension DatasetStatistics.Split {
+  fileprivate init(_ fields: JSONFields) throws(Failure) {
+    time = try fields.string("time")
+    interactions = try fields.int("interactions")
+    users = try fields.int("users")
+    usersWithoutHistory = try fields.int("users_without_history")
+    unknownItems = try fields.int("interactions_with_unknown_items")
+  }
+
+  fileprivate var json: JSON {
+    [
+      "time": .string(time), "interactions": .integer(interactions), "users": .integer(users),
+      "users_without_history": .integer(usersWithoutHistory), "interactions_with_unknown_items": .integer(unknownItems),
     ]
   }
 }

@@ -12,6 +12,29 @@ public struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
     public var maximum: Double
   }
 
+  /// What lies behind a split by time.
+  public struct Split: Sendable, Equatable {
+    /// The first moment that is no history.
+    public var time: String
+    public var interactions: Int
+    public var users: Int
+    /// Users who have targets and no history.
+    public var usersWithoutHistory: Int
+    /// Interactions with items that no history holds.
+    public var unknownItems: Int
+
+    init(time: String, targets: Dataset, histories: Dataset) {
+      let (users, items) = (ItemIndex(histories.userIDs), ItemIndex(histories.itemIDs))
+      self.time = time
+      interactions = targets.sequences.interactionCount
+      self.users = targets.sequences.userCount
+      usersWithoutHistory = (0..<targets.userIDs.count).count { users.item(targets.userIDs[$0]) == nil }
+      unknownItems = zip(0..<targets.itemCount, targets.itemCounts).reduce(0) { sum, item in
+        items.item(targets.itemIDs[item.0]) == nil ? sum + Int(item.1) : sum
+      }
+    }
+  }
+
   public var users: Int
   public var items: Int
   public var interactions: Int
@@ -34,6 +57,8 @@ public struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
   public var droppedRows: [String: Int]
   /// Rows that filters left out, by filter.
   public var filteredRows: [String: Int]?
+  /// All else is of what lies before; nil without a split.
+  public var split: Split?
 
   public init(
     sequences: Sequences, itemCount: Int, usersEndingOnTie: Int? = nil, duplicates: Int? = nil,
@@ -112,6 +137,12 @@ public struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
     }
     lines.append("rows left out             \(Self.listed(droppedRows))")
     if let filteredRows { lines.append("rows filtered             \(Self.listed(filteredRows))") }
+    if let split {
+      lines.append("split at                  \(split.time): all figures above are of what is before it")
+      lines.append(
+        "targets                   \(split.interactions) interactions of \(split.users) users from then on; \(split.usersWithoutHistory) "
+          + "of these users have no history, \(split.unknownItems) interactions are with items that are new")
+    }
     return lines.joined(separator: "\n")
   }
 

@@ -17,6 +17,7 @@ public struct Histories: Sendable {
   public static func read(
     _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
   ) throws(Failure) -> Histories {
+    precondition(options.splitTime == nil, "histories are read whole")
     if path != "-", PreparedFolder.isPreparedFolder(path) {
       let dataset = try PreparedFolder.open(path).dataset
       log("\(path): read as: prepared folder \(dataset.name)")

@@ -22,6 +22,8 @@ final class InputBytes {
     let part = InputPaths.member(of: path)
     let path = part?.archive ?? path
     let file = path == "-" ? "standard input" : path
+    // An argument that begins with - would be an option.
+    let typed = path == "-" ? "/dev/stdin" : path
     let whole: UnsafeRawBufferPointer
     if path == "-" || FileSystem.kind(path) == .other {
       let read = try Self.readWhole(path, file)
@@ -40,14 +42,14 @@ final class InputBytes {
     }
     let release = mapping.map { mapping in { (range: Range<Int>) in InputBytes.release(mapping.bytes, range) } }
     let source = try PackedSource(
-      whole, packing, file: path == "-" && part == nil ? file : path, member: part?.member, release: release)
+      whole, packing, file: file, typed: typed, member: part?.member, isWanted: beginning == nil, release: release)
     (name, self.source, bytes) = (source.name, source, UnsafeRawBufferPointer(start: nil, count: 0))
     try unpack(source, atLeast: beginning)
   }
 
   private func unpack(_ source: PackedSource, atLeast least: Int?) throws(Failure) {
-    let buffer = PagedBytes()
-    isComplete = try source.unpack(into: buffer, atLeast: least)
+    let (buffer, isWhole) = try source.unpack(atLeast: least)
+    isComplete = isWhole
     if let mapping { Self.release(mapping.bytes, 0..<mapping.bytes.count) }
     (bytes, unpacked) = (buffer.bytes, buffer)
   }

@@ -51,4 +51,7 @@ public struct InteractionFilters: Sendable, Equatable {
     throw Failure(
       .usage, "\(origin): \(PrintableText.quoted(value)) is no time; give 2014-07-23, 2014-07-23T10:00:00Z or seconds since 1970")
   }
+
+  /// What `time` reads as this: 2014-07-23T10:00:00Z, with the digits of a fraction that there is.
+  public static func text(ofTime nanoseconds: Int64) -> String { TimeValue.text(nanoseconds) }
 }

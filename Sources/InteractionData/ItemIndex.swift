@@ -38,5 +38,8 @@ public struct ItemIndex: Sendable {
       ?? Array(externalID).withUnsafeBytes { find($0) }
   }
 
+  /// The same, of bytes that stand anywhere.
+  func item(_ id: UnsafeRawBufferPointer) -> Int32? { find(id) }
+
   private func find(_ id: UnsafeRawBufferPointer) -> Int32? { table.ids.number(of: id).map { items[Int($0)] } }
 }

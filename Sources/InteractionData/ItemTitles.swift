@@ -2,8 +2,9 @@ import SystemSupport
 
 /// Names of items for people to read, from a file of their own: of each item of a catalogue, or empty.
 ///
-/// Read are tables whose first line names an item and a title (commas, tabs, semicolons or bars; RecBole's `.item`), and
-/// MovieLens' `movies.dat` and `u.item`, which have no such line: id, then title. Compressed ones, too.
+/// Read are tables whose first line names an item and a title (commas, tabs, semicolons or bars; RecBole's `.item`),
+/// MovieLens' `movies.dat` and `u.item`, which have no such line: id, then title, and JSON or Python objects with such keys.
+/// Compressed ones, too.
 public struct ItemTitles: Sendable {
   /// UTF-8, item `i` at `i - 1`.
   private let titles: [[UInt8]]
@@ -24,48 +25,17 @@ public struct ItemTitles: Sendable {
     let input = try InputBytes(path)
     defer { withExtendedLifetime(input) {} }
     try ForeignFormats.refuse(input)
-    let table = try TitleTable.detect(input)
-    log("\(input.name): titles: \(table.description)")
-
-    let index = ItemIndex(catalogue)
-    var titles = [[UInt8]?](repeating: nil, count: catalogue.count)
-    var (rowCount, badCount, otherCount) = (0, 0, 0)
-    var firstBad: (line: Int, text: [UInt8])?
-    var someID: [UInt8] = []
-    var scanner = table.scanner(input.body)
-    while scanner.next() {
-      if rowCount & 0xFFFF == 0 { Liveness.tick() }
-      rowCount += 1
-      guard table.accepts(scanner) else {
-        badCount += 1
-        if firstBad == nil { firstBad = (scanner.line, Array(scanner.text)) }
-        continue
-      }
-      let id = scanner[table.item]
-      if someID.isEmpty { someID = Array(id) }
-      guard let item = index.item(id) else { continue }
-      let title = text(scanner[table.title])
-      if let before = titles[Int(item) - 1] {
-        // The first one counts.
-        if before != title { otherCount += 1 }
-      } else {
-        titles[Int(item) - 1] = title
-      }
+    var found = FoundTitles(input.name, catalogue)
+    if let dialect = JSONLayoutDetection.dialect(of: input.body, nil) {
+      let objects = try TitleObjects.detect(input, dialect)
+      log("\(input.name): titles: \(objects.description)")
+      objects.read(input.body, into: &found)
+    } else {
+      let table = try TitleTable.detect(input)
+      log("\(input.name): titles: \(table.description)")
+      table.read(input.body, into: &found)
     }
-    if let firstBad {
-      let what =
-        "\(input.name):\(firstBad.line): \(PrintableText.quoted(firstBad.text)): not the \(table.columnCount) columns of the other rows"
-      if badCount * 100 > rowCount { throw Failure(.badData, "\(what); \(badCount) of \(rowCount) rows are such: correct the file") }
-      log("\(what); \(badCount) of \(rowCount) rows are left out")
-    }
-    if otherCount > 0 { log("\(input.name): \(otherCount) rows give an item another title than an earlier one, which counts") }
-    guard titles.contains(where: { $0 != nil }) else {
-      let ours = catalogue.count > 0 ? PrintableText.quoted(catalogue[0]) : "none"
-      throw Failure(
-        .badData,
-        "\(input.name): none of its items is one of the model's: its ids are such as \(PrintableText.quoted(someID)), the model's such as "
-          + "\(ours); give the file whose ids the model was trained on")
-    }
+    let titles = try found.take(log: log)
     return ItemTitles(titles: titles.map { $0 ?? [] }, missingCount: titles.count { $0 == nil })
   }
 
@@ -73,16 +43,10 @@ public struct ItemTitles: Sendable {
 
   /// UTF-8; empty where the file has none. `item` from 1.
   public subscript(item: Int32) -> [UInt8] { titles[Int(item) - 1] }
-
-  /// A title that is not UTF-8 is in ISO 8859-1, as MovieLens' are. Control characters, which no title needs, become spaces.
-  private static func text(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
-    let text = String(validating: bytes, as: UTF8.self) ?? String(String.UnicodeScalarView(bytes.map { UnicodeScalar($0) }))
-    return text.utf8.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }
-  }
 }
 
 /// How a file of titles is laid out.
-private struct TitleTable {
+struct TitleTable {
   let separator: Separator
   let hasHeader: Bool
   let columnCount: Int
@@ -121,12 +85,15 @@ private struct TitleTable {
         + "and a title, such as item_id,title, or MovieLens' movies.dat or u.item")
   }
 
-  /// Behind the header.
-  func scanner(_ body: UnsafeRawBufferPointer) -> RecordScanner {
+  func read(_ body: UnsafeRawBufferPointer, into found: inout FoundTitles) {
     var scanner = RecordScanner(body, separator: separator, storedFields: max(item, title) + 1)
     if hasHeader { _ = scanner.next() }
-    return scanner
+    while scanner.next() {
+      if scanner.fieldCount == columnCount, !scanner.hasBadQuotes {
+        found.add(scanner[item], scanner[title])
+      } else {
+        found.note("not the \(columnCount) columns of the other rows", scanner.line, scanner.text)
+      }
+    }
   }
-
-  func accepts(_ scanner: borrowing RecordScanner) -> Bool { scanner.fieldCount == columnCount && !scanner.hasBadQuotes }
 }

@@ -95,8 +95,17 @@ struct JSONCursor {
   }
 
   /// A number or one of the language's words.
+  @inline(__always)
   private mutating func plain() -> Value? {
     let start = place
+    // Most are whole numbers.
+    while place < end, bytes[place] &- UInt8(ascii: "0") < 10 { place += 1 }
+    if place > start, place == end || !Self.isPlain(bytes[place]) { return .plain(start..<place) }
+    return otherPlain(start)
+  }
+
+  @inline(never)
+  private mutating func otherPlain(_ start: Int) -> Value? {
     while place < end, Self.isPlain(bytes[place]) { place += 1 }
     let text = UnsafeRawBufferPointer(start: bytes + start, count: place - start)
     guard let first = text.first else { return nil }
@@ -120,6 +129,13 @@ struct JSONCursor {
     guard quote == UInt8(ascii: "\"") || dialect == .python && quote == UInt8(ascii: "'") else { return nil }
     place += 1
     let start = place
+    // Most keys and ids are shorter than what a call costs.
+    let near = min(end, start + 16)
+    while place < near, bytes[place] != quote, bytes[place] != UInt8(ascii: "\\") { place += 1 }
+    if place < near, bytes[place] == quote {
+      place += 1
+      return .string(start..<(place - 1), hasEscapes: false)
+    }
     while true {
       guard let found = memchr(bytes + place, Int32(quote), end - place) else { return nil }
       let close = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - bytes

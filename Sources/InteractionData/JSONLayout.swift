@@ -115,7 +115,7 @@ struct JSONLayoutDetection {
       details: roles.description(wanted))
   }
 
-  private static func firstLineIsObject(_ body: UnsafeRawBufferPointer, _ dialect: ObjectDialect) -> Bool {
+  static func firstLineIsObject(_ body: UnsafeRawBufferPointer, _ dialect: ObjectDialect) -> Bool {
     guard let base = body.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
     let line = body.prefix { $0 != 0x0A }
     var cursor = JSONCursor(base, 0..<line.count, dialect)

@@ -29,10 +29,13 @@ public struct LeaveOneOut: Sendable {
 
   public let sequences: Sequences
   public let holdout: Holdout
+  /// A split by time: what is tested lies behind the sequences, so that the last item is the validation item.
+  public let testsLater: Bool
 
-  public init(_ sequences: Sequences, holdout: Holdout) {
+  public init(_ sequences: Sequences, holdout: Holdout, testsLater: Bool = false) {
     self.sequences = sequences
     self.holdout = holdout
+    self.testsLater = testsLater
   }
 
   public func hasEvaluationItems(user: Int) -> Bool { sequences.length(of: user) >= Self.minimumLength }
@@ -41,14 +44,15 @@ public struct LeaveOneOut: Sendable {
   public func trainingItems(of user: Int) -> UnsafeBufferPointer<Int32> {
     let all = sequences[user]
     guard all.count >= Self.minimumLength else { return all }
-    return UnsafeBufferPointer(rebasing: all[..<(all.count - holdout.itemCount)])
+    return UnsafeBufferPointer(rebasing: all[..<(all.count - max(0, holdout.itemCount - (testsLater ? 1 : 0)))])
   }
 
-  /// What a model is given and asked for: everything before the held-out item, and that item. Nil for users that only train.
+  /// What a model is given and asked for: everything before the held-out item, and that item. Nil for users that only train, and for
+  /// a test that lies behind the sequences.
   public func heldOut(of user: Int, split: EvaluationSplit) -> (history: UnsafeBufferPointer<Int32>, label: Int32)? {
     let all = sequences[user]
-    guard all.count >= Self.minimumLength else { return nil }
-    let place = all.count - (split == .test ? 1 : 2)
+    guard all.count >= Self.minimumLength, !(testsLater && split == .test) else { return nil }
+    let place = all.count - (split == .test || testsLater ? 1 : 2)
     return (UnsafeBufferPointer(rebasing: all[..<place]), all[place])
   }
 }

@@ -9,16 +9,19 @@ public struct LoadingOptions: Sendable {
   /// How times are written; nil: recognised by their values.
   public var timePattern: TimePattern?
   public var filters: InteractionFilters
+  /// Nanoseconds since 1970: rows from then on are the targets of an evaluation and not part of the data set; nil: no such split.
+  public var splitTime: Int64?
 
   public init(
     skipBadRows: Bool = false, format: DataFormat? = nil, columns: ColumnChoice = ColumnChoice(),
-    timePattern: TimePattern? = nil, filters: InteractionFilters = InteractionFilters()
+    timePattern: TimePattern? = nil, filters: InteractionFilters = InteractionFilters(), splitTime: Int64? = nil
   ) {
     self.skipBadRows = skipBadRows
     self.format = format
     self.columns = columns
     self.timePattern = timePattern
     self.filters = filters
+    self.splitTime = splitTime
   }
 
   /// Whether a user said what the file is, so that less has to be guessed.

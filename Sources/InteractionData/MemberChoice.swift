@@ -8,6 +8,7 @@ struct MemberChoice {
   private static let shown = 8
 
   private let archive: String
+  private let typed: String
   private let wanted: [UInt8]?
   private var fitting = List()
   private var files = List()
@@ -29,9 +30,12 @@ struct MemberChoice {
     }
   }
 
-  /// - Parameter archive: What messages call it, and what stands before the colon.
-  init(archive: String, wanted: String?) {
+  /// - Parameters:
+  ///   - archive: What messages call it.
+  ///   - typed: What users write before the colon.
+  init(archive: String, typed: String, wanted: String?) {
     self.archive = archive
+    self.typed = typed
     self.wanted = wanted.map { name in
       var bytes = Array(name.utf8)
       while bytes.starts(with: Array("./".utf8)) { bytes.removeFirst(2) }
@@ -39,24 +43,20 @@ struct MemberChoice {
     }
   }
 
-  /// Looks at the next member.
-  mutating func see(_ member: ArchiveHandle.Member) {
+  /// Looks at the next member. Returns whether it would be the one if nothing came behind it.
+  mutating func see(_ member: ArchiveHandle.Member) -> Bool {
     place += 1
-    guard member.isFile else { return }
-    if let wanted {
-      files.add(member, at: place)
-      if member.name == wanted { fitting.add(member, at: place) }
-      return
-    }
-    if Self.isBesides(member.name) { return }
+    guard member.isFile, wanted != nil || !Self.isBesides(member.name) else { return false }
     files.add(member, at: place)
-    if Self.isKnown(member.name) { fitting.add(member, at: place) }
+    let fits = wanted.map { member.name == $0 } ?? Self.isKnown(member.name)
+    if fits { fitting.add(member, at: place) }
+    return fits ? fitting.count == 1 : wanted == nil && files.count == 1
   }
 
   /// The member that is read, and its place among all, from 0.
   func chosen() throws(Failure) -> (place: Int, member: ArchiveHandle.Member) {
     func failure(_ text: String) -> Failure { Failure(.badData, "\(archive): \(text)") }
-    let example = "as in --data \(archive):\(String(decoding: (fitting.names + files.names).first ?? [], as: UTF8.self))"
+    let example = "as in --data \(typed):\(String(decoding: (fitting.names + files.names).first ?? [], as: UTF8.self))"
     let list = fitting.count > 0 || wanted != nil ? fitting : files
     if files.count == 0 { throw failure("no file is in this archive") }
     switch list.count {

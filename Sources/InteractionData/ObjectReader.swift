@@ -41,7 +41,11 @@ struct ObjectReader: ~Copyable {
   private let event: Int?
   private let list: ListSyntax?
   private var scratch = GrowableStorage<UInt8>(capacity: 1 << 10)
-  private var events: Range<Int>?
+  /// Of the object's events, one after the other, the values of `eventColumns`; handed over when all of the object is known.
+  private var events: [Found] = []
+  private var eventCount: Int?
+  /// Events that cannot be read: whether a key is given twice in them.
+  private var badEvents: [Bool] = []
   private var hasKeyTwice = false
 
   static func read(_ input: InputBytes, _ layout: JSONLayout, into sink: inout RowSink) throws(Failure) {
@@ -92,7 +96,7 @@ struct ObjectReader: ~Copyable {
   }
 
   private mutating func read(into sink: inout RowSink) throws(Failure) {
-    var records = ObjectRecords(input.body, dialect: layout.dialect, isLines: layout.isLines)
+    var records = ObjectRecords(input.body, dialect: layout.dialect, isLines: layout.isLines, checksLines: false)
     let start = input.bytes.count - input.body.count
     var discarded = 0
     while records.next() {
@@ -109,15 +113,19 @@ struct ObjectReader: ~Copyable {
       }
       for column in found.indices { found[column] = .none }
       scratch.removeAll()
-      events = nil
+      events.removeAll(keepingCapacity: true)
+      badEvents.removeAll(keepingCapacity: true)
+      eventCount = nil
       hasKeyTwice = false
       var cursor = JSONCursor(base, object, layout.dialect)
       if !collect(&cursor, nodes) {
         sink.note(hasKeyTwice ? .keyTwice : .notAnObject, place)
+      } else if layout.isLines, !ObjectRecords.isEnd(&cursor) {
+        sink.note(.notAnObject, place)
       } else if !hasEvents {
         try hand(over: place, to: &sink)
       } else {
-        try readEvents(place, &sink)
+        try handOverEvents(place, &sink)
       }
       let end = (start + records.consumed) & ~0xFFFF
       if end - discarded > 1 << 25 {
@@ -127,39 +135,71 @@ struct ObjectReader: ~Copyable {
     }
   }
 
-  private mutating func readEvents(_ place: RowSink.Place, _ sink: inout RowSink) throws(Failure) {
-    guard let events else { return sink.note(.emptyID, place) }
-    var cursor = JSONCursor(base, (events.lowerBound + 1)..<events.upperBound, layout.dialect)
-    let closing: Unicode.Scalar = base[events.lowerBound] == UInt8(ascii: "(") ? ")" : "]"
-    let kept = scratch.count
-    var isFirst = true
-    while cursor.hasNext(closing, isFirst: isFirst) == true {
+  private mutating func handOverEvents(_ place: RowSink.Place, _ sink: inout RowSink) throws(Failure) {
+    guard let eventCount else { return sink.note(.emptyID, place) }
+    for isTwice in badEvents { sink.note(isTwice ? .keyTwice : .notAnObject, place) }
+    let width = eventColumns.count
+    for event in 0..<eventCount {
+      for (number, column) in eventColumns.enumerated() { found[column] = events[event * width + number] }
+      try hand(over: place, to: &sink)
+    }
+  }
+
+  /// Notes the values of an array's objects; false where it is not well-formed.
+  private mutating func collectEvents(_ cursor: inout JSONCursor) -> Bool {
+    guard eventCount == nil else {
+      hasKeyTwice = true
+      return false
+    }
+    let closing: Unicode.Scalar = base[cursor.place] == UInt8(ascii: "(") ? ")" : "]"
+    cursor.place += 1
+    var (count, isFirst) = (0, true)
+    while true {
+      guard let more = cursor.hasNext(closing, isFirst: isFirst) else { return false }
+      if !more { break }
       isFirst = false
       for column in eventColumns { found[column] = .none }
-      scratch.resize(kept)
       cursor.skipSpace()
       let start = cursor.place
       if collect(&cursor, eventNodes) {
-        try hand(over: place, to: &sink)
-      } else {
-        sink.note(hasKeyTwice ? .keyTwice : .notAnObject, place)
-        cursor.place = start
-        if cursor.value() == nil { return }
+        for column in eventColumns { events.append(found[column]) }
+        count += 1
+        continue
       }
+      badEvents.append(hasKeyTwice)
+      hasKeyTwice = false
+      cursor.place = start
+      if cursor.value(depth: 2) == nil { return false }
     }
+    eventCount = count
+    return true
   }
 
   // MARK: One object
 
   /// Notes the wanted values of an object; false where it is not well-formed, or a wanted key is given twice.
   private mutating func collect(_ cursor: inout JSONCursor, _ nodes: [Node]) -> Bool {
-    guard var members = cursor.members() else { return false }
-    while let member = members.next() {
-      guard let place = find(member.key, member.hasEscapes, cursor, nodes) else { continue }
-      if !note(member.value, cursor, nodes[place]) { return false }
+    guard cursor.skip("{") else { return false }
+    var isFirst = true
+    while true {
+      guard let more = cursor.hasNext("}", isFirst: isFirst) else { return false }
+      if !more { return true }
+      isFirst = false
+      guard let key = cursor.key() else { return false }
+      let place = find(key.range, key.hasEscapes, cursor, nodes)
+      if let place, nodes[place].isEvents, opensArray(&cursor) {
+        if !collectEvents(&cursor) { return false }
+        continue
+      }
+      guard let value = cursor.value(depth: 1) else { return false }
+      if let place, !note(value, cursor, nodes[place]) { return false }
     }
-    cursor.place = members.cursor.place
-    return members.isClosed
+  }
+
+  private func opensArray(_ cursor: inout JSONCursor) -> Bool {
+    cursor.skipSpace()
+    guard cursor.place < cursor.end else { return false }
+    return base[cursor.place] == UInt8(ascii: "[") || layout.dialect == .python && base[cursor.place] == UInt8(ascii: "(")
   }
 
   private func find(_ range: Range<Int>, _ hasEscapes: Bool, _ cursor: JSONCursor, _ nodes: [Node]) -> Int? {
@@ -179,11 +219,6 @@ struct ObjectReader: ~Copyable {
       if node.children.isEmpty { return true }
       var inner = JSONCursor(base, range, layout.dialect)
       return collect(&inner, node.children)
-    }
-    if node.isEvents, case .array(let range) = value {
-      hasKeyTwice = events != nil
-      events = range
-      return !hasKeyTwice
     }
     guard let column = node.column else { return true }
     guard case .none = found[column] else {

@@ -6,6 +6,7 @@ struct ObjectRecords {
   private let count: Int
   private let dialect: ObjectDialect
   private let isLines: Bool
+  private let checksLines: Bool
   private var nextLine = 1
   private var isOpened = false
   /// Within an array that is not closed yet.
@@ -16,10 +17,13 @@ struct ObjectRecords {
   /// The line of the record, from 1.
   private(set) var line = 0
   private(set) var text = UnsafeRawBufferPointer(start: nil, count: 0)
-  /// Where the object stands; nil where the record is none.
+  /// Where the object stands; nil where the record is none. Of an unchecked line it is the whole line.
   private(set) var object: Range<Int>?
 
-  init(_ body: UnsafeRawBufferPointer, dialect: ObjectDialect, isLines: Bool) {
+  /// - Parameter checksLines: Whether a line is gone through to see that it is an object; else whoever reads it finds out, with
+  ///   `isEnd` for what is behind it.
+  init(_ body: UnsafeRawBufferPointer, dialect: ObjectDialect, isLines: Bool, checksLines: Bool = true) {
+    self.checksLines = checksLines
     bytes = body.baseAddress?.assumingMemoryBound(to: UInt8.self)
     (count, self.dialect, self.isLines) = (body.count, dialect, isLines)
   }
@@ -43,15 +47,22 @@ struct ObjectRecords {
       if cursor.place == end { continue }
       text = UnsafeRawBufferPointer(start: bytes + start, count: end - start)
       object = nil
-      guard case .object(let range)? = cursor.value() else { return true }
-      // Some dumps have a comma behind each.
-      cursor.skipSpace()
-      _ = cursor.skip(",")
-      cursor.skipSpace()
-      if cursor.place == end { object = range }
+      if !checksLines {
+        object = cursor.place..<end
+      } else if case .object(let range)? = cursor.value(), Self.isEnd(&cursor) {
+        object = range
+      }
       return true
     }
     return false
+  }
+
+  /// Whether nothing follows an object in its line; some dumps have a comma behind each.
+  static func isEnd(_ cursor: inout JSONCursor) -> Bool {
+    cursor.skipSpace()
+    _ = cursor.skip(",")
+    cursor.skipSpace()
+    return cursor.place == cursor.end
   }
 
   private mutating func nextOfDocument(_ bytes: UnsafePointer<UInt8>) -> Bool {

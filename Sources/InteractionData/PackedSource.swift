@@ -17,10 +17,18 @@ final class PackedSource {
   private let release: ((Range<Int>) -> Void)?
   /// The member's bytes, where they are themselves compressed.
   private var inner: (bytes: PagedBytes, packing: Packing)?
+  /// The member's bytes, where they have been unpacked when it was looked for.
+  private var whole: PagedBytes?
 
   /// Looks for the member in an archive; exit code 65 where none or several may be meant, or the archive is damaged.
+  ///
+  /// - Parameters:
+  ///   - typed: What users write for the file, before a colon and a member's name.
+  ///   - isWanted: All of the member is about to be asked for. Looking for it in a compressed archive means to unpack everything, and
+  ///     what may be it is kept then.
   init(
-    _ bytes: UnsafeRawBufferPointer, _ packing: Packing, file: String, member wanted: String?, release: ((Range<Int>) -> Void)?
+    _ bytes: UnsafeRawBufferPointer, _ packing: Packing, file: String, typed: String, member wanted: String?, isWanted: Bool,
+    release: ((Range<Int>) -> Void)?
   ) throws(Failure) {
     (self.bytes, self.packing, self.file, self.release) = (bytes, packing, file, release)
     let bound = UnpackingBound(name: file, packing: packing)
@@ -42,40 +50,30 @@ final class PackedSource {
       (name, member) = (file, nil)
       return
     }
-    let chosen = try Self.choose(bytes, packing, isTar, file, wanted, bound)
+    var found = Search(choice: MemberChoice(archive: file, typed: typed, wanted: wanted), keeps: isWanted && isTar && packing != .tar)
+    try found.go(through: bytes, packing, isTar, file, bound)
+    let chosen = try found.choice.chosen()
     name = "\(file):\(TerminalText.line(String(decoding: chosen.member.name, as: UTF8.self)))"
     member = chosen.place
+    if let kept = found.kept, kept.place == chosen.place { whole = kept.bytes }
   }
 
-  /// Goes through the whole archive: a second file that may be meant, or damage, can stand at its end.
-  private static func choose(
-    _ bytes: UnsafeRawBufferPointer, _ packing: Packing, _ isTar: Bool, _ file: String, _ wanted: String?, _ bound: UnpackingBound
-  ) throws(Failure) -> (place: Int, member: ArchiveHandle.Member) {
-    var choice = MemberChoice(archive: file, wanted: wanted)
-    let stream = isTar ? try tarStream(bytes, packing, file, bound) : nil
-    let handle = try open(bytes, stream, file)
-    // libarchive reads what it finds before a place where the file is cut.
-    if !isTar, !Packing.hasZipEnd(bytes) { throw handle.failure("its end is missing") }
-    while let member = try handle.nextMember() {
-      choice.see(member)
-      Liveness.tick()
-    }
-    if let stream {
-      // libarchive takes the end of the bytes for the archive's, too.
-      if stream.isAtEnd { throw handle.failure("its end is missing") }
-      while try stream.next() != nil { Liveness.tick() }
-    }
-    return try choice.chosen()
+  /// Looks for a member.
+  fileprivate struct Search {
+    var choice: MemberChoice
+    /// Whether to keep the bytes of the one that may be it.
+    let keeps: Bool
+    var kept: (place: Int, bytes: PagedBytes)?
   }
 
-  private static func open(
+  fileprivate static func open(
     _ bytes: UnsafeRawBufferPointer, _ stream: WatchedStream?, _ file: String
   ) throws(Failure) -> ArchiveHandle {
     if let stream { return try ArchiveHandle(tar: stream, name: file) }
     return try ArchiveHandle(zip: bytes, name: file)
   }
 
-  private static func tarStream(
+  fileprivate static func tarStream(
     _ bytes: UnsafeRawBufferPointer, _ packing: Packing, _ file: String, _ bound: UnpackingBound
   ) throws(Failure) -> WatchedStream {
     if packing == .tar { return WatchedStream(MemoryStream(bytes)) }
@@ -95,28 +93,39 @@ final class PackedSource {
 
   // MARK: Unpacking
 
-  /// Unpacks into `buffer`, which is empty, all or at least `least` bytes; false where more would follow.
-  func unpack(into buffer: PagedBytes, atLeast least: Int?) throws(Failure) -> Bool {
+  /// What is unpacked: all of it, or at least `least` bytes; then more may follow, and it is not whole.
+  func unpack(atLeast least: Int?) throws(Failure) -> (bytes: PagedBytes, isWhole: Bool) {
     let bound = UnpackingBound(name: name, packing: packing)
     if let member, inner == nil {
-      let stream = try memberStream(member, bound)
-      let first = try stream.next()
-      guard let first, let inside = Packing.recognised(in: first) else {
-        return try Self.copy(stream, first, buffer, atLeast: least, bound)
+      if let whole {
+        self.whole = nil
+        guard let inside = Packing.recognised(in: whole.bytes) else { return (whole, true) }
+        try open(inside, whole)
+      } else {
+        let stream = try memberStream(member, bound)
+        let (buffer, first) = (PagedBytes(), try stream.next())
+        guard let first, let inside = Packing.recognised(in: first) else {
+          return (buffer, try Self.copy(stream, first, buffer, atLeast: least, bound))
+        }
+        if inside.isArchive { throw Self.nested(inside, name) }
+        _ = try Self.copy(stream, first, buffer, atLeast: nil, bound)
+        try open(inside, buffer)
       }
-      if inside.isArchive { throw Self.nested(inside, name) }
-      let bytes = PagedBytes()
-      _ = try Self.copy(stream, first, bytes, atLeast: nil, bound)
-      inner = (bytes, inside)
-      description = "\(inside) in \(description)"
     }
     let stream =
       if let inner { try DecompressedStream(inner.bytes.bytes, inner.packing, name: name, bound: bound) } else {
         try DecompressedStream(bytes, packing, name: name, bound: bound, passed: release)
       }
-    let first = try stream.next()
+    let (buffer, first) = (PagedBytes(), try stream.next())
     if inner != nil, let first, let inside = Packing.recognised(in: first) { throw Self.nested(inside, name) }
-    return try Self.copy(stream, first, buffer, atLeast: least, bound)
+    return (buffer, try Self.copy(stream, first, buffer, atLeast: least, bound))
+  }
+
+  /// Of a member that is compressed itself.
+  private func open(_ packing: Packing, _ bytes: PagedBytes) throws(Failure) {
+    if packing.isArchive { throw Self.nested(packing, name) }
+    inner = (bytes, packing)
+    description = "\(packing) in \(description)"
   }
 
   private func memberStream(_ member: Int, _ bound: UnpackingBound) throws(Failure) -> MemberStream {
@@ -128,7 +137,7 @@ final class PackedSource {
     return MemberStream(handle, bound: bound)
   }
 
-  private static func copy(
+  fileprivate static func copy(
     _ stream: any ByteStream, _ first: UnsafeRawBufferPointer?, _ buffer: PagedBytes, atLeast least: Int?, _ bound: UnpackingBound
   ) throws(Failure) -> Bool {
     var next = first
@@ -140,5 +149,37 @@ final class PackedSource {
       next = try stream.next()
     }
     return true
+  }
+}
+
+extension PackedSource.Search {
+  /// Goes through the whole archive: a second file that may be meant, or damage, can stand at its end.
+  fileprivate mutating func go(
+    through bytes: UnsafeRawBufferPointer, _ packing: Packing, _ isTar: Bool, _ file: String, _ bound: UnpackingBound
+  ) throws(Failure) {
+    let stream = isTar ? try PackedSource.tarStream(bytes, packing, file, bound) : nil
+    let handle = try PackedSource.open(bytes, stream, file)
+    // libarchive reads what it finds before a place where the file is cut.
+    if !isTar, !Packing.hasZipEnd(bytes) { throw handle.failure("its end is missing") }
+    var place = 0
+    while let member = try handle.nextMember() {
+      if choice.see(member), keeps { kept = keep(handle, bound).map { (place, $0) } }
+      place += 1
+      Liveness.tick()
+    }
+    if let stream {
+      // libarchive takes the end of the bytes for the archive's, too.
+      if stream.isAtEnd { throw handle.failure("its end is missing") }
+      while try stream.next() != nil { Liveness.tick() }
+    }
+  }
+
+  /// The bytes of the present member; nil for what is wrong with them or too much, which counts where they are chosen: they are
+  /// unpacked again then.
+  private func keep(_ handle: ArchiveHandle, _ bound: UnpackingBound) -> PagedBytes? {
+    let (stream, buffer) = (MemberStream(handle, bound: bound), PagedBytes())
+    guard let first = try? stream.next() else { return nil }
+    let isWhole = try? PackedSource.copy(stream, first, buffer, atLeast: nil, bound)
+    return isWhole == true ? buffer : nil
   }
 }

@@ -3,6 +3,10 @@ import SystemSupport
 /// Where the readers put rows: checks ids, reads times, filters, numbers the ids.
 struct RowSink: ~Copyable {
   var rows: InteractionRows
+  /// Rows at the split's time or later.
+  private var later: InteractionRows
+  private let isSplit: Bool
+  private let splitTime: Int64
   var badRows: BadRows
   let filters: InteractionFilters
   /// A line with a user alone introduces the user.
@@ -12,13 +16,21 @@ struct RowSink: ~Copyable {
 
   init(hasTimes: Bool, options: LoadingOptions, allowsUserOnly: Bool, log: @escaping (String) -> Void) {
     rows = InteractionRows(hasTimes: hasTimes)
+    later = InteractionRows(hasTimes: true)
+    (isSplit, splitTime) = (options.splitTime != nil, options.splitTime ?? .max)
     badRows = BadRows(log: log)
     filters = options.filters
     self.allowsUserOnly = allowsUserOnly
   }
 
   /// Ends the reading.
-  consuming func takeRows() -> InteractionRows { rows }
+  consuming func takeRows(isItemFound: Bool) -> InputReader.Rows {
+    let dropped = badRows.byReason
+    return InputReader.Rows(table: rows, later: later, droppedRows: dropped, filteredRows: filtered, isItemFound: isItemFound)
+  }
+
+  /// Rows that are kept, before and after a split, and those that filters left out.
+  var goodCount: Int { rows.count + later.count + filtered.reduce(0) { $0 + $1.value } }
 
   /// A row's place, for messages.
   struct Place {
@@ -54,9 +66,19 @@ struct RowSink: ~Copyable {
   mutating func append(
     _ userID: UnsafeRawBufferPointer, _ itemID: UnsafeRawBufferPointer, _ time: Int64, _ place: @autoclosure () -> Place
   ) throws(Failure) {
+    if isSplit, time >= splitTime { return try appendLater(userID, itemID, time, place()) }
     guard let user = rows.userIDs.intern(userID) else { throw tooMany("user", place()) }
     guard let item = rows.itemIDs.intern(itemID) else { throw tooMany("item", place()) }
     rows.append(user: user, item: item, time: time)
+  }
+
+  @inline(never)
+  private mutating func appendLater(
+    _ userID: UnsafeRawBufferPointer, _ itemID: UnsafeRawBufferPointer, _ time: Int64, _ place: Place
+  ) throws(Failure) {
+    guard let user = later.userIDs.intern(userID) else { throw tooMany("user", place) }
+    guard let item = later.itemIDs.intern(itemID) else { throw tooMany("item", place) }
+    later.append(user: user, item: item, time: time)
   }
 
   mutating func number(ofUser id: UnsafeRawBufferPointer, _ place: Place) throws(Failure) -> Int32 {
@@ -145,5 +167,12 @@ struct RowSink: ~Copyable {
     if filters.events != nil && roles.event == nil { throw absent("--events", "event") }
     if filters.before != nil && roles.time == nil { throw absent("--before", "time") }
     if filters.after != nil && roles.time == nil { throw absent("--after", "time") }
+    if isSplit && roles.time == nil { throw absent("--split-time (split_time)", "time") }
+    if isSplit && roles.history != nil {
+      throw Failure(
+        .badData,
+        "\(file): --split-time (split_time): rows that repeat a user's history (item_id_list) have no time for each item of it; give "
+          + "the file of single interactions")
+    }
   }
 }

@@ -138,4 +138,35 @@ enum TimeValue: Equatable {
     let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
     return marchYear * 365 + marchYear / 4 - marchYear / 100 + marchYear / 400 + dayOfYear - 719_468 - 146_097
   }
+
+  /// ISO-8601 in UTC of nanoseconds since 1970, which `iso8601` reads as these again.
+  static func text(_ nanoseconds: Int64) -> String {
+    func split(_ value: Int64, _ unit: Int64) -> (whole: Int64, rest: Int64) {
+      let rest = (value % unit + unit) % unit
+      return ((value - rest) / unit, rest)
+    }
+    func digits(_ value: Int64, _ count: Int) -> String {
+      let text = String(value)
+      return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+    // The least number less its rest would be too small.
+    let fraction = (nanoseconds % 1_000_000_000 + 1_000_000_000) % 1_000_000_000
+    let seconds = nanoseconds / 1_000_000_000 - (nanoseconds % 1_000_000_000 < 0 ? 1 : 0)
+    let (day, second) = split(seconds, 86400)
+    // The way back of `daysSinceEpoch`: a day's place in its cycle of 400 years, then in a year that begins in March.
+    let (cycle, dayOfCycle) = split(day + 719_468, 146_097)
+    let yearOfCycle = (dayOfCycle - dayOfCycle / 1460 + dayOfCycle / 36524 - dayOfCycle / 146_096) / 365
+    let dayOfYear = dayOfCycle - (365 * yearOfCycle + yearOfCycle / 4 - yearOfCycle / 100)
+    let marchMonth = (5 * dayOfYear + 2) / 153
+    let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
+    let year = cycle * 400 + yearOfCycle + (month <= 2 ? 1 : 0)
+    var text = "\(digits(year, 4))-\(digits(month, 2))-\(digits(dayOfYear - (153 * marchMonth + 2) / 5 + 1, 2))"
+    text += "T\(digits(second / 3600, 2)):\(digits(second / 60 % 60, 2)):\(digits(second % 60, 2))"
+    if fraction > 0 {
+      var decimals = digits(fraction, 9)
+      while decimals.last == "0" { decimals.removeLast() }
+      text += "." + decimals
+    }
+    return text + "Z"
+  }
 }

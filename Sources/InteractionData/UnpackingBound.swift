@@ -1,18 +1,20 @@
 import SystemSupport
 
 /// How much may be unpacked: what memory there is, whatever a file says.
-struct UnpackingBound {
+final class UnpackingBound {
   /// What messages call the file.
   let name: String
   let packing: Packing
-  let bytes: Int
+  /// To ask what memory there is takes longer than to unpack as little as that.
+  private static let unasked = 1 << 22
+  private(set) lazy var bytes = Self.available
 
-  init(name: String, packing: Packing) { (self.name, self.packing, bytes) = (name, packing, Self.available) }
+  init(name: String, packing: Packing) { (self.name, self.packing) = (name, packing) }
 
   /// Seven eighths of the memory that this process can take now; the rest is for what is made of the bytes first.
   static var available: Int { Int(min(MemoryLimit.available() * 7 / 8, 0x1p46)) }
 
-  func check(_ count: some BinaryInteger) throws(Failure) { if count > bytes { throw failure } }
+  func check(_ count: some BinaryInteger) throws(Failure) { if count > Self.unasked, count > bytes { throw failure } }
 
   var failure: Failure {
     Failure(

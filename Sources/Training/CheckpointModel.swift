@@ -28,8 +28,8 @@ public final class CheckpointModel {
     var recorded = RunSettings()
     let head = try communicator.fromRankZero { () throws(Failure) in
       let opened = try RunFolder.open(path, log: log)
-      for key in ["data", "data_format", "data_columns", "data_time_format"] {
-        if let value = opened.state.configuration[key] { try recorded.set(key, value, origin: opened.path) }
+      for key in ConfigurationKey.ofTheData + ConfigurationKey.ofTheFilters {
+        if let value = opened.state.configuration[key.name] { try recorded.set(key.name, value, origin: opened.path) }
       }
       reader = opened
       return CheckpointHead(
@@ -70,29 +70,52 @@ public final class CheckpointModel {
     return replacing(dataset, Sequences(offsets: offsets, values: values))
   }
 
-  /// On rank 0. The data at a path. Without options, the files that the model was trained on are read as they were then.
+  /// On rank 0. The data at a path. Without options, the files that the model was trained on are read as they were then, but whole:
+  /// without a split by time.
   public func load(_ path: String, options: LoadingOptions?, log: (String) -> Void) throws(Failure) -> Dataset {
-    try loadDataset(path, options: loadingOptions(for: path, options), log: log)
+    try loadDataset(path, options: loadingOptions(for: path, options, split: .none), log: log)
   }
 
-  /// On rank 0. How the data at a path are read where a user says nothing about them.
-  public func loadingOptions(for path: String, _ options: LoadingOptions?) throws(Failure) -> LoadingOptions {
+  /// Where the data are split by time.
+  public enum Split: Sendable, Equatable {
+    /// As the model's run did with these files.
+    case asTrained
+    /// They are whole.
+    case none
+    /// Nanoseconds since 1970.
+    case at(Int64)
+  }
+
+  /// On rank 0. How the data at a path are read where a user says nothing about them, or only what the files are.
+  public func loadingOptions(for path: String, _ said: LoadingOptions?, split: Split) throws(Failure) -> LoadingOptions {
     let asTrained = path == recorded.data ? try recorded.loadingOptions() : LoadingOptions()
-    return options ?? asTrained
+    var options = said ?? asTrained
+    if options.filters == InteractionFilters() { options.filters = asTrained.filters }
+    switch split {
+    case .asTrained: options.splitTime = asTrained.splitTime
+    case .none: options.splitTime = nil
+    case .at(let time): options.splitTime = time
+    }
+    return options
   }
 
   /// Rank 0's data in this model's item ids on every rank, for an evaluation of one split, and, on rank 0, what a reader
   /// of its report should know.
   ///
-  /// A user whose held-out item the model does not know is not ranked: an item before it is no replacement.
+  /// A user whose held-out item the model does not know is not ranked: an item before it is no replacement. Without
+  /// `options` the data are whole; with those of a split by time they end before it, with the validation item.
   public func sharedDataset(
     _ path: String, options: LoadingOptions? = nil, for split: EvaluationSplit, communicator: any Communicator,
     log: (String) -> Void
   ) throws(CollectiveFailure) -> (dataset: Dataset, notes: [String]) {
     let own = try communicator.onRankZero { () throws(Failure) -> (dataset: Dataset, notes: [String]) in
-      let dataset = try load(path, options: options, log: log)
+      let whole = try loadingOptions(for: path, nil, split: .none)
+      let options = options ?? whole
+      let dataset = try loadDataset(path, options: options, log: log)
       try dataset.requireUsable()
-      if dataset.fingerprint != dataFingerprint { return try translate(dataset, for: split, log: log) }
+      if dataset.fingerprint != dataFingerprint {
+        return try translate(dataset, for: split, itemsBehind: split == .test || options.splitTime != nil ? 0 : 1, log: log)
+      }
       if holdout.itemCount >= (split == .test ? 1 : 2) { return (dataset, []) }
       return (
         dataset,
@@ -105,8 +128,9 @@ public final class CheckpointModel {
     return (try Dataset.shared(own?.dataset, communicator, log: log), own?.notes ?? [])
   }
 
+  /// `itemsBehind` the held-out item are in the sequences, and not looked at.
   private func translate(
-    _ dataset: Dataset, for split: EvaluationSplit, log: (String) -> Void
+    _ dataset: Dataset, for split: EvaluationSplit, itemsBehind: Int, log: (String) -> Void
   ) throws(Failure) -> (dataset: Dataset, notes: [String]) {
     let translation = try translation(dataset, log: log)
     var (offsets, values) = ([Int64(0)], [Int32]())
@@ -115,10 +139,10 @@ public final class CheckpointModel {
       let items = dataset.sequences[user].map { translation[Int($0) - 1] }
       if items.count >= LeaveOneOut.minimumLength {
         candidates += 1
-        let heldOut = items[items.count - (split == .test ? 1 : 2)]
+        let heldOut = items[items.count - 1 - itemsBehind]
         var known = items.filter { $0 > 0 }
         // The validation item has the last one behind it, which is not looked at.
-        if split == .validation && items[items.count - 1] == 0 { known.append(heldOut) }
+        if itemsBehind == 1 && items[items.count - 1] == 0 { known.append(heldOut) }
         if heldOut == 0 {
           unknown += 1
         } else if known.count < LeaveOneOut.minimumLength {

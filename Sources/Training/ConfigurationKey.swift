@@ -25,7 +25,10 @@ public struct ConfigurationKey: Sendable {
     return "; the nearest known one is \"\(nearest.0)\""
   }
 
-  public static let all: [ConfigurationKey] = [
+  public static let all = ofTheData + ofTheFilters + ofTheRun
+
+  /// What is read, and how.
+  static let ofTheData: [ConfigurationKey] = [
     text(
       "data", \.data,
       "data set: a prepared folder, or any file (or pattern of files) that `prepare` reads; --data overrides", mayChange: true),
@@ -35,7 +38,9 @@ public struct ConfigurationKey: Sendable {
       "data_columns", \.dataColumns, "which column is what, such as user=customer,item=3,time=none; see prepare --help",
       mayChange: true),
     text("data_time_format", \.dataTimeFormat, "how times are written, in strptime's letters", mayChange: true),
+  ]
 
+  private static let ofTheRun: [ConfigurationKey] = [
     integer("max_seq_length", \.maximumSequenceLength, 2...65_536, "longest sequence in tokens (L)"),
     real("masked_lm_prob", \.maskedProbability, 1e-9...1, "fraction of a window's items to mask and predict"),
     optionalInteger(
@@ -53,7 +58,8 @@ public struct ConfigurationKey: Sendable {
     choice(
       "holdout", \.holdout,
       "items of each user that training does not see; test: the last one; test+validation: the one before it too, and the "
-        + "model is validated on it; none: train on all, for production"),
+        + "model is validated on it; none: train on all, for production; with split_time, test is what lies behind the split and "
+        + "validation the last item before it"),
 
     integer("hidden_size", \.hiddenSize, 1...65_536, "width of the model (H)"),
     integer("num_hidden_layers", \.layerCount, 1...1_000, "encoder layers"),

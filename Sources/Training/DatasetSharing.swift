@@ -58,8 +58,23 @@ extension Sequences {
 public func loadDataset(
   _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
 ) throws(Failure) -> Dataset {
-  if path == DemonstrationData.path { return DemonstrationData.make() }
+  try loadDatasetAndTargets(path, options: options, log: log).dataset
+}
+
+/// The same, with what lies behind a split by time; nil without a split.
+public func loadDatasetAndTargets(
+  _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
+) throws(Failure) -> (dataset: Dataset, targets: Dataset?) {
+  if path == DemonstrationData.path {
+    if options.splitTime != nil || options.filters != InteractionFilters() {
+      throw Failure(
+        .usage,
+        "\(path) has no times, ratings and events: filters (data_min_user_count, ...) and a split by time (split_time) are for files; "
+          + "give one with --data")
+    }
+    return (DemonstrationData.make(), nil)
+  }
   let loaded = try DatasetLoader.load(InputPaths.split(path), options: options, log: log)
   for line in loaded.statistics.description.split(separator: "\n") { log(String(line)) }
-  return loaded.dataset
+  return (loaded.dataset, loaded.targets)
 }

@@ -22,6 +22,8 @@ enum FormerKey {
     }
     // Before these keys every run began with random parameters.
     if result["init_checkpoint"] == nil { result["init_checkpoint"] = "none" }
+    // And held out users' last items.
+    if result["split_time"] == nil { result["split_time"] = "none" }
     return result
   }
 }

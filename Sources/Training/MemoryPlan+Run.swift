@@ -12,7 +12,7 @@ extension MemoryPlan {
     rank = communicator.rank
     ranks = communicator.size
     longestInstance = setup.instances.windows.longest
-    longestQuery = setup.dataset.sequences.longestQuery
+    longestQuery = setup.longestQuery
   }
 
   /// What a training run takes.

@@ -69,6 +69,12 @@ public struct RunConfiguration: Sendable, Equatable {
         "gradient_shards \(settings.gradientShards) is more than batch_size \(settings.batchSize): a shard would have no instance. "
           + "Lower gradient_shards or raise batch_size.")
     }
+    if settings.splitTime != nil && settings.holdout == .none {
+      throw Failure(
+        .usage,
+        "split_time (--split-time) holds out what comes later, and holdout is none: leave one of the two out, or use holdout test, which "
+          + "trains on everything before the split.")
+    }
     if settings.patience > 0 && settings.holdout != .testAndValidation {
       throw Failure(
         .usage,

@@ -22,6 +22,7 @@ extension RunDisk {
           + "out --init-checkpoint (init_checkpoint).")
     }
     state.begin(from: model, rows, seed: configuration.seed)
+    initialModel = model.path
     var line =
       "init: \(model.step.map { "step \($0) of " } ?? "")\(model.path); \(grouped(rows.keptItems)) items kept, "
       + "\(grouped(rows.newItems)) new, \(grouped(rows.goneItems)) gone"

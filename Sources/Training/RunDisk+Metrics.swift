@@ -22,6 +22,16 @@ extension RunDisk {
     append(line)
   }
 
+  /// The test of a split by time.
+  func append(_ report: TargetReport) {
+    var line: [(key: String, value: MetricValue)] = [
+      ("step", .int(report.step ?? state.step)), ("split", .string(EvaluationSplit.test.rawValue)), ("users", .int(report.users)),
+    ]
+    line += report.counts.map { ($0.key, .int($0.value)) }
+    line += report.metrics.map { ($0.key, .double($0.value)) }
+    append(line)
+  }
+
   /// Forces metrics.jsonl to the disk, at the end of a run.
   func finish() throws(Failure) { try metrics?.sync() }
 

@@ -29,6 +29,8 @@ final class RunDisk {
   var savedStep: Int?
   /// The checkpoint that this run has gone on from, perhaps of another folder.
   private var origin: String?
+  /// The model that the run began with.
+  var initialModel: String?
   /// Whether the state was loaded from this folder.
   var isOwn = false
   private var failures: CheckpointFailures
@@ -102,6 +104,7 @@ final class RunDisk {
     checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
     state.step = checkpoint.state.step
     state.skippedSteps = checkpoint.state.skippedSteps
+    initialModel = checkpoint.state.initialModel
     savedStep = state.step
     isOwn = FileSystem.identity(checkpoint.path + "/..") == FileSystem.identity(run.checkpointsPath)
     _ = try settleBest(isOwn ? checkpoint.state.best : nil)
@@ -163,7 +166,8 @@ final class RunDisk {
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
         trainedSeconds: configuration.maximumMinutes > 0 ? time.seconds : 0,
         dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
-        programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values),
+        programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values,
+        initialModel: initialModel),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
       secondMoment: UnsafeBufferPointer(state.secondMoment))
     savedStep = state.step

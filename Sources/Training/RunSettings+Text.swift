@@ -102,13 +102,15 @@ extension RunSettings {
     var text = "# Everything this run depends on. `bert4rec-dist train --config` of this file repeats it.\n"
     for key in ConfigurationKey.all {
       let value = key.read(self)
-      let isOfData = key.name == "data" || key.name.hasPrefix("data_")
-      if isOfData && value.isEmpty { continue }
-      let needsQuotes = isOfData || ["monitor", "init_checkpoint"].contains(key.name)
+      if value.isEmpty { continue }
+      let needsQuotes = Self.texts.contains(key.name)
       text += "\(key.name): \(needsQuotes ? Self.quoted(value) : value)\n"
     }
     return text
   }
+
+  /// Keys whose values may be any text.
+  private static let texts = ["data", "data_format", "data_columns", "data_time_format", "data_events", "monitor", "init_checkpoint"]
 
   /// A YAML double-quoted scalar.
   private static func quoted(_ text: String) -> String {

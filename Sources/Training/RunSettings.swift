@@ -40,6 +40,12 @@ public struct RunSettings: Sendable, Equatable {
   public var dataFormat: String?
   public var dataColumns: String?
   public var dataTimeFormat: String?
+  /// Whether any number of rows that cannot be read may be left out.
+  public var skipsBadRows = false
+  /// What is left out of `data` on purpose.
+  public var filters = InteractionFilters()
+  /// Nanoseconds since 1970: a split by time, in place of each user's last item; what comes at this time or later is tested on.
+  public var splitTime: Int64?
   public var maximumSequenceLength = RunSettings.model.maximumSequenceLength
   public var maskedProbability = RunSettings.masks.maskedProbability
   /// nil: L * masked_lm_prob, rounded up.
@@ -107,9 +113,10 @@ public struct RunSettings: Sendable, Equatable {
   /// How `data` is read.
   func loadingOptions() throws(Failure) -> LoadingOptions {
     LoadingOptions(
-      format: try dataFormat.map { name throws(Failure) in try DataFormat.named(name, origin: "data_format") },
+      skipBadRows: skipsBadRows, format: try dataFormat.map { name throws(Failure) in try DataFormat.named(name, origin: "data_format") },
       columns: try ColumnChoice(dataColumns ?? "", origin: "data_columns"),
-      timePattern: try dataTimeFormat.map { text throws(Failure) in try TimePattern(text, origin: "data_time_format") })
+      timePattern: try dataTimeFormat.map { text throws(Failure) in try TimePattern(text, origin: "data_time_format") },
+      filters: filters, splitTime: splitTime)
   }
 
   /// Positions that an instance may have masked, `auto` resolved.

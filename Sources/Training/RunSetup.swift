@@ -8,6 +8,8 @@ import SystemSupport
 package struct RunSetup {
   let configuration: RunConfiguration
   let dataset: Dataset
+  /// On rank 0: what lies behind a split by time; nil without one.
+  let targets: Dataset?
   let instances: MaskedInstances
   /// Threads per rank.
   let threads: Int
@@ -24,10 +26,10 @@ package struct RunSetup {
     }
     var settings = configuration.settings
     try settings.settleBackend(context)
-    dataset = try Self.dataset(configuration, context)
+    (dataset, targets) = try Self.dataset(configuration, context)
     instances = MaskedInstances(
       windows: Windows(
-        LeaveOneOut(dataset.sequences, holdout: configuration.holdout),
+        LeaveOneOut(dataset.sequences, holdout: configuration.holdout, testsLater: configuration.splitTime != nil),
         maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
       tokens: TokenIDs(itemCount: dataset.itemCount), configuration: configuration.maskingConfiguration,
       seed: configuration.seed)
@@ -43,6 +45,9 @@ package struct RunSetup {
     self.configuration = try alike { () throws(Failure) in try RunConfiguration(settings) }
   }
 
+  /// Tokens of the longest question of an evaluation: where targets lie behind a split, a whole history and `[MASK]`.
+  var longestQuery: Int { dataset.sequences.longestQuery + (configuration.splitTime == nil ? 0 : 1) }
+
   /// The configuration that rank 0 makes, on every rank; refuses ranks of another version.
   package static func configuration(
     _ context: RankContext, _ make: () throws(Failure) -> RunConfiguration
@@ -54,12 +59,12 @@ package struct RunSetup {
 
   private static func dataset(
     _ configuration: RunConfiguration, _ context: RankContext
-  ) throws(CollectiveFailure) -> Dataset {
+  ) throws(CollectiveFailure) -> (Dataset, targets: Dataset?) {
     let own = try context.communicator.onRankZero { () throws(Failure) in
-      let dataset = try loadDataset(configuration.data, options: configuration.loadingOptions, log: context.log)
-      try dataset.requireUsable()
-      return dataset
+      let loaded = try loadDatasetAndTargets(configuration.data, options: configuration.loadingOptions, log: context.log)
+      try loaded.dataset.requireUsable()
+      return loaded
     }
-    return try Dataset.shared(own, context.communicator, log: context.log)
+    return (try Dataset.shared(own?.dataset, context.communicator, log: context.log), own?.targets)
   }
 }

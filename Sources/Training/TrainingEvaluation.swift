@@ -18,18 +18,22 @@ final class TrainingEvaluation {
   private let longestQuery: Int
   private let validationProtocols: [EvaluationProtocol]
   private let validationSample: UserSample?
+  private let dataset: Dataset
+  private let targets: Dataset?
 
   init(
-    dataset: Dataset, configuration: RunConfiguration, state: ModelState, threads: Int, hooks: [any EvaluationHook],
-    context: RankContext
+    _ setup: RunSetup, state: ModelState, hooks: [any EvaluationHook], context: RankContext
   ) {
+    let configuration = setup.configuration
+    (dataset, targets) = (setup.dataset, setup.targets)
     evaluator = Evaluator(
-      dataset: dataset, maximumLength: configuration.maximumSequenceLength, communicator: context.communicator)
+      dataset: dataset, maximumLength: configuration.maximumSequenceLength, testsLater: configuration.splitTime != nil,
+      communicator: context.communicator)
     self.context = context
     self.state = state
     backend = configuration.backend
-    self.threads = threads
-    longestQuery = dataset.sequences.longestQuery
+    threads = setup.threads
+    longestQuery = setup.longestQuery
     validationProtocols = configuration.validationProtocols
     validationSample = configuration.validationUsers.map { UserSample(count: $0, seed: configuration.seed) }
     self.hooks = hooks
@@ -44,6 +48,18 @@ final class TrainingEvaluation {
       madeScorer(), split: split, protocols: validates ? validationProtocols : EvaluationProtocol.allCases,
       sample: validates ? validationSample : nil, step: state.step, hooks: hooks,
       shouldStop: { StopSignals.isStopRequested })
+  }
+
+  /// The report is on rank 0. The model's lists against what users did behind the split by time.
+  func evaluateTargets() throws(CollectiveFailure) -> TargetReport? {
+    context.progress.enter(.evaluation)
+    let asked = try context.communicator.onRankZero { () throws(Failure) in
+      guard let targets else { preconditionFailure("a split has targets") }
+      return try TargetLists.Asked(targets: targets, histories: dataset, itemIDs: dataset.itemIDs)
+    }
+    return try TargetLists.evaluate(
+      asked, madeScorer(), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength, step: state.step,
+      communicator: context.communicator, shouldStop: { StopSignals.isStopRequested })
   }
 
   /// What is said after that.

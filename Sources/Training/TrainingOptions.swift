@@ -27,6 +27,8 @@ public struct TrainingOptions: Sendable {
   public var recipe: String?
   public var configurationFile: String?
   public var data: String?
+  /// A split by time (key `split_time`); nil: as the configuration says.
+  public var splitTime: String?
   /// nil: `runs/NAME` in the current folder, NAME from the data set.
   public var runFolder: String?
   public var resume = ResumeMode.auto
@@ -121,6 +123,7 @@ public struct TrainingOptions: Sendable {
     // The command line's steps win over a file's epochs.
     if keys.contains("num_train_steps") && !keys.contains("num_train_epochs") { draft.trainingEpochs = nil }
     if let data { draft.data = data }
+    if let splitTime { try draft.set("split_time", splitTime, origin: "--split-time") }
     if let initialCheckpoint { try draft.set("init_checkpoint", initialCheckpoint, origin: "--init-checkpoint") }
     if keepsMoments { try draft.set("init_moments", InitialMoments.kept.rawValue, origin: "--keep-moments") }
     if let threads { try draft.set("threads", "\(threads)", origin: "--threads") }

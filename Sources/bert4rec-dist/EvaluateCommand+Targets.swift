@@ -2,73 +2,45 @@ import BERT4RecDist
 
 /// Lists of recommended items against what users did afterwards.
 extension EvaluateCommand {
-  /// The model's lists, as `recommend` gives them: rank 0 reads, asks and sums, all ranks score.
-  func evaluate(
-    _ model: CheckpointModel, targets path: String, _ cutoffs: [Int], _ communicator: any Communicator, _ progress: RankProgress
+  /// The model's lists, as `recommend` gives them, against a file's targets, or those behind a split by time where there is none: rank 0
+  /// reads, asks and sums, all ranks score. `options` are rank 0's.
+  func evaluateTargets(
+    _ model: CheckpointModel, _ options: LoadingOptions, _ cutoffs: [Int], _ communicator: any Communicator, _ progress: RankProgress
   ) throws(CollectiveFailure) {
-    var (histories, longestQuery): ([[Int32]], Int) = ([], 1)
-    var evaluation: TargetEvaluation?
-    var asked: Dataset?
-    var (name, hidden, notes): (String, Int, [String]) = ("", 0, [])
+    var asked: TargetLists.Asked?
+    var notes: [String] = []
     try communicator.onRankZero { () throws(Failure) in
-      let said = try reading.options(format: format)
-      let dataPath = InputPaths.joined(data)
-      let loaded = try model.load(dataPath, options: said, log: { printError($0) })
+      let (loaded, later) = try loadDatasetAndTargets(InputPaths.joined(data), options: options, log: { printError($0) })
       if loaded.fingerprint != model.dataFingerprint {
         notes = [
           "\(loaded.name) is not the data that the model was trained on (\(model.dataName)): whether it was trained on targets is not known"
         ]
       }
       let dataset = try model.translate(loaded, log: { printError($0) })
-      let read = try readTargets(path, try model.loadingOptions(for: dataPath, said))
-      let questions = try TargetQuestions(targets: read, histories: dataset, items: ItemNumbers(model.itemIDs))
-      name = read.name
-      asked = read
-      if !keepSeen { hidden = questions.targetsInHistory }
-      histories = questions.questions.map(\.history)
-      longestQuery = histories.reduce(1) { max($0, $1.count + 1) }
-      evaluation = TargetEvaluation(
-        questions, popularity: ItemPopularity(dataset.sequences, itemCount: dataset.itemCount), cutoffs: cutoffs, keepSeen: keepSeen)
+      guard let read = try targets.map({ path throws(Failure) in try readTargets(path, options) }) ?? later else {
+        preconditionFailure("there is a split")
+      }
+      asked = try TargetLists.Asked(targets: read, histories: dataset, itemIDs: model.itemIDs)
     }
     let scorer = try model.makeScorer(
-      longestQuery: communicator.broadcast(longestQuery), threads: threads, communicator: communicator)
+      longestQuery: communicator.broadcast(asked?.longestQuery ?? 1), threads: threads, communicator: communicator)
     progress.enter(.evaluation)
-    let recommender = try communicator.onEveryRank { () throws(Failure) in
-      try Recommender(
-        scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
-    }
-    var fallbacks = 0
-    func measure(_ files: TRECFolder?) throws(CollectiveFailure) {
-      try recommender.recommend(
-        count: histories.count, topK: cutoffs.last ?? 1, keepSeen: keepSeen, on: communicator, history: { histories[$0] }
+    func measure(_ files: TRECFolder?) throws(CollectiveFailure) -> TargetReport? {
+      try TargetLists.evaluate(
+        asked, scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength, cutoffs: cutoffs,
+        keepSeen: keepSeen, step: model.state.step, notes: notes, communicator: communicator
       ) { (user, list) throws(Failure) in
-        if list.isFallback { fallbacks += 1 }
-        evaluation?.add(list.items.map(\.item))
-        if let files, let asked {
-          // A question per user of the file, in its order.
-          let targets = Set(asked.sequences[user]).sorted().map { asked.itemIDs[Int($0) - 1] }
-          try files.add(asked.userIDs[user], list, targets: targets)
-        }
-        return true
+        guard let files, let later = asked?.targets else { return }
+        try files.add(later.userIDs[user], list, targets: Set(later.sequences[user]).sorted().map { later.itemIDs[Int($0) - 1] })
       }
     }
+    var report: TargetReport?
     if let trec {
-      try writeTREC(trec, itemIDs: model.itemIDs, communicator) { files throws(CollectiveFailure) in try measure(files) }
+      try writeTREC(trec, itemIDs: model.itemIDs, communicator) { files throws(CollectiveFailure) in report = try measure(files) }
     } else {
-      try measure(nil)
+      report = try measure(nil)
     }
-    guard let evaluation else { return }
-    if fallbacks > 0 {
-      notes.append("\(fallbacks) of \(histories.count) users have no history that the model knows: they get the most popular items")
-    }
-    if hidden > 0 {
-      notes.append("\(hidden) targets are in their user's history, which lists do not hold (unless --keep-seen): they count as missed")
-    }
-    if keepSeen { notes.append("lists are of all items, those of the user's history included (--keep-seen)") }
-    let report = evaluation.report(
-      subject: "targets \(name), step \(model.state.step)", step: model.state.step,
-      counts: [("users_with_fallback", fallbacks), ("hidden_targets", hidden)], notes: notes)
-    show([report.table], json: report.json, communicator)
+    if let report { show([report.table], json: report.json, communicator) }
   }
 
   /// Another program's lists, which rank 0 reads and measures.
@@ -78,19 +50,21 @@ extension EvaluateCommand {
   }
 
   private func measure(_ path: String, _ cutoffs: [Int]) throws(Failure) -> TargetReport {
-    let options = try reading.options(format: format) ?? LoadingOptions()
-    let dataset: Dataset? =
-      data.isEmpty ? nil : try loadDataset(InputPaths.joined(data), options: options, log: { printError($0) })
+    var options = try reading.options(format: format) ?? LoadingOptions()
+    if case .at(let time) = try Self.split(splitTime) { options.splitTime = time }
+    var (dataset, later): (Dataset?, Dataset?)
+    if !data.isEmpty {
+      (dataset, later) = try loadDatasetAndTargets(InputPaths.joined(data), options: options, log: { printError($0) })
+    }
     let items = ItemNumbers(dataset?.itemIDs ?? ExternalIDs())
     let questions: TargetQuestions
     let subject: String
-    if let targets {
-      let read = try readTargets(targets, options)
+    if let read = try targets.map({ path throws(Failure) in try readTargets(path, options) }) ?? (split == .validation ? nil : later) {
       questions = try TargetQuestions(targets: read, histories: dataset, items: items)
       subject = "targets \(read.name)"
     } else {
       guard let dataset else { preconditionFailure("validated") }
-      questions = try TargetQuestions(dataset, leaveOneOut: split ?? .test)
+      questions = try TargetQuestions(dataset, leaveOneOut: split ?? .test, testsLater: later != nil)
       subject = "\((split ?? .test).rawValue) split of \(dataset.name)"
     }
     let predictions = try Predictions.read(path, log: { printError($0) })
@@ -131,8 +105,11 @@ extension EvaluateCommand {
       subject: subject, counts: [("users_without_predictions", absent), ("predicted_users_without_targets", others)], notes: notes)
   }
 
-  /// The file of targets, read as the data are.
+  /// The file of targets, read as the data are; what is left out of these and where they are split is theirs alone.
   private func readTargets(_ path: String, _ options: LoadingOptions) throws(Failure) -> Dataset {
+    var options = options
+    if options.filters != InteractionFilters() { printError("\(path): read without the filters that hold for the data") }
+    (options.filters, options.splitTime) = (InteractionFilters(), nil)
     let read = try DatasetLoader.load([path], options: options, log: { printError($0) }).dataset
     printError("\(path): \(read.sequences.interactionCount) targets of \(read.sequences.userCount) users")
     return read

@@ -17,7 +17,8 @@ struct EvaluateCommand: ParsableCommand {
       NumPy's RandomState(12345), so every number can be checked in Python.
 
       With --targets, --data are the histories and FILE holds what these users did afterwards: the model's list for each user is \
-      measured against all of it. With --predictions another program's lists take the place of the model's.
+      measured against all of it; with --split-time one file is both. With --predictions another program's lists take the place of the \
+      model's.
 
       \(CommandHelp.end(examples: [
         "bert4rec-dist evaluate --checkpoint runs/ratings --data ratings.csv",
@@ -43,13 +44,19 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Of --data, what is before this time are the histories, and what users did from then on are the targets: 2014-07-23, "
+        + "2014-07-23T10:00:00Z, an epoch, or none (default: as the checkpoint's run did with the same --data).", valueName: "time"))
+  var splitTime: String?
+
+  @Option(
+    help: ArgumentHelp(
       "Measure these lists in place of a model's: columns that a first line names user, item and score or rank, recommend's output, "
         + "or a TREC run; against --targets, or the held-out items of --data.", valueName: "file"), completion: .file())
   var predictions: String?
 
   @Option(
     help: ArgumentHelp(
-      "Lengths of lists, with --targets or --predictions (default: "
+      "Lengths of lists, with --targets, --predictions or a split by time (default: "
         + "\(TargetMetrics.defaultCutoffs.map(String.init).joined(separator: ","))).", valueName: "k,..."))
   var at: String?
 
@@ -60,7 +67,8 @@ struct EvaluateCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The held-out items to rank: \(EvaluationSplit.allCases.map(\.rawValue).joined(separator: " or ")) (default: test).",
+      "The held-out items to rank: \(EvaluationSplit.allCases.map(\.rawValue).joined(separator: " or ")) (default: test). With a split by "
+        + "time, test are the targets behind it, and validation the last items before it.",
       valueName: "split"))
   var split: EvaluationSplit?
 
@@ -99,15 +107,16 @@ struct EvaluateCommand: ParsableCommand {
       throw ValidationError("Standard input (-) is given twice; it can be read once.")
     }
     if targets != nil, split != nil { throw ValidationError("--split is of held-out items; with --targets there are none.") }
+    if splitTime != nil, data.isEmpty { throw ValidationError("--split-time is of --data, and there are none.") }
+    if let splitTime, splitTime != "none", targets != nil {
+      throw ValidationError("Targets are those of --targets or those behind --split-time; give one of the two.")
+    }
     let measuresLists = targets != nil || predictions != nil
     if measuresLists, protocols.contains(where: { $0 != .full }) {
       throw ValidationError("With --targets or --predictions lists of the whole catalogue are measured: --protocol can only be full.")
     }
     if predictions != nil, threads != nil { throw ValidationError("--threads is for a model; --predictions are read and counted by one.") }
     if trec != nil, predictions != nil { throw ValidationError("--trec writes a model's lists; --predictions are lists already.") }
-    if at != nil, !measuresLists {
-      throw ValidationError("--at is for --targets or --predictions; a held-out item is ranked at 1, 5 and 10.")
-    }
     _ = try cutoffs()
   }
 
@@ -135,35 +144,56 @@ struct EvaluateCommand: ParsableCommand {
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { logOnce($0, communicator) })
       progress.finished(step: model.state.step)
       progress.enter(.data)
-      try communicator.onRankZero { () throws(Failure) in if let trec { try NewFolder.checkTarget(trec) } }
-      if let targets {
-        try evaluate(model, targets: targets, cutoffs, communicator, progress)
+      var options = LoadingOptions()
+      let isSplit = try communicator.fromRankZero { () throws(Failure) in
+        if let trec { try NewFolder.checkTarget(trec) }
+        options = try model.loadingOptions(
+          for: InputPaths.joined(data), reading.options(format: format), split: Self.split(splitTime))
+        if options.splitTime != nil && split != .validation || targets != nil {
+          if protocols.contains(where: { $0 != .full }) {
+            throw Failure(.usage, "behind a split by time lists of the whole catalogue are measured: --protocol can only be full")
+          }
+        } else if at != nil {
+          throw Failure(
+            .usage, "--at is for --targets or --predictions, or a split by time; a held-out item is ranked at 1, 5 and 10")
+        }
+        return options.splitTime != nil
+      }
+      if targets != nil || isSplit && split != .validation {
+        try evaluateTargets(model, options, cutoffs, communicator, progress)
       } else {
-        try evaluate(model, communicator, progress)
+        try evaluate(model, options, testsLater: isSplit, communicator, progress)
       }
       return .success
     }
   }
 
-  /// Ranks held-out items.
-  private func evaluate(_ model: CheckpointModel, _ communicator: any Communicator, _ progress: RankProgress) throws(CollectiveFailure) {
+  /// Of the option.
+  static func split(_ time: String?) throws(Failure) -> CheckpointModel.Split {
+    guard let time else { return .asTrained }
+    return time == "none" ? .none : .at(try InteractionFilters.time(time, origin: "--split-time"))
+  }
+
+  /// Ranks held-out items; `options` are rank 0's.
+  private func evaluate(
+    _ model: CheckpointModel, _ options: LoadingOptions, testsLater: Bool, _ communicator: any Communicator, _ progress: RankProgress
+  ) throws(CollectiveFailure) {
     let log: (String) -> Void = { logOnce($0, communicator) }
     let split = split ?? .test
-    let options = try alike { () throws(Failure) in try reading.options(format: format) }
     let (dataset, notes) = try model.sharedDataset(
       InputPaths.joined(data), options: options, for: split, communicator: communicator, log: log)
     let asked = protocols.isEmpty ? EvaluationProtocol.allCases : protocols
     let scorer = try model.makeScorer(
-      longestQuery: dataset.sequences.longestQuery,
+      longestQuery: dataset.sequences.longestQuery + (testsLater ? 1 : 0),
       drawnUsers: dataset.sequences.userCount * asked.count { $0.negativeCount != nil }, threads: threads,
       communicator: communicator)
     let evaluator = Evaluator(
       dataset: dataset, maximumLength: model.state.configuration.maximumSequenceLength, keepSeen: keepSeen,
-      communicator: communicator)
+      testsLater: testsLater, communicator: communicator)
     progress.enter(.evaluation)
     let watch = Stopwatch()
     let report = try evaluator.evaluate(scorer, split: split, protocols: asked, step: model.state.step)
-    try writeTREC(scorer, model, dataset, split, communicator)
+    try writeTREC(scorer, model, dataset, split, testsLater: testsLater, communicator)
     guard var report else { return }
     report.notes = notes + report.notes
     log("checkpoint \(model.path): \(report.users) users ranked in \(DecimalText.short(watch.seconds, upTo: 2, atLeast: 1)) s")
@@ -172,14 +202,15 @@ struct EvaluateCommand: ParsableCommand {
 
   /// The lists that held-out items are ranked in, as far as TREC's files have them.
   private func writeTREC(
-    _ scorer: ModelScorer, _ model: CheckpointModel, _ dataset: Dataset, _ split: EvaluationSplit, _ communicator: any Communicator
+    _ scorer: ModelScorer, _ model: CheckpointModel, _ dataset: Dataset, _ split: EvaluationSplit, testsLater: Bool,
+    _ communicator: any Communicator
   ) throws(CollectiveFailure) {
     guard let trec else { return }
     let recommender = try communicator.onEveryRank { () throws(Failure) in
       try Recommender(
         scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
     }
-    let heldOut = LeaveOneOut(dataset.sequences, holdout: .testAndValidation)
+    let heldOut = LeaveOneOut(dataset.sequences, holdout: .testAndValidation, testsLater: testsLater)
     let users = (0..<dataset.sequences.userCount).filter { heldOut.hasEvaluationItems(user: $0) }
     func asked(_ place: Int) -> (history: UnsafeBufferPointer<Int32>, label: Int32) {
       guard let asked = heldOut.heldOut(of: users[place], split: split) else { preconditionFailure("users without one were left out") }

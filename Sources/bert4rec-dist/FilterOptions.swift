@@ -30,12 +30,21 @@ struct FilterOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Keep only each user's newest n interactions.", valueName: "n"))
   var last: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Split by time: histories are what is before, targets what users did from then on; --write-targets writes these.", valueName: "time"))
+  var splitTime: String?
+
   func validate() throws {
     for (name, value) in [("min-user-count", minUserCount), ("min-item-count", minItemCount), ("last", last)] {
       if let value, value < 1 { throw ValidationError("--\(name) must be at least 1.") }
     }
     if let minRating, !minRating.isFinite { throw ValidationError("--min-rating must be a number.") }
     if let events, events.split(separator: ",").isEmpty { throw ValidationError("--events needs a name.") }
+  }
+
+  func split() throws(Failure) -> Int64? {
+    try splitTime.map { text throws(Failure) in try InteractionFilters.time(text, origin: "--split-time") }
   }
 
   func filters() throws(Failure) -> InteractionFilters {

@@ -43,11 +43,14 @@ struct PrepareCommand: ParsableCommand {
       Filters are counted in the statistics and work in this order: --events,
       --min-rating, --before and --after on rows; then --drop-duplicates,
       --collapse-repeats, --last; then --min-user-count and --min-item-count,
-      again and again until both hold.
+      again and again until both hold. --split-time takes the targets away after
+      the filters on rows; all others are for the histories alone.
 
       'bert4rec-dist train --data' takes the folder that --output writes, or the
-      raw files themselves (then with --set data_format=, data_columns= and
-      data_time_format= for --format, --columns and --time-format).
+      raw files themselves, with --set data_format=, data_columns= and
+      data_time_format= for --format, --columns and --time-format, data_NAME= for
+      a filter --NAME (data_min_user_count=5), data_skip_bad_rows=true, and
+      --split-time.
 
       Names of formats:
       \(DataFormat.allCases.map { "  \($0.rawValue): \($0.help)" }.joined(separator: "\n"))
@@ -79,8 +82,19 @@ struct PrepareCommand: ParsableCommand {
       "Write plain lines 'user item' in time order, as SASRec and BERT4Rec read them.", valueName: "file"), completion: .file())
   var writePairs: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "With --split-time, write the targets as lines 'user item'; what --output and --write-pairs write are the histories.",
+      valueName: "file"))
+  var writeTargets: String?
+
   @Flag(help: "Leave out any number of rows that cannot be read, instead of stopping at more than 1 %.")
   var skipBadRows = false
+
+  func validate() throws {
+    if writeTargets != nil, filters.splitTime == nil { throw ValidationError("--write-targets needs --split-time.") }
+    if let writeTargets, writeTargets == writePairs { throw ValidationError("--write-targets and --write-pairs name one file.") }
+  }
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(CollectiveFailure) in
@@ -93,13 +107,14 @@ struct PrepareCommand: ParsableCommand {
   private func prepare() throws(Failure) {
     var options = try reading.options(format: format) ?? LoadingOptions()
     options.skipBadRows = skipBadRows
-    options.filters = try filters.filters()
+    (options.filters, options.splitTime) = (try filters.filters(), try filters.split())
     // Before the work, not after it.
     if let output { try PreparedFolder.checkTarget(output) }
-    if let writePairs {
-      try PairsFile.checkTarget(writePairs)
-      for input in inputs where Self.isSameFile(InputPaths.file(of: input), writePairs) {
-        throw Failure(.usage, "--write-pairs \(writePairs) is an input; give another file")
+    for (option, path) in [("--write-pairs", writePairs), ("--write-targets", writeTargets)] {
+      guard let path else { continue }
+      try PairsFile.checkTarget(path)
+      for input in inputs where Self.isSameFile(InputPaths.file(of: input), path) {
+        throw Failure(.usage, "\(option) \(path) is an input; give another file")
       }
     }
     // How the files are read stands before what came of it; where nothing came of it, it is no result.
@@ -119,11 +134,15 @@ struct PrepareCommand: ParsableCommand {
       try PairsFile.write(loaded.dataset, to: writePairs)
       printError("pairs written to \(writePairs)")
     }
+    if let writeTargets, let targets = loaded.targets {
+      try PairsFile.write(targets, to: writeTargets)
+      printError("targets written to \(writeTargets)")
+    }
     if let output {
       try PreparedFolder.write(loaded, to: output)
       printError("data set written to \(output); train on it with: bert4rec-dist train --data \(output)")
     }
-    if output == nil && writePairs == nil {
+    if output == nil && writePairs == nil && writeTargets == nil {
       printError("nothing written (use --output or --write-pairs)")
     }
   }

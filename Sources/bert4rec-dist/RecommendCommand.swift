@@ -73,7 +73,8 @@ struct RecommendCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Titles of items, for another column: a table whose first line names an item and a title, or MovieLens' movies.dat or u.item.",
+      "Titles of items, for another column: a table whose first line names an item and a title, JSON lines with such keys, or "
+        + "MovieLens' movies.dat or u.item.",
       valueName: "file"), completion: .file())
   var items: String?
 

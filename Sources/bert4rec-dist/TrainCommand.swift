@@ -47,6 +47,12 @@ struct TrainCommand: ParsableCommand {
   var data: [String] = []
 
   @Option(
+    help: ArgumentHelp(
+      "Train on what is before this time and test on what users did from then on, in place of each user's last item: 2014-07-23, "
+        + "2014-07-23T10:00:00Z or an epoch.", valueName: "time"))
+  var splitTime: String?
+
+  @Option(
     name: .customLong("run"),
     help: ArgumentHelp(
       "Run folder, new or to be resumed with its own settings (default: runs/NAME, NAME from the data set).", valueName: "folder"),
@@ -89,6 +95,7 @@ struct TrainCommand: ParsableCommand {
     options.recipe = recipe
     options.configurationFile = config
     options.data = data.isEmpty ? nil : InputPaths.joined(data)
+    options.splitTime = splitTime
     options.runFolder = runFolder
     options.resume = ResumeMode(resume)
     options.initialCheckpoint = initCheckpoint

@@ -176,7 +176,7 @@ extension CommandTests {
     /// From its first checkpoint on, which is that of step 0, the run does not need the other model.
     @Test func itIsResumedWithoutTheModel() throws {
       try withPrepared { folder in
-        let option = ["--init-checkpoint", "old"]
+        let (option, best) = (["--init-checkpoint", "old"], try oldBest(folder))
         #expect(try train(folder, option, run: "whole").status == 0)
         #expect(try train(folder, option + ["--stop-after", "6"]).status == 75)
         // As a run that was ended before its first step.
@@ -192,6 +192,11 @@ extension CommandTests {
         #expect(rest.status == 0 && rest.count(ofErrors: words) == 1 && rest.count(ofErrors: "init: ") == 0, "\(rest.errors)")
         #expect(try RunFiles(folder + "/new").hash == RunFiles(folder + "/whole").hash)
         #expect(try RunFiles(folder + "/new").comparableLines == RunFiles(folder + "/whole").comparableLines)
+        // Which of the run folder's checkpoints it was.
+        for checkpoint in ["whole/checkpoints/step-00000000", "new/checkpoints/step-00000012"] {
+          let text = try String(contentsOfFile: folder + "/\(checkpoint)/trainer.json", encoding: .utf8)
+          #expect(text.contains("\"initial_model\": \"\(best)\""), "\(text)")
+        }
 
         let other = try train(folder, ["--init-checkpoint", "moved"])
         #expect(other.status == 64 && other.count(ofErrors: "init_checkpoint was old and is moved") == 1, "\(other.errors)")

@@ -58,6 +58,15 @@ extension CommandTests {
           let result = try shell(command, in: folder)
           #expect(result.status == 0 && fingerprint(result) == fingerprint(plain), "\(command): \(result.errors)")
         }
+        // What is said is what works.
+        for command in ["cat many.tar.gz | \"$0\" prepare -", "\"$0\" prepare /dev/stdin < many.tar.gz"] {
+          let made = try shell("tar -czf many.tar.gz ml/movies.dat log.gz", in: folder)
+          #expect(made.status == 0, "\(made.errors)")
+          let many = try shell(command, in: folder)
+          #expect(many.status == 65 && many.count(ofErrors: "as in --data /dev/stdin:ml/movies.dat\n") == 1, "\(many.errors)")
+        }
+        let named = try shell("cat many.tar.gz | \"$0\" prepare /dev/stdin:log.gz", in: folder)
+        #expect(named.status == 0 && fingerprint(named) == fingerprint(plain), "\(named.errors)")
         let twice = try shell("\"$0\" prepare -- -:a -:b < ml.tar.gz", in: folder)
         #expect(twice.status == 64 && twice.errors.contains("standard input (-) is given twice"), "\(twice.errors)")
       }

@@ -60,6 +60,10 @@ extension CommandTests {
         #expect(tsv.lines.first == "user_id\titem_id\tscore\trank\ttitle")
         let titles = tsv.lines.dropFirst().map { $0.split(separator: "\t", omittingEmptySubsequences: false).last.map(String.init) }
         #expect(titles == jsonl.map { $0["title"] as? String } && titles.count == 6)
+        let objects = folder + "/titles.jsonl"
+        let lines = (0..<24).filter { $0 != 6 }.map { "{\"title\": \"Ring, \($0)\", \"item_id\": \"ring0-item\($0)\"}\n" }.joined()
+        try lines.write(toFile: objects, atomically: true, encoding: .utf8)
+        #expect(try recommend("--top-k", "200", "--items", objects, histories: Self.two).output == csv.output)
         let absent = try recommend("--items", folder + "/absent.csv", histories: Self.two, status: 66)
         #expect(absent.output.isEmpty && absent.count(ofErrors: "error: ") == 1)
       }

@@ -89,7 +89,7 @@ enum TableTargets {
   static func all(in folder: String) -> [FuzzTarget] {
     let others = formats.map { Array($0.text.utf8) }
     return formats.map { format in table(format.name, [Array(format.text.utf8)], folder) }
-      + [table("any-table", others, folder), histories(others, folder), predictions(folder)]
+      + [table("any-table", others, folder), histories(others, folder), predictions(folder), titles(folder)]
   }
 
   private static func table(_ name: String, _ corpus: [[UInt8]], _ folder: String) -> FuzzTarget {
@@ -101,6 +101,8 @@ enum TableTargets {
       let loaded = try DatasetLoader.load([path], options: options) { lines.append($0) }
       for line in lines { try requirePrintable(line) }
       try check(loaded.dataset)
+      if let targets = loaded.targets { try check(targets) }
+      try require((loaded.targets != nil) == (options.splitTime != nil), "a split has two parts")
       for line in loaded.statistics.description.split(separator: "\n") { try requirePrintable(String(line)) }
       switch random.below(8) {
       case 0, 1: try writePairs(loaded.dataset, folder)
@@ -113,7 +115,7 @@ enum TableTargets {
     }
   }
 
-  /// Mostly none; else a format or columns that may be wrong, or filters.
+  /// Mostly none; else a format or columns that may be wrong, filters, or a split.
   private static func chance(options random: inout FuzzRandom) throws(Failure) -> LoadingOptions {
     var options = LoadingOptions(skipBadRows: random.chance(1, in: 2))
     switch random.below(10) {
@@ -129,6 +131,9 @@ enum TableTargets {
       options.filters.minimumItemCount = random.below(4)
       options.filters.minimumRating = random.chance(1, in: 4) ? 3 : nil
       options.filters.after = random.chance(1, in: 4) ? 881_280_000_000_000_000 : nil
+    case 4:
+      options.splitTime = [881_280_000_000_000_000, 1_405_900_805_000_000_000, 1_333_476_005_000_000_000][random.below(3)]
+      options.filters.minimumUserCount = random.below(3)
     default: break
     }
     return options
@@ -184,6 +189,31 @@ enum TableTargets {
         let items = read.items(of: user)
         try require(items.count == read.itemCount(of: user), "a history has its length")
         for item in items { _ = known.item(item) }
+      }
+    }
+  }
+
+  /// Titles of some of the items, in text that is no danger to a terminal, or a refusal.
+  private static func titles(_ folder: String) -> FuzzTarget {
+    let path = folder + "/titles.txt"
+    let corpus = [
+      "movieId,title,genres\n242,\"Good, the \"\"Bad\"\"\",x\n302,Alien,y\n", "item_id:token\tmovie_title:token_seq\n302\tAlien\n",
+      "242::Toy Story (1995)::Comedy\n302::Heat::Action\n", "242|A" + String(repeating: "|", count: 22) + "\n",
+      #"{"asin": "242", "price": 3, "title": "A \"b\" \u00e9", "also": ["x"], "d": {"title": "no"}}"# + "\n"
+        + #"{"title": null, "asin": "302"}"#,
+      #"[{"id": 242, "title": "A"}, {"id": 302, "title": "B"}]"#, "{'asin': u'242', 'title': \"It's\"}\n{'asin': '302', 'title': 'B'}\n",
+    ].map { Array($0.utf8) }
+    let catalogue = ExternalIDs(items.map { Array($0.utf8) })
+    return FuzzTarget("titles", corpus: corpus, words: ["title", "item_id", "242", "null"], places: [path]) { input, _ in
+      put(input, path)
+      var lines: [String] = []
+      let read = try ItemTitles.read(path, for: catalogue) { lines.append($0) }
+      for line in lines { try requirePrintable(line) }
+      let titles = (1...Int32(items.count)).map { read[$0] }
+      try require(titles.count { $0.isEmpty } >= read.missingCount, "what is missing is empty")
+      for title in titles {
+        guard let text = String(validating: title, as: UTF8.self) else { throw Broken("a title is UTF-8") }
+        try require(!text.unicodeScalars.contains { $0.value < 0x20 || $0.value == 0x7F }, "a title has no control characters")
       }
     }
   }

@@ -9,6 +9,7 @@ import Testing
     "pairs", "pairs-tab", "u.data", "ratings.dat", "ratings.csv", "quoted.csv", "inter", "table.tsv", "amazon",
     "semicolons", "clicks", "spaces", "backslash.csv", "quoted.tsv", "check-ins", "taobao", "words.csv", "two-times.csv", "lists",
     "bracketed", "recbole-lists", "netflix", "json-lines", "json-array", "events", "python", "any-table", "histories", "predictions",
+    "titles",
     "gzip", "zstd", "xz", "bzip2", "zip", "tar", "repacked",
     "prepared-manifest.json", "prepared-items.tsv",
     "prepared-users.tsv", "prepared-sequences.bin", "checkpoint-config.json", "checkpoint-items.tsv",

@@ -231,6 +231,40 @@ import Testing
     #expect(loaded.statistics.droppedRows.values.reduce(0, +) == 1)
   }
 
+  /// Of an object's events those that can be read are kept, once all of the object is known to be one.
+  @Test func events() throws {
+    let lines = [
+      #"{"events":[{"ts":1661724000300,"aid":"\u00e9\"1"},{"aid":2,"ts":1661724000200}],"session":"\u0075"}"#,
+      #"{"session":"v","events":[{"aid":3,"ts":1661724000100},7,{"aid":4,"ts":1661724000101},{"aid":5,"aid":6,"ts":1},{"aid":null,"ts":2}]}"#,
+      #"{"session":"w","events":[{"aid":3,"ts":1661724000100},{"aid":4,"ts":1661724000101}"#,
+      #"{"session":"x","events":[{"aid":3,"ts":1661724000100}],"events":[{"aid":4,"ts":1661724000101}]}"#,
+      #"{"session":"y","events":[]}"#, #"{"session":"z"}"#, #"{"session":"a","events":[{"aid":3,"ts":1661724000100}]} 1"#,
+      #"{"session":"b","events":[{"aid":9,"ts":1661724000100}]},"#,
+    ]
+    let loaded = try load(text: lines.joined(separator: "\n") + "\n", skipBadRows: true)
+    #expect(loaded.histories == [History("u", ["2", "é\"1"]), History("v", ["3", "4"]), History("b", ["9"])], "\(loaded.histories)")
+    #expect(
+      loaded.statistics.droppedRows == ["no object": 3, "a duplicate key": 2, "missing item (NA, null, ...)": 1, "empty id": 1],
+      "\(loaded.statistics.droppedRows)")
+    let python = "{'session': 1, 'events': ({'aid': u'a', 'ts': 1661724000100}, {'aid': 'b', 'ts': 1661724000090},)}\n"
+    #expect(try load(text: python).histories == histories("1: b a"))
+  }
+
+  /// Names of columns that published data and shops have.
+  @Test(arguments: [
+    "video_id", "venue_id", "poi_id", "location_id", "anime_id", "app_id", "artist_id", "news_id", "isbn", "query_id", "sku", "StockCode",
+    "product_id", "productId", "movieId", "asin", "parent_asin", "article_id", "track_id", "business_id", "itemid",
+  ]) func itemsByName(_ name: String) throws {
+    #expect(try load(text: "\(name),user_id\na,u\nb,u\n").histories == histories("u: a b"))
+  }
+
+  @Test(arguments: [
+    "client_id", "account_id", "user_idx", "customer", "buyer_id", "customer_id", "visitorid", "reviewerID", "userId", "member_id",
+    "username", "session_id",
+  ]) func usersByName(_ name: String) throws {
+    #expect(try load(text: "item_id,\(name)\na,u\nb,u\n").histories == histories("u: a b"))
+  }
+
   /// Values that stand where one is missing make no user and no item.
   @Test(arguments: ["NA", "N/A", "null", "NULL", "None", "NaN", "nan", "\\N", "<NA>"]) func missing(_ word: String) throws {
     let good = (0..<10).map { "u,i\($0)\n" }.joined()

@@ -18,6 +18,19 @@ import Testing
         + Array("9|Alien||".utf8) + Array(repeating: UInt8(ascii: "|"), count: 20) + Array("\r\n".utf8), ["Café", "Alien"]
     ),
     ("an item without", Array("item_id;title\n9;Alien\n".utf8), ["", "Alien"]),
+    (
+      "JSON lines",
+      Array(
+        (#"{"asin": "7", "price": 3, "title": "A \"b\" \u00e9", "also": ["x"], "details": {"title": "no"}}"# + "\n"
+          + #"{"title": "Alien", "asin": "9"}"# + "\n" + #"{"asin": "11"}"# + "\n").utf8), ["A \"b\" é", "Alien"]
+    ),
+    (
+      "JSON lines with numbers", Array((#"{"item_id": 7, "name": "A"}"# + "\n" + #"{"item_id": 9, "name": null}"#).utf8), ["A", ""]
+    ),
+    ("a JSON array", Array(#"[{"id": 7, "title": "A"}, {"id": 9, "title": "B"}]"#.utf8), ["A", "B"]),
+    (
+      "Python dictionaries", Array("{'asin': u'7', 'title': \"It's\"}\n{'asin': '9', 'title': 'B'}\n".utf8), ["It's", "B"]
+    ),
     ("control characters", Array("item_id,title\n7,\"a\nb\u{7}\"\n9,c\n".utf8), ["a b ", "c"]),
   ]
 
@@ -45,6 +58,10 @@ import Testing
   @Test(arguments: [
     ("", "empty"), ("item_id,price\n7,3\n", "no known layout of titles"), ("7 Alien\n", "no known layout of titles"),
     ("item_id,title\n70,A\n", "none of its items is one of the model's: its ids are such as \"70\", the model's such as \"7\""),
+    ("{\"item_id\": 7, \"price\": 3}\n", "no known layout of titles; give objects with keys for an item and a title"),
+    ("{\"item_id\": 7, \"title\": \"A\"}\n{\"title\": \"B\"}\n", ": no \"item_id\"; 1 of 2 rows are such"),
+    ("{\"item_id\": 7, \"title\": \"A\"}\n{\"item_id\": 9, \"title\": \n", "no object; 1 of 2 rows are such"),
+    ("{\"item_id\": 70, \"title\": \"A\"}\n", "none of its items is one of the model's: its ids are such as \"70\""),
     ("item_id,title\n7,A\n9\n", "data.txt:3: \"9\": not the 2 columns"),
   ]) func othersAreRefused(text: String, words: String) throws {
     let failure = try #require(throws: Failure.self) { try read(Array(text.utf8)) }

@@ -62,6 +62,7 @@ extension Dataset {
 struct Loaded {
   let dataset: Dataset
   let statistics: DatasetStatistics
+  var targets: Dataset?
   let log: [String]
   /// All that was said, as one text.
   var said: String { log.joined(separator: "\n") }
@@ -70,23 +71,24 @@ struct Loaded {
 
 func load(
   _ paths: String..., skipBadRows: Bool = false, format: DataFormat? = nil, columns: String = "", times: String? = nil,
-  filters: InteractionFilters = InteractionFilters()
+  filters: InteractionFilters = InteractionFilters(), splitTime: Int64? = nil
 ) throws -> Loaded {
   var log: [String] = []
   let options = LoadingOptions(
     skipBadRows: skipBadRows, format: format, columns: try ColumnChoice(columns, origin: "--columns"),
-    timePattern: try times.map { try TimePattern($0, origin: "--time-format") }, filters: filters)
+    timePattern: try times.map { try TimePattern($0, origin: "--time-format") }, filters: filters, splitTime: splitTime)
   let loaded = try DatasetLoader.load(paths, options: options) { log.append($0) }
-  return Loaded(dataset: loaded.dataset, statistics: loaded.statistics, log: log)
+  return Loaded(dataset: loaded.dataset, statistics: loaded.statistics, targets: loaded.targets, log: log)
 }
 
 /// A file with this text.
 func load(
   text: String, format: DataFormat? = nil, columns: String = "", times: String? = nil, skipBadRows: Bool = false,
-  filters: InteractionFilters = InteractionFilters()
+  filters: InteractionFilters = InteractionFilters(), splitTime: Int64? = nil
 ) throws -> Loaded {
   try load(
-    try Scratch().write(text), skipBadRows: skipBadRows, format: format, columns: columns, times: times, filters: filters)
+    try Scratch().write(text), skipBadRows: skipBadRows, format: format, columns: columns, times: times, filters: filters,
+    splitTime: splitTime)
 }
 
 /// Histories written `u: a b c; v: d`.
