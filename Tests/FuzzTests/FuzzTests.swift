@@ -15,6 +15,7 @@ import Testing
     "prepared-users.tsv", "prepared-sequences.bin", "checkpoint-config.json", "checkpoint-items.tsv",
     "checkpoint-model.safetensors", "checkpoint-optimizer.safetensors", "checkpoint-trainer.json", "run-folder",
     "safetensors", "items.tsv", "latest-and-best", "metrics.jsonl", "hugging-face-folder", "json", "configuration", "settings",
+    "stream",
   ]
 
   @Test func noTargetIsForgotten() throws {
