@@ -28,11 +28,11 @@ extension EvaluateCommand {
     func measure(_ files: TRECFolder?) throws(CollectiveFailure) -> TargetReport? {
       try TargetLists.evaluate(
         asked, scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength, cutoffs: cutoffs,
-        keepSeen: keepSeen, step: model.state.step, notes: notes, communicator: communicator
-      ) { (user, list) throws(Failure) in
-        guard let files, let later = asked?.targets else { return }
-        try files.add(later.userIDs[user], list, targets: Set(later.sequences[user]).sorted().map { later.itemIDs[Int($0) - 1] })
-      }
+        keepSeen: keepSeen, step: model.state.step, notes: notes, communicator: communicator,
+        seeing: { (user, list) throws(Failure) in
+          guard let files, let later = asked?.targets else { return }
+          try files.add(later.userIDs[user], list, targets: Set(later.sequences[user]).sorted().map { later.itemIDs[Int($0) - 1] })
+        })
     }
     var report: TargetReport?
     if let trec {
