@@ -13,7 +13,7 @@ struct ExportCommand: ParsableCommand {
       order. With --hugging-face: config.json and model.safetensors, which BertForMaskedLM loads, and items.tsv. \
       A folder must not be there yet.
 
-      \(CommandHelp.end(examples: ["bert4rec-dist export --checkpoint runs/ratings --npy vectors --hugging-face model"]))
+      \(CommandHelp.end(examples: ["bert4rec-dist export --checkpoint runs/r --npy vectors --hugging-face model"]))
       """)
 
   @Option(

@@ -22,10 +22,10 @@ struct RecommendCommand: ParsableCommand {
       is), "top_k", "keep_seen" and "candidates". One that cannot be answered gets {"error": "..."} in its place.
 
       \(CommandHelp.end(examples: [
-        "bert4rec-dist recommend --checkpoint runs/ratings --data ratings.csv --top-k 20 > recommendations.csv",
-        "bert4rec-dist recommend --checkpoint runs/ratings --histories - < new.csv",
-        "bert4rec-dist recommend --checkpoint runs/ratings --similar-items 1193 --items movies.dat",
-        "echo '{\"items\": [\"1193\", \"661\"]}' | bert4rec-dist recommend --checkpoint runs/ratings --stream",
+        "bert4rec-dist recommend --checkpoint runs/r --data ratings.csv > out.csv",
+        "bert4rec-dist recommend --checkpoint runs/r --histories - < new.csv",
+        "bert4rec-dist recommend --checkpoint runs/r --similar-items 1193",
+        "bert4rec-dist recommend --checkpoint runs/r --stream < histories.jsonl",
       ]))
       """)
 
