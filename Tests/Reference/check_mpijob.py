@@ -4,8 +4,8 @@
     curl -LO https://raw.githubusercontent.com/kubeflow/mpi-operator/v0.8.0/manifests/base/kubeflow.org_mpijobs.yaml
     python3 Tests/Reference/check_mpijob.py kubeflow.org_mpijobs.yaml
 
-As the API server does with `kubectl apply --validate=strict`: each value has the type that the schema says, and no field
-is unknown to it, which it would otherwise drop in silence. Needs PyYAML and jsonschema 4 (Debian: python3-yaml,
+As the API server does with `kubectl apply --validate=strict`: each value has the type that the schema says, and no
+field is unknown to it, which it would otherwise drop in silence. Needs PyYAML and jsonschema 4 (Debian: python3-yaml,
 python3-jsonschema). Exit code: 0 valid; 1 not, with a line for each place; 64 wrong usage.
 """
 
