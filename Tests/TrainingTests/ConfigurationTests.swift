@@ -228,7 +228,7 @@ import Training
     var settings = try everythingElse()
     settings.gradientShards = 5
     (settings.patience, settings.headCount, settings.dataFormat, settings.dataColumns, settings.dataTimeFormat) = (0, 4, nil, nil, nil)
-    settings.monitor = "hit@5[pop100]"
+    (settings.monitor, settings.holdout) = ("hit@5[pop100]", .test)
     let configuration = try RunConfiguration(settings)
     let received: RunConfiguration = try MessageReader.value(of: MessageWriter.bytes(of: configuration))
     #expect(received == configuration)
