@@ -30,6 +30,8 @@ GROUP = 16
 
 
 class LastLogits(torch.nn.Module):
+    """The head runs on one position per row: logits of every position would be `length` times the work."""
+
     def __init__(self, model: BertForMaskedLM):
         super().__init__()
         self.bert, self.head = model.bert, model.cls

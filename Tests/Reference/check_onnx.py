@@ -23,21 +23,10 @@ import onnxruntime
 import torch
 from transformers import BertForMaskedLM
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "Benchmarks"))
+from serving_peer import LastLogits  # noqa: E402
+
 TOLERANCE = 1e-4
-
-
-class LastLogits(torch.nn.Module):
-    """The head runs on one position per row: logits of every position would be `length` times the work."""
-
-    def __init__(self, model: BertForMaskedLM):
-        super().__init__()
-        self.bert, self.head = model.bert, model.cls
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        states = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        last = attention_mask.sum(1) - 1
-        chosen = states.gather(1, last[:, None, None].expand(-1, 1, states.shape[2]))
-        return self.head(chosen)[:, 0]
 
 
 def export(folder: pathlib.Path, path: pathlib.Path) -> tuple[LastLogits, int]:
