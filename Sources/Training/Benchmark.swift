@@ -48,15 +48,14 @@ public struct Benchmark {
     let rate = try sgemmRate(communicator)
     let peak = try mean(kernel_fma_rate(0.2), communicator)
 
-    let clock = ContinuousClock()
     var times: [Double] = []
     var (tokens, flop) = (0, 0.0)
     for index in 0..<(warmUpSteps + steps) {
       if index == warmUpSteps { step.clock.reset() }
       try communicator.waitForAll()
-      let start = clock.now
+      let watch = Stopwatch()
       let result = try step()
-      let seconds = (clock.now - start) / .seconds(1)
+      let seconds = watch.seconds
       guard result.loss.isFinite else {
         throw .onEveryRank(.internalFault, "step \(index + 1): the loss is \(result.loss)")
       }
@@ -102,14 +101,13 @@ public struct Benchmark {
       matrices[0].base[index] = Float(index % 7) - 3
       matrices[1].base[index] = Float(index % 5) - 2
     }
-    let clock = ContinuousClock()
     var best = Double.infinity
     try communicator.waitForAll()
     for _ in 0..<8 {
-      let start = clock.now
+      let watch = Stopwatch()
       OpenBLASBackend.multiplySquares(
         UnsafePointer(matrices[0].base), UnsafePointer(matrices[1].base), into: matrices[2].base, size: size)
-      best = min(best, (clock.now - start) / .seconds(1))
+      best = min(best, watch.seconds)
     }
     return 2 * Double(size * size * size) / (try mean(best, communicator))
   }

@@ -21,19 +21,18 @@ struct StepProbes {
 
   /// After a step. How long the gradient's reduction takes by itself: the median of several, and that of a record of 64 bytes.
   func measureReduction() throws(CollectiveFailure) -> (bytes: Int, seconds: Double, latency: Double) {
-    let clock = ContinuousClock()
     let records = StepRecords(communicator)
     var (sums, small) = ([Double](), [Double]())
     let total = step.sums[0].values
     for _ in 0..<9 {
       try communicator.waitForAll()
-      var start = clock.now
+      let reduction = Stopwatch()
       try step.reduction.reduce(step.sums, into: total)
-      sums.append((clock.now - start) / .seconds(1))
-      start = clock.now
+      sums.append(reduction.seconds)
+      let exchange = Stopwatch()
       _ = try records.exchange(StepRecord(step: 0, seconds: 0))
-      small.append((clock.now - start) / .seconds(1))
+      small.append(exchange.seconds)
     }
-    return (total.count * MemoryLayout<Float>.stride, sums.sorted()[4], small.sorted()[4])
+    return (total.count * MemoryLayout<Float>.stride, sums.median, small.median)
   }
 }
