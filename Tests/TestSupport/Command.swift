@@ -2,6 +2,7 @@ import Foundation
 
 /// What a finished command left behind.
 package struct CommandResult: Sendable {
+  /// The exit code, or 128 and the number of the signal that ended it, as shells say it.
   package let status: Int32
   package let outputBytes: Data
   package let errorBytes: Data
@@ -15,6 +16,10 @@ package struct CommandResult: Sendable {
 
   /// Lines of standard output.
   package var lines: [Substring] { output.split(separator: "\n") }
+
+  /// Whether this is what mpirun may return of a run that its watchdog has ended: the watchdog's 70. On a busy machine mpirun itself
+  /// hangs while it ends, and is killed, or crashes then (Open MPI 4.1.4, in PMIx_server_finalize).
+  package var isOfAStandstill: Bool { [70, 128 + SIGKILL, 128 + SIGSEGV].contains(status) }
 
   /// How often these words stand on standard error.
   package func count(ofErrors words: String) -> Int { errors.components(separatedBy: words).count - 1 }
@@ -71,7 +76,9 @@ package enum Command {
     let outputData = output.fileHandleForReading.readDataToEndOfFile()
     done.wait()
     process.waitUntilExit()
-    return CommandResult(status: process.terminationStatus, outputBytes: outputData, errorBytes: errorData)
+    let status = process.terminationStatus
+    return CommandResult(
+      status: process.terminationReason == .uncaughtSignal ? 128 + status : status, outputBytes: outputData, errorBytes: errorData)
   }
 
   /// A process that is not started yet, without input.
