@@ -95,7 +95,7 @@ let package = Package(
       dependencies: ["Communication", "GradientSum", "SystemSupport", "ProbeRunner", "ranks-probe"]),
     .testTarget(
       name: "StallDetectionTests",
-      dependencies: ["Communication", "StallDetection", "SystemSupport", "ProbeRunner", "ranks-probe"]),
+      dependencies: ["Communication", "StallDetection", "ProbeRunner", "ranks-probe"]),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Communication", "Evaluation", "TestSupport"],
       resources: [.copy("Fixtures")]),
