@@ -60,12 +60,16 @@ let package = Package(
         "InteractionData", "MaskedInstances", "Collectives", "Checkpoints", "Training", "SystemSupport",
         .product(name: "Yams", package: "Yams"),
       ]),
+    // A run, or several, as one HTML page.
+    .target(
+      name: "Reporting",
+      dependencies: ["InteractionData", "Collectives", "Evaluation", "Checkpoints", "Training", "SystemSupport"]),
     // One `import BERT4RecDist` for users of the library.
     .target(
       name: "BERT4RecDist",
       dependencies: [
         "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Training",
-        "Tuning", "SystemSupport",
+        "Tuning", "Reporting", "SystemSupport",
       ]),
     .executableTarget(
       name: "bert4rec-dist",
@@ -83,6 +87,7 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "Recipes"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
+    .testTarget(name: "ReportingTests", dependencies: ["Reporting", "SystemSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(
       name: "fuzz-probe",

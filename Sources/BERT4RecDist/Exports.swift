@@ -5,6 +5,7 @@
 @_exported import Evaluation
 @_exported import InteractionData
 @_exported import MaskedInstances
+@_exported import Reporting
 @_exported import SystemSupport
 @_exported import Training
 @_exported import Tuning

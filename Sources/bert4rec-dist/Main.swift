@@ -19,7 +19,10 @@ struct Main: ParsableCommand {
       numbers or an internal fault; 74 disk trouble; 75 stopped, state saved: run the same command again.
       """,
     version: ProgramVersion.description,
-    subcommands: [PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, BenchCommand.self, TuneCommand.self])
+    subcommands: [
+      PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, ReportCommand.self, BenchCommand.self,
+      TuneCommand.self,
+    ])
 
   static func main() {
     LimitedAddressSpace.startAnewIfNeeded()
