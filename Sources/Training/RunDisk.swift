@@ -21,6 +21,7 @@ final class RunDisk {
   private let arithmetic: [String: String]
   private var lock: RunLock?
   private var metrics: MetricsLog?
+  private var events: TensorBoardLog?
   private(set) var best: TrainerState.Best?
   /// A new best state that the disk has refused, as a copy: nothing later is written before it.
   private var refusedBest: (state: ModelState, best: TrainerState.Best)?
@@ -70,7 +71,7 @@ final class RunDisk {
     guard let checkpoint else {
       if beginning == nil { beginning = try begin() }
       try run.create(configuration: configuration.yaml)
-      metrics = try MetricsLog(run.metricsPath, resumingAfter: nil)
+      try openLogs(resumingAfter: nil)
       guard let beginning else { return .fresh }
       log(beginning)
       return .begun
@@ -85,7 +86,7 @@ final class RunDisk {
     let isOver = state.step >= configuration.trainingSteps || earlyEnd != nil
     if isOver && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
     try run.create(configuration: configuration.yaml)
-    metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
+    try openLogs(resumingAfter: state.step)
     log("resuming from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
     return isOver && !(configuration.holdout == .testAndValidation && lacksValidation) ? .evaluating : .resumed
   }
@@ -121,8 +122,14 @@ final class RunDisk {
       (best, savedStep) = (nil, nil)
       isBegun = try begin() != nil
     }
-    metrics = try MetricsLog(run.metricsPath, resumingAfter: checkpoint?.state.step)
+    try openLogs(resumingAfter: checkpoint?.state.step)
     return checkpoint != nil || isBegun
+  }
+
+  /// Opens metrics.jsonl, and TensorBoard's events where they are wanted; what they say of steps after `step` is void.
+  private func openLogs(resumingAfter step: Int?) throws(Failure) {
+    metrics = try MetricsLog(run.metricsPath, resumingAfter: step)
+    if configuration.writesTensorBoard { events = try TensorBoardLog(run.tensorBoardPath, resumingAfter: step ?? 0) }
   }
 
   /// Whether metrics.jsonl lacks the validation of the present step, which is that of one of this folder's checkpoints.
@@ -214,9 +221,15 @@ final class RunDisk {
     return last.contains("\"split\"") && last.contains("\"test\"")
   }
 
-  /// A line of metrics.jsonl. One that the disk refuses is said loudly and kept until the next line or checkpoint.
+  /// A line of metrics.jsonl, and TensorBoard's events.
   func append(_ line: [(key: String, value: MetricValue)]) {
-    do throws(Failure) { try metrics?.append(line) } catch {
+    tryToWrite { () throws(Failure) in try metrics?.append(line) }
+    tryToWrite { () throws(Failure) in try events?.append(line) }
+  }
+
+  /// What the disk refuses is said loudly and kept until the next line or checkpoint.
+  private func tryToWrite(_ lines: () throws(Failure) -> Void) {
+    do throws(Failure) { try lines() } catch {
       log("warning: \(error.message). Training continues; these lines are kept in memory and written as soon as the disk accepts them.")
     }
   }
@@ -231,8 +244,11 @@ final class RunDisk {
     append(line)
   }
 
-  /// Forces metrics.jsonl to the disk, at the end of a run.
-  func finish() throws(Failure) { try metrics?.sync() }
+  /// Forces metrics.jsonl and TensorBoard's events to the disk, at the end of a run.
+  func finish() throws(Failure) {
+    try metrics?.sync()
+    try events?.sync()
+  }
 
   /// Whether the monitored metric is better than ever before.
   func isBest(_ report: EvaluationReport) -> Bool {

@@ -65,6 +65,9 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
 
+  @Flag(help: "Write reports and evaluations for TensorBoard, too (tensorboard --logdir FOLDER): into tensorboard/ of the run folder.")
+  var tensorboard = false
+
   @Option(help: ArgumentHelp("Save and stop after this step, with exit code 75.", valueName: "step"))
   var stopAfter: Int?
 
@@ -87,7 +90,7 @@ struct TrainCommand: ParsableCommand {
     options.keepsMoments = keepMoments
     options.threads = threads
     options.stopAfter = stopAfter
-    options.settings = settings
+    options.settings = settings + (tensorboard ? ["tensorboard=true"] : [])
     Main.withCommunicator { (communicator) throws(Failure) in
       try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
