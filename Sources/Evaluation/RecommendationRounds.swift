@@ -17,6 +17,15 @@ extension Recommender {
     count: Int, topK k: Int, keepSeen: Bool, on communicator: any Communicator, history: (Int) -> [Int32],
     write: (Int, RecommendationList) throws(Failure) -> Bool
   ) throws(Failure) {
+    try Activity.during("recommendations for \(count) histories", of: count) { () throws(Failure) in
+      try recommendInRounds(count: count, topK: k, keepSeen: keepSeen, on: communicator, history: history, write: write)
+    }
+  }
+
+  private func recommendInRounds(
+    count: Int, topK k: Int, keepSeen: Bool, on communicator: any Communicator, history: (Int) -> [Int32],
+    write: (Int, RecommendationList) throws(Failure) -> Bool
+  ) throws(Failure) {
     let size = communicator.size
     let listLength = max(1, min(k, tokens.itemCount))
     let perRank = max(1, min(Self.historiesPerRound, Self.itemsPerRound / listLength))
@@ -41,6 +50,7 @@ extension Recommender {
         }
       }
       start += now
+      Activity.advance(by: now)
     }
   }
 }

@@ -9,6 +9,10 @@ extension Dataset {
     _ own: Dataset?, _ communicator: any Communicator, log: (String) -> Void
   ) throws(Failure) -> Dataset {
     if communicator.size == 1, let own { return own }
+    return try Activity.during("sending the data to the other ranks") { () throws(Failure) in try sent(own, communicator, log: log) }
+  }
+
+  private static func sent(_ own: Dataset?, _ communicator: any Communicator, log: (String) -> Void) throws(Failure) -> Dataset {
     let name = try communicator.broadcastText(own?.name ?? "")
     let fingerprint = try communicator.broadcastText(own?.fingerprint ?? "")
     let counts = try communicator.broadcastArray(own?.itemCounts ?? [])

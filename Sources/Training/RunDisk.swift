@@ -108,6 +108,9 @@ final class RunDisk {
     configuration.maximumMinutes > 0 && lock != nil && trainedSeconds >= configuration.maximumMinutes * 60
   }
 
+  /// Until `max_minutes` are over; on rank 0.
+  var secondsLeft: Double { configuration.maximumMinutes > 0 ? configuration.maximumMinutes * 60 - trainedSeconds : .infinity }
+
   private var trainedSeconds: Double { earlierSeconds + (clock.now - opened) / .seconds(1) }
 
   /// Puts state and metrics.jsonl back to the newest whole checkpoint, or to the one that this run has gone on from. Returns false
@@ -318,6 +321,13 @@ final class RunDisk {
     let writer = CheckpointWriter(
       run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
       keepCheckpoints: configuration.keepCheckpoints)
+    try Activity.during("writing the checkpoint of step \(state.step)") { () throws(Failure) in try write(state, best: best, writer) }
+    savedStep = state.step
+    self.best = best
+    try pointToBest()
+  }
+
+  private func write(_ state: ModelState, best: TrainerState.Best?, _ writer: CheckpointWriter) throws(Failure) {
     try writer.write(
       state: TrainerState(
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
@@ -326,9 +336,6 @@ final class RunDisk {
         programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
       secondMoment: UnsafeBufferPointer(state.secondMoment))
-    savedStep = state.step
-    self.best = best
-    try pointToBest()
   }
 
   /// Keeps a copy of the state, which the disk has refused although it is the best so far: training is going to change it.

@@ -35,6 +35,8 @@ final class StepRecords {
   private let all: UnsafeMutableBufferPointer<StepRecord>
   private var seconds: [Double]
   private var count = 0
+  /// The same since the beginning.
+  private var (allSeconds, allCount) = ([Double](), 0)
   /// Of the ranks, on rank 0; empty elsewhere.
   private let hosts: [String]
 
@@ -48,6 +50,7 @@ final class StepRecords {
     own.initialize(repeating: StepRecord())
     all.initialize(repeating: StepRecord())
     seconds = [Double](repeating: 0, count: communicator.size)
+    allSeconds = seconds
   }
 
   deinit {
@@ -82,10 +85,11 @@ final class StepRecords {
       }
       requests |= all[rank].requests
       seconds[rank] += all[rank].seconds
+      allSeconds[rank] += all[rank].seconds
       if all[rank].check != all[0].check || !all[rank].check.memoryHolds { decision.agrees = false }
     }
     // What only compares replicas is no step.
-    if record.seconds > 0 { count += 1 }
+    if record.seconds > 0 { (count, allCount) = (count + 1, allCount + 1) }
     (decision.stops, decision.saves, decision.ends) = (requests & 1 != 0, requests & 2 != 0, requests & 4 != 0)
     return decision
   }
@@ -93,11 +97,23 @@ final class StepRecords {
   /// What is wrong with the replicas, by the last records; the hosts' names are on rank 0.
   var problem: String { ReplicaComparison.problem(all.map(\.check), hosts: hosts) ?? "nothing" }
 
-  /// Seconds of own work a step since the last call: the median of all ranks, and the slowest one's. For rank 0.
-  func takeWork() -> (median: Double, slowest: Double, rank: Int, host: String) {
+  /// Seconds of own work a step, of the ranks.
+  typealias Work = (median: Double, slowest: Double, rank: Int, host: String)
+
+  /// Since the last call. For rank 0.
+  func takeWork() -> Work {
+    defer {
+      for rank in seconds.indices { seconds[rank] = 0 }
+      count = 0
+    }
+    return work(seconds, count)
+  }
+
+  /// Since the beginning. For rank 0.
+  var allWork: Work { work(allSeconds, allCount) }
+
+  private func work(_ seconds: [Double], _ count: Int) -> Work {
     let means = seconds.map { $0 / Double(max(1, count)) }
-    for rank in seconds.indices { seconds[rank] = 0 }
-    count = 0
     let slowest = means.indices.max { means[$0] < means[$1] } ?? 0
     return (means.sorted()[(means.count - 1) / 2], means[slowest], slowest, slowest < hosts.count ? hosts[slowest] : "")
   }

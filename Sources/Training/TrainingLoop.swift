@@ -15,9 +15,12 @@ struct TrainingLoop {
   let communicator: any Communicator
   let progress: Progress
   let log: (String) -> Void
+  private let lines: TrainingLines
 
   private let records: StepRecords
   private var pace = Pace()
+  private let status: TrainingStatus
+  private var lineClock: LineClock
   /// Asked on rank 0.
   private let hooks: [any TrainingHook]
   private var returns = Returns()
@@ -28,7 +31,7 @@ struct TrainingLoop {
   init(
     configuration: RunConfiguration, stopAfter: Int?, itemCounts: [Int64], state: ModelState, step: TrainingStep,
     evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], communicator: any Communicator,
-    progress: Progress, log: @escaping (String) -> Void
+    progress: Progress, lines: TrainingLines, log: @escaping (String) -> Void
   ) throws(Failure) {
     self.configuration = configuration
     self.stopAfter = stopAfter
@@ -39,6 +42,11 @@ struct TrainingLoop {
     self.communicator = communicator
     self.progress = progress
     self.log = log
+    self.lines = lines
+    let now = ContinuousClock.now
+    status = TrainingStatus(configuration, step: state.step, secondsLeft: disk.secondsLeft, began: now)
+    // A little before a display's own line is due.
+    lineClock = LineClock(every: ProgressPace.interval - .milliseconds(500), now: now)
     records = try StepRecords(communicator)
     let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: log)
     self.hooks = communicator.rank == 0 ? [watch] + hooks : []
@@ -49,7 +57,20 @@ struct TrainingLoop {
     pace.elapsed < 100 ? "\(rounded(pace.elapsed, 1)) s" : "\(rounded(pace.elapsed / 60, 1)) minutes"
   }
 
+  /// Seconds per step of the ranks' own work, in words; on rank 0, of several ranks.
+  var ownWork: String? {
+    guard communicator.rank == 0, communicator.size > 1 else { return nil }
+    let work = records.allWork
+    return
+      "own work per step: median of the ranks \(rounded(work.median, 4)) s, slowest \(rounded(work.slowest, 4)) s (rank \(work.rank), \(work.host))"
+  }
+
   mutating func run() throws(Failure) -> TrainingRun.Outcome {
+    let status = self.status
+    return try Activity.during(status) { () throws(Failure) in try runSteps() }
+  }
+
+  private mutating func runSteps() throws(Failure) -> TrainingRun.Outcome {
     let total = configuration.trainingSteps
     if let stopAfter, state.step >= stopAfter {
       log("stopped: \(state.step) of \(total) steps are done already, and --stop-after is \(stopAfter)")
@@ -77,6 +98,7 @@ struct TrainingLoop {
         continue
       }
       pace.end(result, instances: configuration.batchSize)
+      status.update(result, step: state.step, seconds: pace.lastStep)
       progress.enter(.record)
       let decision = try records.exchange(
         StepRecord(
@@ -97,7 +119,9 @@ struct TrainingLoop {
         if try goBack() == .stopped { return .stopped }
         continue
       }
-      if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { beginReport(result) }
+      let isReported = state.step == 1 || isLast || state.step % configuration.reportInterval == 0
+      if communicator.rank == 0, sayStep(isReported: isReported, isEnd: isLast || stops) { log(status.text(now: ContinuousClock.now)) }
+      if isReported { beginReport(result) }
       // What is due is saved before a validation: whatever becomes of that, nothing trained is lost.
       if validates || saves { try writeReport() }
       if saves { try save(mayFail: !isLast && !stops) }
@@ -146,20 +170,22 @@ struct TrainingLoop {
 
   // MARK: - Reports
 
-  /// Says how it goes, on rank 0. The line for metrics.jsonl lacks the parameters' hash, which is made beside the next step's
-  /// gradients: `writeReport` completes it.
+  /// Whether the log gets a line on this step.
+  private mutating func sayStep(isReported: Bool, isEnd: Bool) -> Bool {
+    let isDue = lineClock.isDue(ContinuousClock.now)
+    switch lines {
+    case .everyReport: return isReported || isEnd
+    case .periodic: return isDue || isEnd || state.step == 1
+    case .ends: return isEnd
+    }
+  }
+
+  /// Begins the line for metrics.jsonl, on rank 0. It lacks the parameters' hash, which is made beside the next step's gradients:
+  /// `writeReport` completes it.
   private mutating func beginReport(_ result: StepResult) {
     progress.enter(.report)
     let (speed, work) = (pace.take(), records.takeWork())
     guard communicator.rank == 0 else { return }
-    let ranks =
-      communicator.size == 1
-      ? ""
-      : "  own work \(rounded(work.median, 4)) s, slowest \(rounded(work.slowest, 4)) s (rank \(work.rank), \(work.host))"
-    log(
-      "step \(state.step)/\(configuration.trainingSteps)  epoch \(result.epoch)  loss \(rounded(result.loss, 4))  "
-        + "rate \(rounded(result.learningRate, 7))  norm \(rounded(result.gradientNorm, 3))  "
-        + "\(rounded(speed.instances, 1)) instances/s\(ranks)")
     reportLine = [
       ("step", .int(state.step)), ("epoch", .int(result.epoch)), ("loss", .double(result.loss)),
       ("learning_rate", .double(result.learningRate)), ("gradient_norm", .double(result.gradientNorm)),
@@ -194,13 +220,19 @@ struct TrainingLoop {
   /// Collective. Validates, and writes a checkpoint where that was the best so far; `.stopped` where a signal ended it.
   private func validate() throws(Failure) -> TrainingRun.Outcome {
     let report: EvaluationReport?
+    log("validation of step \(state.step) begins")
     do throws(Failure) { report = try evaluation.evaluate(.validation) } catch {
       guard error.exitCode == .stopped else { throw error }
       try save(mayFail: false)
       log(TrainingEvaluation.stopped(state, of: configuration))
       return .stopped
     }
-    for line in report?.lines ?? [] { log(line) }
+    if let report {
+      if lines == .everyReport { for line in report.lines { log(line) } }
+      let metric = report.value(configuration.monitor)
+      status.validated(metric)
+      log("validation of step \(state.step): \(report.summary(configuration.monitor))")
+    }
     try save(report, mayFail: state.step != configuration.trainingSteps && state.step != stopAfter)
     // The line comes last: a run that is ended before it does the same validation again.
     if let report { disk.append(report) }

@@ -38,7 +38,7 @@ public final class TrainingRun {
   public init(
     _ options: TrainingOptions, communicator: any Communicator, hooks: [any EvaluationHook] = [],
     trainingHooks: [any TrainingHook] = [],
-    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
+    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { printResult($0) }
   ) {
     self.options = options
     self.communicator = communicator
@@ -104,9 +104,12 @@ public final class TrainingRun {
       if start == .begun { try saveBeginning(disk) }
       var loop = try TrainingLoop(
         configuration: configuration, stopAfter: options.stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
-        evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, log: log)
+        evaluation: evaluation, disk: disk, hooks: trainingHooks, communicator: communicator, progress: progress, lines: options.lines,
+        log: log)
       let first = state.step
-      if try loop.run() == .stopped { return .stopped }
+      let outcome = try loop.run()
+      if let work = loop.ownWork { log(work) }
+      if outcome == .stopped { return .stopped }
       log("trained \(state.step - first) steps in \(loop.elapsed)")
     }
     if configuration.holdout == .none {

@@ -70,6 +70,8 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "In full, rank among all items, also those in the user's history; as recommend --keep-seen does.")
   var keepSeen = false
 
+  @OptionGroup var display: ProgressOptions
+
   @Flag(help: "Print one JSON object as the last line of standard output.")
   var json = false
 
@@ -112,7 +114,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let cutoffs = try cutoffs()
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       if let predictions {
         progress.enter(.data)
@@ -160,7 +162,7 @@ struct EvaluateCommand: ParsableCommand {
   /// Results for people, or for a program, who then gets them alone on standard output.
   func show(_ results: [String], json text: String, _ communicator: any Communicator) {
     if json { for line in results { logOnce(line, communicator) } }
-    Liveness.outside { for line in json ? [text] : results { print(line) } }
+    for line in json ? [text] : results { printResult(line) }
   }
 
   /// A line on standard error, by rank 0.

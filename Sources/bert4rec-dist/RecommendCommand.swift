@@ -53,6 +53,8 @@ struct RecommendCommand: ParsableCommand {
       valueName: "file"))
   var items: String?
 
+  @OptionGroup var display: ProgressOptions
+
   @Flag(help: "Also recommend items already in the user's history.")
   var keepSeen = false
 
@@ -74,7 +76,7 @@ struct RecommendCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       progress.finished(step: model.state.step)

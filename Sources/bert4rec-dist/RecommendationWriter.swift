@@ -2,6 +2,7 @@ import BERT4RecDist
 import Glibc
 
 import enum SystemSupport.ExitCode
+import enum SystemSupport.StandardError
 
 /// Writes recommendations to standard output in the user's own ids. A reader that has had enough (`| head`) ends it quietly.
 struct RecommendationWriter {
@@ -72,6 +73,8 @@ struct RecommendationWriter {
   mutating func end() throws(Failure) { try flush() }
 
   private mutating func flush() throws(Failure) {
+    // The reader may be the same terminal.
+    StandardError.wipeStatus()
     var start = 0
     while start < buffer.count && !isClosed {
       let count = buffer[start...].withUnsafeBytes { bytes in

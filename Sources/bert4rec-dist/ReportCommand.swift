@@ -40,6 +40,8 @@ struct ReportCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The page (default: report.html in the run folder).", valueName: "file"))
   var output: String?
 
+  @OptionGroup var display: ProgressOptions
+
   func validate() throws {
     if compare.count >= ReportPage.mostRuns {
       throw ValidationError("--compare takes at most \(ReportPage.mostRuns - 1) run folders.")
@@ -48,7 +50,7 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
       // More ranks have nothing to do.
       try communicator.onRankZero { () throws(Failure) in try report() }
       return .success

@@ -62,6 +62,11 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "With --init-checkpoint, keep Adam's moments of the rows that it knows; else all start at zero.")
   var keepMoments = false
 
+  @OptionGroup var display: ProgressOptions
+
+  @Flag(help: "A line per report (report_steps), and the original's line of metrics per validation and protocol.")
+  var verbose = false
+
   @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
 
@@ -91,7 +96,9 @@ struct TrainCommand: ParsableCommand {
     options.threads = threads
     options.stopAfter = stopAfter
     options.settings = settings + (tensorboard ? ["tensorboard=true"] : [])
-    Main.withCommunicator { (communicator) throws(Failure) in
+    let mode = display.progress.here
+    options.lines = verbose ? .everyReport : mode == .plain ? .periodic : .ends
+    Main.withCommunicator(showing: mode) { (communicator) throws(Failure) in
       try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }

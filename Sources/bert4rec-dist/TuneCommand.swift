@@ -42,6 +42,8 @@ struct TuneCommand: ParsableCommand {
   @Option(name: .customLong("run"), help: ArgumentHelp("Folder of the search (default: runs/tune).", valueName: "folder"))
   var runFolder: String?
 
+  @OptionGroup var display: ProgressOptions
+
   @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
 
@@ -66,7 +68,7 @@ struct TuneCommand: ParsableCommand {
     options.space = space
     options.budget = budget
     options.trials = trials
-    Main.withCommunicator { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
       try TuningRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }
