@@ -60,6 +60,8 @@ let package = Package(
         "InteractionData", "MaskedInstances", "Collectives", "Checkpoints", "Training", "SystemSupport",
         .product(name: "Yams", package: "Yams"),
       ]),
+    // The hosts, the network and the disk of a run.
+    .target(name: "Diagnosis", dependencies: ["BERT4RecModel", "Collectives", "Training", "SystemSupport"]),
     // A run, or several, as one HTML page.
     .target(
       name: "Reporting",
@@ -69,7 +71,7 @@ let package = Package(
       name: "BERT4RecDist",
       dependencies: [
         "InteractionData", "MaskedInstances", "BERT4RecModel", "Collectives", "Evaluation", "Checkpoints", "Training",
-        "Tuning", "Reporting", "SystemSupport",
+        "Tuning", "Diagnosis", "Reporting", "SystemSupport",
       ]),
     .executableTarget(
       name: "bert4rec-dist",
@@ -87,6 +89,7 @@ let package = Package(
     .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "Recipes"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
+    .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis"]),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting", "SystemSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(

@@ -2,6 +2,7 @@
 @_exported import BERT4RecModel
 @_exported import Checkpoints
 @_exported import Collectives
+@_exported import Diagnosis
 @_exported import Evaluation
 @_exported import InteractionData
 @_exported import MaskedInstances

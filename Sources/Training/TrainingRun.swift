@@ -95,7 +95,7 @@ public final class TrainingRun {
       let step = try TrainingStep(
         state: state, configuration: configuration, instances: instances, communicator: communicator,
         threads: setup.threads, progress: progress)
-      describe(dataset, instances, configuration, state, step)
+      for line in RunDescription.lines(setup, state, step, communicator) { log(line) }
       log(memory)
       if let line = try idleCores(setup, step) { log(line) }
       // Moments that are kept have passed their first steps.
@@ -128,22 +128,6 @@ public final class TrainingRun {
     progress.enter(.checkpoint)
     try communicator.onRankZero { () throws(Failure) in _ = try disk.save(best: nil, mayFail: false) }
     progress.savedStep = 0
-  }
-
-  private func describe(
-    _ dataset: Dataset, _ instances: MaskedInstances, _ configuration: RunConfiguration, _ state: ModelState,
-    _ step: TrainingStep
-  ) {
-    log(
-      "\(dataset.name): \(dataset.sequences.userCount) users, \(dataset.itemCount) items, "
-        + "\(instances.windows.count) windows, \(instances.epochCount) instances per epoch")
-    log(
-      "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
-        + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))")
-    log(
-      "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "
-        + "\(ProgramVersion.arithmetic(configuration.backend)); gradients: "
-        + step.reductionDescription)
   }
 
   /// Collective. A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.

@@ -21,7 +21,7 @@ struct Main: ParsableCommand {
     version: ProgramVersion.description,
     subcommands: [
       PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, ReportCommand.self, BenchCommand.self,
-      TuneCommand.self,
+      TuneCommand.self, DoctorCommand.self,
     ])
 
   static func main() {

@@ -62,6 +62,10 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "With --init-checkpoint, keep Adam's moments of the rows that it knows; else all start at zero.")
   var keepMoments = false
 
+  @Flag(
+    help: "Read everything, measure a few steps, say what the run would take (time, memory, disk), and write nothing.")
+  var dryRun = false
+
   @OptionGroup var display: ProgressOptions
 
   @Flag(help: "A line per report (report_steps), and the original's line of metrics per validation and protocol.")
@@ -99,7 +103,13 @@ struct TrainCommand: ParsableCommand {
     let mode = display.progress.here
     options.lines = verbose ? .everyReport : mode == .plain ? .periodic : .ends
     Main.withCommunicator(showing: mode) { (communicator) throws(Failure) in
-      try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
+      if dryRun {
+        let progress = try Main.watch(communicator, limit: 300)
+        progress.enter(.data)
+        try DryRun.run(options, communicator: communicator)
+        return .success
+      }
+      return try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }
 }

@@ -1,0 +1,94 @@
+import BERT4RecModel
+import Collectives
+import SystemSupport
+import Training
+
+#if canImport(Glibc)
+  import Glibc
+#else
+  import Musl
+#endif
+
+/// What a rank knows of the place where it runs.
+package struct RankFacts: Equatable, Sendable {
+  package var host = ""
+  package var processor = ""
+  /// Cores of the host, those that the rank may run on (as "0-3,8"), and the processor time that its control groups allow, in cores.
+  package var hostCores = 0
+  package var coreList = ""
+  package var quota = Double.infinity
+  /// Threads that it would use by itself.
+  package var threads = 1
+  package var program = ""
+  package var mpi = ""
+  package var openBLAS = ""
+  package var kernels = ""
+  package var hasFMA = true
+  /// In bytes.
+  package var memory = 0.0
+  package var (sharedMemorySize, sharedMemoryFree) = (0.0, 0.0)
+  /// What Open MPI was told of single copies; empty where nothing.
+  package var singleCopySetting = ""
+  /// Whether it can read the memory of the rank beside it; nil where there is none.
+  package var readsNeighbour: Bool?
+
+  package init() {}
+
+  /// Collective.
+  static func own(_ communicator: any Communicator) throws(Failure) -> RankFacts {
+    var facts = RankFacts()
+    facts.host = communicator.hostName
+    let information = String(decoding: (try? FileSystem.read("/proc/cpuinfo", limit: 1 << 22)) ?? [], as: UTF8.self)
+    let name = information.split(separator: "\n").first { $0.hasPrefix("model name") }
+    facts.processor = name?.split(separator: ":").last.map { String($0.drop { $0 == " " }) } ?? "unknown processor"
+    facts.hostCores = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    facts.coreList = ThreadCount.coreList
+    facts.quota = ControlGroups().processors.map(\.value).min() ?? .infinity
+    facts.threads = try ThreadCount.automatic(communicator)
+    facts.program = ProgramVersion.description.split(separator: "\n").first.map(String.init) ?? ""
+    facts.mpi = communicator.library ?? ""
+    facts.openBLAS = OpenBLASBackend.description
+    facts.kernels = ProgramVersion.kernels
+    facts.hasFMA = BackendChoice.runsNative
+    facts.memory = MemoryLimit.available()
+    (facts.sharedMemorySize, facts.sharedMemoryFree) = FileSystemRoom.of("/dev/shm").map { ($0.size, $0.free) } ?? (0, 0)
+    facts.singleCopySetting = getenv("OMPI_MCA_btl_vader_single_copy_mechanism").map { String(cString: $0) } ?? ""
+    facts.readsNeighbour = try NeighbourMemory.isReadable(communicator)
+    return facts
+  }
+
+  /// Cores that the rank may run on; empty where the list cannot be read.
+  package var cores: Set<Int> {
+    var cores: Set<Int> = []
+    for part in coreList.split(separator: ",") {
+      let ends = part.split(separator: "-").map { Int($0) }
+      guard let first = ends.first ?? nil, let last = ends.last ?? nil, first <= last, last < 1 << 16 else { return [] }
+      cores.formUnion(first...last)
+    }
+    return cores
+  }
+}
+
+extension RankFacts {
+  /// Texts one after the other, with a zero byte between: none of them has one.
+  package var encoded: [UInt8] {
+    let neighbour = readsNeighbour.map { $0 ? "yes" : "no" } ?? ""
+    let fields = [
+      host, processor, "\(hostCores)", coreList, "\(quota)", "\(threads)", program, mpi, openBLAS, kernels, "\(hasFMA)", "\(memory)",
+      "\(sharedMemorySize)", "\(sharedMemoryFree)", singleCopySetting, neighbour,
+    ]
+    return Array(fields.joined(separator: "\0").utf8)
+  }
+
+  package init?(encoded: [UInt8]) {
+    let fields = String(decoding: encoded, as: UTF8.self).split(separator: "\0", omittingEmptySubsequences: false).map(String.init)
+    guard fields.count == 16 else { return nil }
+    self.init()
+    (host, processor, hostCores, coreList) = (fields[0], fields[1], Int(fields[2]) ?? 0, fields[3])
+    (quota, threads) = (Double(fields[4]) ?? .infinity, Int(fields[5]) ?? 1)
+    (program, mpi, openBLAS, kernels) = (fields[6], fields[7], fields[8], fields[9])
+    (hasFMA, memory) = (fields[10] == "true", Double(fields[11]) ?? 0)
+    (sharedMemorySize, sharedMemoryFree) = (Double(fields[12]) ?? 0, Double(fields[13]) ?? 0)
+    (singleCopySetting, readsNeighbour) = (fields[14], fields[15].isEmpty ? nil : fields[15] == "yes")
+  }
+}
