@@ -110,8 +110,17 @@ extension MetricsHistory.Report {
     slowestWork = json.finite("work_seconds_slowest")
     slowestRank = json["slowest_rank"]?.int
     slowestHost = json["slowest_host"]?.string
-    if case .array(let values)? = json["work_seconds"] { work = values.map { $0.finite ?? 0 } } else { work = [] }
-    phases = (json["phase_seconds"]?.members ?? []).compactMap { member in member.value.finite.map { (member.key, $0) } }
+    let members = json.members ?? []
+    func values(_ prefix: String) -> [(name: String, seconds: Double)] {
+      members.compactMap { member in
+        guard member.key.hasPrefix(prefix), let value = member.value.finite else { return nil }
+        return (String(member.key.dropFirst(prefix.count)), value)
+      }
+    }
+    // Rank k at k, or none at all.
+    let ranks = values("work_seconds/")
+    work = ranks.enumerated().allSatisfy { Int($0.element.name) == $0.offset } ? ranks.map(\.seconds) : []
+    phases = values("phase/")
   }
 }
 

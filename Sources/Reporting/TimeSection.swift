@@ -22,7 +22,9 @@ struct TimeSection {
     return html.isEmpty ? nil : "<section><h2>Time</h2>\(html)</section>"
   }
 
-  private static let words = ["treeSum": "sum of shards", "threads": "waiting for threads"]
+  private static let words = [
+    "tree_sum": "sum of shards", "threads": "waiting for threads", "batch": "making the batch", "update": "norm and Adam",
+  ]
 
   /// Colours of `TimeShares.parts`, in order.
   private static let colours = [1, 2, 5, 3]

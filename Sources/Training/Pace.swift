@@ -1,3 +1,6 @@
+import BERT4RecModel
+import Checkpoints
+
 /// How fast training goes: time in steps alone, without evaluations and checkpoints.
 struct Pace {
   private let clock = ContinuousClock()
@@ -29,4 +32,30 @@ struct Pace {
 
   /// Seconds since training began in this process.
   var elapsed: Double { (clock.now - start) / .seconds(1) }
+}
+
+/// Where a step's time goes, from report to report.
+struct PhaseTimes {
+  private var before = [Double](repeating: 0, count: Phase.allCases.count)
+  private var step: Int
+
+  init(step: Int) { self.step = step }
+
+  /// Seconds per step since the last call by phase, for metrics.jsonl.
+  mutating func take(_ clock: PhaseClock, step new: Int) -> [(key: String, value: MetricValue)] {
+    let now = Phase.allCases.map { clock.seconds($0) }
+    let steps = Double(max(1, new - step))
+    defer { (before, step) = (now, new) }
+    return Phase.allCases.map { ("phase/\($0.name)", .double((now[$0.rawValue] - before[$0.rawValue]) / steps)) }
+  }
+}
+
+extension Phase {
+  /// As metrics.jsonl has it.
+  fileprivate var name: String {
+    switch self {
+    case .treeSum: "tree_sum"
+    default: "\(self)"
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import SystemSupport
 
@@ -107,6 +108,15 @@ final class StepRecords {
       count = 0
     }
     return work(seconds, count)
+  }
+
+  /// More ranks than these are told by the median and the slowest alone: lines stay readable.
+  private static let mostRanks = 64
+
+  /// Each rank's own, since the last call of `takeWork`, for metrics.jsonl; nothing of one rank.
+  var ranksWork: [(key: String, value: MetricValue)] {
+    guard (2...Self.mostRanks).contains(seconds.count) else { return [] }
+    return seconds.enumerated().map { ("work_seconds/\($0.offset)", .double($0.element / Double(max(1, count)))) }
   }
 
   /// Since the beginning. For rank 0.

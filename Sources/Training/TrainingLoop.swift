@@ -24,6 +24,7 @@ struct TrainingLoop {
   /// Asked on rank 0.
   private let hooks: [any TrainingHook]
   private var returns = Returns()
+  private var phases: PhaseTimes
   /// The report that is under way, on rank 0.
   private var reportLine: [(key: String, value: MetricValue)] = []
 
@@ -43,6 +44,7 @@ struct TrainingLoop {
     self.progress = progress
     self.log = log
     self.lines = lines
+    phases = PhaseTimes(step: state.step)
     let now = ContinuousClock.now
     status = TrainingStatus(configuration, step: state.step, secondsLeft: disk.secondsLeft, began: now)
     // A little before a display's own line is due.
@@ -184,6 +186,7 @@ struct TrainingLoop {
   /// `writeReport` completes it.
   private mutating func beginReport(_ result: StepResult) {
     progress.enter(.report)
+    let ranks = records.ranksWork
     let (speed, work) = (pace.take(), records.takeWork())
     guard communicator.rank == 0 else { return }
     reportLine = [
@@ -193,6 +196,7 @@ struct TrainingLoop {
       ("work_seconds_median", .double(work.median)), ("work_seconds_slowest", .double(work.slowest)),
       ("slowest_rank", .int(work.rank)), ("slowest_host", .string(work.host)), ("seconds", .double(pace.elapsed)),
     ]
+    reportLine += phases.take(step.clock, step: state.step) + ranks
     step.hash.begin()
   }
 

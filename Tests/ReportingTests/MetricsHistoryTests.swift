@@ -10,7 +10,7 @@ import Testing
     let history = history([
       #"{"step":1,"epoch":0,"loss":4.5,"learning_rate":0.1,"gradient_norm":2,"instances_per_s":10,"seconds":60,"slowest_rank":1}"#,
       #"{"step":1,"split":"validation","users":5,"users_of":9,"ndcg@10[full]":0.25,"popularity/ndcg@10[full]":0.125}"#,
-      #"{"step":2,"loss":4,"seconds":90,"work_seconds":[0.5,0.25],"phase_seconds":{"dense":0.5}}"#,
+      #"{"step":2,"loss":4,"seconds":90,"work_seconds/0":0.5,"work_seconds/1":0.25,"phase/dense":0.5}"#,
     ])
     #expect(history.damage.isEmpty)
     #expect(history.reports.map(\.step) == [1, 2])
