@@ -39,7 +39,9 @@ public enum Doctor {
     }
     for link in network {
       let name = link.isSameHost ? "between ranks of \(link.host)" : "from \(ranks[0].host) to \(link.host)"
-      lines.append("\(name): \(Trouble.tenths(1e6 * link.latency)) us, \(Trouble.tenths(link.bandwidth / 1e9)) GB/s each way")
+      let time = link.latency < 1e-3 ? "\(Trouble.tenths(1e6 * link.latency)) us" : "\(Trouble.tenths(1e3 * link.latency)) ms"
+      let speed = link.bandwidth < 1e9 ? "\(Trouble.tenths(link.bandwidth / 1e6)) MB/s" : "\(Trouble.tenths(link.bandwidth / 1e9)) GB/s"
+      lines.append("\(name): \(time), \(speed) each way")
     }
     let speed = folder.writeSeconds.map {
       ", \(Trouble.tenths(Double(FolderCheck.writtenBytes) / 1e6 / max($0, 1e-6))) MB/s forced to the disk"

@@ -24,8 +24,8 @@ package struct NetworkMeasurement: Equatable, Sendable {
     partners = try communicator.broadcastArray(partners)
     var measured: [NetworkMeasurement] = []
     for partner in partners {
-      let latency = try median(of: 21, with: partner, floats: 1, communicator)
-      let seconds = try median(of: 5, with: partner, floats: longMessage, communicator)
+      let latency = try median(of: 9, with: partner, floats: 1, communicator)
+      let seconds = try median(of: 3, with: partner, floats: longMessage, communicator)
       guard communicator.rank == 0 else { continue }
       measured.append(
         NetworkMeasurement(

@@ -42,7 +42,8 @@ package enum NumberText {
     if value == 0 { return "0" }
     let largest = max(value.magnitude, step)
     if largest >= 1e12 || largest < 1e-4 { return scientific(value) }
-    for (scale, letter) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where largest >= scale * 10 {
+    // Four digits are still read at once: 1500, not 1.5k.
+    for (scale, letter) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] where largest >= (scale == 1e3 ? 1e4 : scale) {
       return fixed(value / scale, decimals(step / scale)) + letter
     }
     return fixed(value, decimals(step))

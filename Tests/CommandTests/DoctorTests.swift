@@ -20,7 +20,7 @@ extension CommandTests {
         let result = try Program.mpirun(ranks: 3, ["doctor", "--run", "runs/a"], in: folder)
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.lines.filter { $0.hasPrefix("host ") }.count == 1 && result.output.contains(": 3 ranks (0-2)"), "\(result.output)")
-        #expect(result.output.firstMatch(of: /between ranks of .+: [\d.]+ us, [\d.]+ GB\/s each way/) != nil)
+        #expect(result.output.firstMatch(of: /between ranks of .+: [\d.]+ [um]s, [\d.]+ [GM]B\/s each way/) != nil)
         #expect(result.output.contains("Open MPI v"))
         // Each trouble has its remedy.
         let count = { (words: String) in result.lines.filter { $0.hasPrefix(words) }.count }

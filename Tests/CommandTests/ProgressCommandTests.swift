@@ -9,9 +9,18 @@ extension CommandTests {
     /// A terminal, as `script` of util-linux makes one.
     private func onATerminal(_ arguments: [String], environment: [String: String] = [:], in folder: String) throws -> CommandResult {
       let words = ([Program.path] + arguments).joined(separator: " ")
-      var all = ["TERM": "xterm"].merging(environment) { $1 }
-      for name in ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "SLURM_JOB_ID"] where all[name] == nil { all[name] = nil }
-      return try Program.execute("/usr/bin/env", ["script", "-qec", words, "/dev/null"], environment: all, in: folder)
+      // Those that start this process must not look like a launcher.
+      let names = ["OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "SLURM_JOB_ID"].flatMap { ["-u", $0] }
+      return try Program.execute(
+        "/usr/bin/env", names + ["script", "-qec", words, "/dev/null"], environment: ["TERM": "xterm"].merging(environment) { $1 },
+        in: folder)
+    }
+
+    /// What was drawn on each line of a terminal, one over the other.
+    private func drawn(_ bytes: Data) -> [[String]] {
+      bytes.split(separator: 0x0A).map { line in
+        String(decoding: line, as: UTF8.self).components(separatedBy: "\u{1B}[K").map { $0.trimmingCharacters(in: ["\r"]) }
+      }
     }
 
     private static let hasScript = FileManager.default.isExecutableFile(atPath: "/usr/bin/script")
@@ -22,15 +31,15 @@ extension CommandTests {
         let more = settings(["num_train_steps": 3000, "eval_every": 1500, "save_checkpoints_steps": 1500])
         let result = try onATerminal(["train", "--threads", "1"] + more, environment: ["NO_COLOR": "1"], in: folder)
         #expect(result.status == 0, "\(result.output)")
-        let status = result.output.components(separatedBy: "\r\u{1B}[K").dropFirst().map { $0.prefix { $0 != "\n" && $0 != "\r\n" } }
-        #expect(
-          status.contains { $0.wholeMatch(of: /step \d+\/3000  epoch \d+  loss [\d.]+  \d+ instances\/s  .* left.*/) != nil }, "\(status)")
+        let lines = drawn(result.outputBytes)
+        let status = lines.flatMap { $0.dropLast() }
+        let form = /step \d+\/3000  epoch \d+  loss [\d.]+  \d+ instances\/s  .* left.*/
+        #expect(status.contains { $0.wholeMatch(of: form) != nil }, "\(status)")
         // No colours, and nothing longer than a line of the terminal.
         #expect(!result.output.contains("\u{1B}[3") && !result.output.contains("\u{1B}[1"))
-        // What stays on the screen are whole lines: the last thing that was drawn over each is gone.
-        let screen = result.output.split(whereSeparator: \.isNewline).map { line in
-          String(line).components(separatedBy: "\r\u{1B}[K").last ?? ""
-        }
+        #expect(status.allSatisfy { $0.count < 80 })
+        // What stays on the screen are whole lines: whatever was drawn there before is wiped.
+        let screen = lines.compactMap(\.last)
         #expect(screen.contains { $0.hasPrefix("step 3000/3000") } && !screen.contains { $0.hasPrefix("step 1/3000") })
         #expect(screen.contains { $0.hasPrefix("test split, step") } && screen.last?.hasPrefix("      bert4rec-dist recommend") == true)
       }
@@ -58,8 +67,7 @@ extension CommandTests {
         func steps(_ more: [String]) throws -> (steps: [Substring], errors: String) {
           let result = try Program.run(["train", "--run", UUID().uuidString, "--threads", "1"] + more + Self.small, in: folder)
           #expect(result.status == 0, "\(result.errors)")
-          let words = result.errors.split(separator: "\n").filter { $0.hasPrefix("step ") }.map { $0.prefix { $0 != " " || false } }
-          return (words, result.errors)
+          return (result.errors.split(separator: "\n").filter { $0.hasPrefix("step ") }, result.errors)
         }
         let verbose = try steps(["--verbose"])
         #expect(verbose.steps.count == 5 && verbose.errors.components(separatedBy: "valid_user:").count == 7, "\(verbose.errors)")

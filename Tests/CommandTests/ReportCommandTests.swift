@@ -29,7 +29,7 @@ extension CommandTests {
         for text in ["Training loss", "Twelve", "most popular", "batch_size", "1,500 steps, finished"] {
           #expect(page.contains(text), "\(text)")
         }
-        for text in ["<script", "http", "<b>The", "What is missing"] { #expect(!page.contains(text), "\(text)") }
+        for text in ["<script", "http:", "https:", "<b>The", "What is missing"] { #expect(!page.contains(text), "\(text)") }
       }
     }
 
