@@ -26,7 +26,7 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: 120)
       progress.enter(.start)
       for line in try Doctor.examine(runFolder: runFolder, communicator) { printResult(line) }

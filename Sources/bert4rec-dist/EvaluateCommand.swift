@@ -114,7 +114,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let cutoffs = try cutoffs()
-    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       if let predictions {
         progress.enter(.data)

@@ -16,7 +16,7 @@ enum LimitedAddressSpace {
     execv("/proc/self/exe", CommandLine.unsafeArgv)
   }
 
-  private static var isLimited: Bool {
+  static var isLimited: Bool {
     [RLIMIT_AS, RLIMIT_DATA].contains { resource in
       var limit = rlimit()
       return getrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 && limit.rlim_cur != rlim_t.max

@@ -83,7 +83,7 @@ struct PrepareCommand: ParsableCommand {
   var skipBadRows = false
 
   func run() throws {
-    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(Failure) in
       // More ranks have nothing to do: reading is one process's work.
       try communicator.onRankZero { () throws(Failure) in try prepare() }
       return .success

@@ -11,4 +11,10 @@ struct ProgressOptions: ParsableArguments {
         + "under mpirun and Slurm. On standard error, never in colours.",
       valueName: "auto|bar|plain|none"))
   var progress = ProgressMode.auto
+
+  /// What the display does. Where addresses are limited (ulimit -v), its thread would take those of the work: there is none.
+  var mode: ProgressMode { LimitedAddressSpace.isLimited ? .none : progress.here }
+
+  /// What training logs by itself.
+  var lines: TrainingLines { progress == .none || mode == .bar ? .ends : .periodic }
 }

@@ -76,7 +76,7 @@ struct RecommendCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(Failure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       progress.finished(step: model.state.step)

@@ -50,7 +50,7 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(Failure) in
       // More ranks have nothing to do.
       try communicator.onRankZero { () throws(Failure) in try report() }
       return .success

@@ -100,9 +100,8 @@ struct TrainCommand: ParsableCommand {
     options.threads = threads
     options.stopAfter = stopAfter
     options.settings = settings + (tensorboard ? ["tensorboard=true"] : [])
-    let mode = display.progress.here
-    options.lines = verbose ? .everyReport : mode == .plain ? .periodic : .ends
-    Main.withCommunicator(showing: mode) { (communicator) throws(Failure) in
+    options.lines = verbose ? .everyReport : display.lines
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(Failure) in
       if dryRun {
         let progress = try Main.watch(communicator, limit: 300)
         progress.enter(.data)

@@ -68,7 +68,7 @@ struct TuneCommand: ParsableCommand {
     options.space = space
     options.budget = budget
     options.trials = trials
-    Main.withCommunicator(showing: display.progress) { (communicator) throws(Failure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(Failure) in
       try TuningRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }
