@@ -21,7 +21,7 @@ import Training
     "validation_users": "1000", "validation_protocols": "full,pop100", "monitor": "hit@5[pop100]", "report_steps": "3", "threads": "2",
     "stall_timeout": "5.0", "checkpoint_failures": "1", "on_nonfinite": "skip", "max_skipped_steps": "4",
     "verify_every": "17", "data_format": "lists", "data_columns": "user=2,item=\"a b\"", "data_time_format": "%d/%m/%Y",
-    "init_checkpoint": "runs/a \"b\"", "init_moments": "kept",
+    "init_checkpoint": "runs/a \"b\"", "init_moments": "kept", "tensorboard": "true",
   ]
 
   private func everythingElse() throws -> RunSettings {
