@@ -105,12 +105,12 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests", dependencies: ["Communication", "Evaluation", "TestSupport"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "SystemSupport", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Recipes", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
     .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis"]),
-    .testTarget(name: "ReportingTests", dependencies: ["Reporting", "SystemSupport"]),
+    .testTarget(name: "ReportingTests", dependencies: ["Reporting", "SystemSupport", "TestSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(
       name: "fuzz-probe",

@@ -74,7 +74,7 @@ public final class Evaluator {
       dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: users.count,
       totalUserCount: users.totalCount)
     var candidates: [(EvaluationProtocol, NegativeDraws.Drawn?)] = []
-    try Activity.during("drawing the candidates of the \(evaluated.rawValue)") { () throws(Failure) in
+    try Activity.during("drawing the candidates of the \(evaluated.rawValue)") { () throws(CollectiveFailure) in
       for evaluationProtocol in distinct {
         candidates.append((evaluationProtocol, try draws.drawn(evaluationProtocol, evaluated, sample, for: users)))
       }

@@ -37,7 +37,9 @@ public struct ExampleUser: Sendable {
     run: RunRecord, data: String?, items: String?, log: (String) -> Void
   ) throws(Failure) -> [ExampleUser] {
     let communicator = SoloCommunicator()
-    let model = try CheckpointModel(run.path, communicator: communicator, log: log)
+    let model = try alone { () throws(CollectiveFailure) in
+      try CheckpointModel(run.path, communicator: communicator, log: log)
+    }
     guard let path = data ?? run.settings?.data else {
       throw Failure(.unreadable, "\(run.path) does not say where its data are; give --data")
     }
@@ -55,7 +57,9 @@ public struct ExampleUser: Sendable {
       return model.holdout == .none ? items : Array(items.dropLast())
     }
     let longest = histories.reduce(0) { max($0, $1.count) }
-    let scorer = try model.makeScorer(longestQuery: longest + 1, threads: 1, communicator: communicator)
+    let scorer = try alone { () throws(CollectiveFailure) in
+      try model.makeScorer(longestQuery: longest + 1, threads: 1, communicator: communicator)
+    }
     let recommender = try Recommender(
       scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
     let lists = try recommender.recommend(histories: histories, topK: listLength)
@@ -71,6 +75,11 @@ public struct ExampleUser: Sendable {
         earlierCount: max(0, history.count - shownHistory), list: list.items.map { words($0.item) }, target: target.map(words),
         foundAt: target.flatMap { target in list.items.firstIndex { $0.item == target } })
     }
+  }
+
+  /// One process is all ranks: their failure is its own.
+  private static func alone<R>(_ work: () throws(CollectiveFailure) -> R) throws(Failure) -> R {
+    do throws(CollectiveFailure) { return try work() } catch { throw error.failure }
   }
 
   /// Users with a held-out item, or with any where none is held out.

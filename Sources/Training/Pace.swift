@@ -7,6 +7,8 @@ struct Pace {
   private let start: ContinuousClock.Instant
   private var stepStart: ContinuousClock.Instant
   private var (seconds, instances, tokens) = (0.0, 0, 0)
+  /// Seconds of the last step.
+  private(set) var lastStep = 0.0
 
   init() {
     start = clock.now
@@ -16,7 +18,8 @@ struct Pace {
   mutating func begin() { stepStart = clock.now }
 
   mutating func end(_ result: StepResult, instances: Int) {
-    seconds += (clock.now - stepStart) / .seconds(1)
+    lastStep = (clock.now - stepStart) / .seconds(1)
+    seconds += lastStep
     self.instances += instances
     tokens += result.tokenCount
   }

@@ -1,6 +1,6 @@
 import Checkpoints
-import Foundation
 import SystemSupport
+import TestSupport
 import Testing
 
 @Suite struct TensorBoardTests {
@@ -30,8 +30,8 @@ import Testing
   }
 
   @Test func eachStartHasALaterFileAndVoidsWhatItDoesAgain() throws {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("tensorboard-\(UUID().uuidString)").path
-    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let temporary = try TemporaryFolder()
+    let folder = temporary.path + "/tensorboard"
     let first = try TensorBoardLog(folder, resumingAfter: 0, now: { 1_700_000_000 })
     try first.append([("step", .int(310)), ("loss", .double(4.5)), ("slowest_host", .string("a")), ("learning_rate", .double(.nan))])
     // The clock has been put back.

@@ -1,6 +1,7 @@
 import Foundation
 import Reporting
 import SystemSupport
+import TestSupport
 import Testing
 
 @Suite struct ReportPageTests {
@@ -22,11 +23,12 @@ import Testing
   }
 
   private func withRun<R>(_ files: [String: String], _ body: (String) throws -> R) throws -> R {
-    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("report-\(UUID().uuidString)/a&b").path
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder + "/..") }
-    for (name, text) in files { try text.write(toFile: folder + "/" + name, atomically: false, encoding: .utf8) }
-    return try body(folder)
+    try TemporaryFolder.with { parent in
+      let folder = parent + "/a&b"
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      for (name, text) in files { try text.write(toFile: folder + "/" + name, atomically: false, encoding: .utf8) }
+      return try body(folder)
+    }
   }
 
   private static let metrics = """

@@ -4,18 +4,18 @@ import Training
 @Suite struct TrainingStatusTests {
   private let start = ContinuousClock.now
 
-  private func status(step: Int = 100, limit: Double = .infinity) -> TrainingStatus {
-    var configuration = RunConfiguration()
-    (configuration.trainingSteps, configuration.batchSize) = (1100, 50)
-    return TrainingStatus(configuration, step: step, secondsLeft: limit, began: start)
+  private func status(step: Int = 100, limit: Double = .infinity) throws -> TrainingStatus {
+    var settings = RunSettings.demonstration
+    (settings.trainingSteps, settings.batchSize) = (1100, 50)
+    return TrainingStatus(try RunConfiguration(settings), step: step, secondsLeft: limit, began: start)
   }
 
   private func result(_ loss: Double) -> StepResult {
     StepResult(loss: loss, gradientNorm: 1, learningRate: 0.1, tokenCount: 7, maskedCount: 2, epoch: 3, workSeconds: 0.1)
   }
 
-  @Test func aLineSaysAllThatOneLooksFor() {
-    let status = status()
+  @Test func aLineSaysAllThatOneLooksFor() throws {
+    let status = try status()
     #expect(status.text(now: start) == "step 101/1100 is under way")
     status.update(result(1.23456), step: 101, seconds: 0.1)
     #expect(status.text(now: start + .seconds(0.1)) == "step 101/1100  epoch 3  loss 1.2346  500 instances/s  1 min 40 s left")
@@ -27,8 +27,8 @@ import Training
   }
 
   /// A run that is resumed goes by its own steps, and one with `max_minutes` ends by them.
-  @Test func theTimeLeft() {
-    let limited = status(limit: 30)
+  @Test func theTimeLeft() throws {
+    let limited = try status(limit: 30)
     limited.update(result(1), step: 101, seconds: 1)
     #expect(limited.text(now: start + .seconds(1)).hasSuffix("29 s left"))
     #expect(limited.text(now: start + .seconds(50)).hasSuffix(" 0 s left"))
