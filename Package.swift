@@ -109,7 +109,7 @@ let package = Package(
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Recipes", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
-    .testTarget(name: "DiagnosisTests", dependencies: ["Diagnosis"]),
+    .testTarget(name: "DiagnosisTests", dependencies: ["Communication", "Diagnosis"]),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting", "SystemSupport", "TestSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(

@@ -40,7 +40,9 @@ public enum Doctor {
     for link in network {
       let name = link.isSameHost ? "between ranks of \(link.host)" : "from \(ranks[0].host) to \(link.host)"
       let time = link.latency < 1e-3 ? "\(DecimalText.fixed(1e6 * link.latency, 1)) us" : "\(DecimalText.fixed(1e3 * link.latency, 1)) ms"
-      let speed = link.bandwidth < 1e9 ? "\(DecimalText.fixed(link.bandwidth / 1e6, 1)) MB/s" : "\(DecimalText.fixed(link.bandwidth / 1e9, 1)) GB/s"
+      let speed =
+        link.bandwidth < 1e9
+        ? "\(DecimalText.fixed(link.bandwidth / 1e6, 1)) MB/s" : "\(DecimalText.fixed(link.bandwidth / 1e9, 1)) GB/s"
       lines.append("\(name): \(time), \(speed) each way")
     }
     let speed = folder.writeSeconds.map {

@@ -72,7 +72,8 @@ extension Trouble {
     if quota < Double(min(used, max(all.count, 1))) {
       troubles.append(
         Trouble(
-          what: "the control group on \(host) allows \(DecimalText.fixed(quota, 1)) cores' time to \(used) threads: they are stopped again and again",
+          what: "the control group on \(host) allows \(DecimalText.fixed(quota, 1)) cores' time to \(used) threads: "
+            + "they are stopped again and again",
           change: "raise the limit (docker --cpus, resources.limits.cpu, Slurm's --cpus-per-task), or start fewer ranks"))
     }
     return troubles

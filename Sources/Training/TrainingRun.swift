@@ -61,7 +61,8 @@ public final class TrainingRun {
   ///   - lines: what is logged about steps.
   public convenience init(
     _ configuration: RunConfiguration, runFolder: String? = nil, resume: ResumeMode = .auto, stopAfter: Int? = nil,
-    lines: TrainingLines = .periodic, communicator: any Communicator, hooks: [any EvaluationHook] = [], trainingHooks: [any TrainingHook] = [],
+    lines: TrainingLines = .periodic, communicator: any Communicator, hooks: [any EvaluationHook] = [],
+    trainingHooks: [any TrainingHook] = [],
     log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { printResult($0) }
   ) {
     self.init(

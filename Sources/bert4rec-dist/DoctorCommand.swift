@@ -18,7 +18,9 @@ struct DoctorCommand: ParsableCommand {
       ]))
       """)
 
-  @Option(name: .customLong("run"), help: ArgumentHelp("Run folder whose disk is tried (default: runs).", valueName: "folder"), completion: .directory)
+  @Option(
+    name: .customLong("run"), help: ArgumentHelp("Run folder whose disk is tried (default: runs).", valueName: "folder"),
+    completion: .directory)
   var runFolder = "runs"
 
   @OptionGroup var display: ProgressOptions

@@ -1,4 +1,6 @@
+import Communication
 import Diagnosis
+import SystemSupport
 import Testing
 
 /// What is found wrong with hosts that are made up.
@@ -77,14 +79,14 @@ import Testing
   @Test(arguments: [("0-3,8", 5), ("7", 1), ("", 0), ("unknown", 0), ("3-1", 0), ("0-99999999", 0)])
   func coreLists(text: String, count: Int) { #expect(Self.rank { $0.coreList = text }.cores.count == count) }
 
-  @Test func factsReturnFromTheirBytes() {
+  @Test func factsReturnFromTheirBytes() throws {
     for facts in [
       Self.rank(),
       Self.rank {
         $0.readsNeighbour = nil
         $0.quota = 1.5
       },
-    ] { #expect(RankFacts(encoded: facts.encoded) == facts) }
-    #expect(RankFacts(encoded: Array("a\0b".utf8)) == nil)
+    ] { #expect(try MessageReader.value(of: MessageWriter.bytes(of: facts)) == facts) }
+    #expect(throws: CollectiveFailure.self) { try MessageReader.value(of: Array("a\0b".utf8)) as RankFacts }
   }
 }
