@@ -64,12 +64,18 @@ let package = Package(
         "InteractionData", "MaskedInstances", "Communication", "Checkpoints", "Training", "SystemSupport",
         .product(name: "Yams", package: "Yams"),
       ]),
+    // The hosts, the network and the disk of a run.
+    .target(name: "Diagnosis", dependencies: ["BERT4RecModel", "Communication", "Training", "SystemSupport"]),
+    // A run, or several, as one HTML page.
+    .target(
+      name: "Reporting",
+      dependencies: ["InteractionData", "Communication", "Evaluation", "Checkpoints", "Training", "SystemSupport"]),
     // One `import BERT4RecDist` for users of the library.
     .target(
       name: "BERT4RecDist",
       dependencies: [
         "InteractionData", "MaskedInstances", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
-        "Checkpoints", "Training", "Tuning", "SystemSupport",
+        "Checkpoints", "Training", "Tuning", "Diagnosis", "Reporting", "SystemSupport",
       ]),
     .executableTarget(
       name: "bert4rec-dist",
@@ -99,10 +105,12 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests", dependencies: ["Communication", "Evaluation", "TestSupport"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"]),
+    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "SystemSupport", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Recipes", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
+    .testTarget(name: "DiagnosisTests", dependencies: ["Communication", "Diagnosis"]),
+    .testTarget(name: "ReportingTests", dependencies: ["Reporting", "SystemSupport", "TestSupport"]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(
       name: "fuzz-probe",

@@ -25,12 +25,7 @@ public final class MetricsLog {
   public let path: String
   /// Lines that were removed at opening, because they were torn, not readable, or of later steps.
   public let removedLines: Int
-  private let descriptor: Int32
-  private var length: Int
-  /// Lines that the disk has not taken yet.
-  private var waiting: [UInt8] = []
-  /// Whether the file may have more than `length` bytes.
-  private var isTorn = false
+  private let file: AppendedFile
 
   /// Opens the file; lines of steps after `step` are removed, all lines where it is nil (a new run).
   ///
@@ -54,16 +49,11 @@ public final class MetricsLog {
     }
     if !rest.isEmpty { removed += 1 }
     if removed > 0 { try FileSystem.replaceAtomically(path, kept) }
-    descriptor = try FileSystem.writing { () throws(SystemError) in
-      try systemCall("open", path) { open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o666) }
-    }
+    file = try AppendedFile(path, length: kept.count)
     self.path = path
     removedLines = removed
-    length = kept.count
     if kind == nil { try FileSystem.syncDirectory(FileSystem.parent(of: path)) }
   }
-
-  deinit { close(descriptor) }
 
   private static func step(of line: ArraySlice<UInt8>) -> Int? {
     do throws(JSONError) { return try JSON.parse(Array(line))["step"]?.int } catch { return nil }
@@ -92,36 +82,10 @@ public final class MetricsLog {
   /// Appends a line with these keys in this order. Exit code 74 where the disk does not take it: the line is kept and
   /// written with the next one, or by `sync`, before it.
   public func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) {
-    waiting += Array((JSON.object(line.map { JSON.Member($0.key, $0.value.json) }).line + "\n").utf8)
-    try flush()
+    try file.append(Array((JSON.object(line.map { JSON.Member($0.key, $0.value.json) }).line + "\n").utf8))
   }
 
   /// Forces the lines to the disk. Done before a checkpoint is written, no line up to its step can be missing after a
   /// power cut. Exit code 74 where the disk does not take them.
-  public func sync() throws(Failure) {
-    try flush()
-    try FileSystem.writing { () throws(SystemError) in _ = try systemCall("fsync", path) { fsync(descriptor) } }
-  }
-
-  private func flush() throws(Failure) {
-    if waiting.isEmpty { return }
-    let result = waiting.withUnsafeBytes { buffer in
-      Result { () throws(Failure) in
-        try FileSystem.writing { () throws(SystemError) in
-          // A full disk may have taken half of a line the last time.
-          if isTorn { try systemCall("ftruncate", path) { ftruncate(descriptor, off_t(length)) } }
-          isTorn = true
-          try FileSystem.writeAll(descriptor, buffer, path)
-        }
-      }
-    }
-    do throws(Failure) { try result.get() } catch {
-      // Whoever reads the file meanwhile should find whole lines; if even this fails, the next try comes back to it.
-      _ = ftruncate(descriptor, off_t(length))
-      throw error
-    }
-    isTorn = false
-    length += waiting.count
-    waiting = []
-  }
+  public func sync() throws(Failure) { try file.sync() }
 }

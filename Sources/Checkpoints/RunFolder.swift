@@ -9,6 +9,8 @@ public struct RunFolder: Sendable {
   public var checkpointsPath: String { path + "/checkpoints" }
   public var configurationPath: String { path + "/config.yaml" }
   public var metricsPath: String { path + "/metrics.jsonl" }
+  /// TensorBoard's events.
+  package var tensorBoardPath: String { path + "/tensorboard" }
 
   /// Makes the folder and checkpoints/ in it. Exit code 74 where that cannot be done.
   public func create() throws(Failure) {

@@ -43,6 +43,7 @@ final class BlockTeam {
       do throws(Failure) {
         if shouldStop() { throw Failure(.stopped, "the evaluation was asked to stop") }
         results[piece] = .success(try scorers[thread].score(block: blocks[piece]))
+        Activity.advance(by: 1)
       } catch {
         results[piece] = .failure(error)
       }

@@ -24,6 +24,13 @@ public struct EvaluationReport: Sendable {
   /// The metric under a key; nil when there is none.
   public func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
 
+  /// One metric in words, with the most popular items' value.
+  public func summary(_ key: String) -> String {
+    let popular = value("popularity/" + key).map { ", most popular \(DecimalText.fixed($0, 4))" } ?? ""
+    let sampled = sampledFrom.map { " of \($0)" } ?? ""
+    return "\(key) \(value(key).map { DecimalText.fixed($0, 4) } ?? "-")\(popular) (\(users)\(sampled) users)"
+  }
+
   /// One line of JSON, in order: step, split, users, users_of where they are a sample, every metric at top level, and the notes when
   /// there are any. A metric that is not finite (only a hook of one's own can give one) is null.
   public var json: String {
@@ -38,15 +45,16 @@ public struct EvaluationReport: Sendable {
 }
 
 extension EvaluationReport {
-  /// A plain table: a row per protocol, a column per metric, the model's value and the most-popular baseline's in each
-  /// cell.
+  /// A plain table of at most 80 columns: two rows per protocol, the model's and the most popular items', a column per metric.
   public var table: String {
-    var rows = [["protocol"] + Metrics.names]
+    var rows = [["protocol", ""] + Metrics.names]
     for evaluationProtocol in protocols {
-      rows.append([evaluationProtocol.rawValue] + Metrics.names.map { cell(evaluationProtocol.key($0), decimals: 4) })
+      let keys = Metrics.names.map { evaluationProtocol.key($0) }
+      rows.append([evaluationProtocol.rawValue, "model"] + keys.map { text($0, decimals: 4) })
+      rows.append(["", "popular"] + keys.map { text("popularity/" + $0, decimals: 4) })
     }
     let sampled = sampledFrom.map { " (a sample of \($0))" } ?? ""
-    var lines = ["\(split.rawValue) split, step \(step), \(users) users\(sampled); each cell: model | most popular"]
+    var lines = ["\(split.rawValue) split, step \(step), \(users) users\(sampled); popular: the most popular items"]
     lines += Self.aligned(rows)
     lines.append(
       "top 10: coverage \(cell(EvaluationProtocol.full.key("coverage@10"), decimals: 4)), mean popularity "
@@ -79,6 +87,8 @@ extension EvaluationReport {
   }
 
   private func cell(_ key: String, decimals: Int) -> String {
-    [key, "popularity/" + key].map { value($0).map { DecimalText.fixed($0, decimals) } ?? "-" }.joined(separator: " | ")
+    "\(text(key, decimals: decimals)) (popular \(text("popularity/" + key, decimals: decimals)))"
   }
+
+  private func text(_ key: String, decimals: Int) -> String { value(key).map { DecimalText.fixed($0, decimals) } ?? "-" }
 }

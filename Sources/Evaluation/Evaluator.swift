@@ -79,8 +79,10 @@ public final class Evaluator {
       dataset: dataset, split: evaluated, step: step, protocols: distinct, userCount: users.count,
       totalUserCount: users.totalCount)
     var candidates: [(EvaluationProtocol, NegativeDraws.Drawn?)] = []
-    for evaluationProtocol in distinct {
-      candidates.append((evaluationProtocol, try draws.drawn(evaluationProtocol, evaluated, sample, for: users)))
+    try Activity.during("drawing the candidates of the \(evaluated.rawValue)") { () throws(CollectiveFailure) in
+      for evaluationProtocol in distinct {
+        candidates.append((evaluationProtocol, try draws.drawn(evaluationProtocol, evaluated, sample, for: users)))
+      }
     }
 
     let isRoot = communicator.rank == 0
@@ -93,7 +95,12 @@ public final class Evaluator {
         $0, users: users, tokens: tokens, maximumLength: maximumLength, keepSeen: keepSeen,
         candidates: candidates.map { ($0, $1?.negatives) })
     }
-    try score(try communicator.onEveryRank { () throws(Failure) in try BlockTeam(scorers, shouldStop) }, users, called)
+    let team = try communicator.onEveryRank { () throws(Failure) in try BlockTeam(scorers, shouldStop) }
+    // A rank's blocks are as good as done where those of its own are.
+    let ownBlocks = (users.blockCount + communicator.size - 1) / communicator.size
+    try Activity.during("\(evaluated.rawValue) of step \(step), \(users.count) users", of: ownBlocks) { () throws(CollectiveFailure) in
+      try score(team, users, called)
+    }
     try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.end(context) } }
     guard isRoot else { return nil }
 

@@ -29,6 +29,16 @@ extension Recommender {
     count: Int, longestList: Int, shared: CandidateItems? = nil, on communicator: any Communicator,
     request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(Failure) -> Bool
   ) throws(CollectiveFailure) {
+    try Activity.during("recommendations for \(count) histories", of: count) { () throws(CollectiveFailure) in
+      try recommendInRounds(
+        count: count, longestList: longestList, shared: shared, on: communicator, request: request, write: write)
+    }
+  }
+
+  private func recommendInRounds(
+    count: Int, longestList: Int, shared: CandidateItems?, on communicator: any Communicator,
+    request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(Failure) -> Bool
+  ) throws(CollectiveFailure) {
     let size = communicator.size
     let common = try communicator.broadcast(shared.map { [$0] } ?? []).first
     let perRank = max(1, min(Self.requestsPerRound, Self.itemsPerRound / max(1, min(longestList, tokens.itemCount))))
@@ -52,6 +62,7 @@ extension Recommender {
         }
       }
       start += now
+      Activity.advance(by: now)
     }
   }
 }

@@ -204,11 +204,16 @@ enum InputReader {
       // The first goes first: a file is unmapped as soon as it has been read.
       while !inputs.isEmpty {
         let (input, layout) = inputs.removeFirst()
-        try input.complete()
+        try Activity.during("unpacking \(input.name)") { () throws(Failure) in try input.complete() }
         switch layout {
-        case .table(let layout): try RowReader.read(input, layout, into: &sink)
-        case .json(let layout): try ObjectReader.read(input, layout, into: &sink)
-        case .netflix(let layout): try NetflixLayout.read(input, layout, into: &sink)
+        case .table(let layout):
+          try Activity.during("reading \(input.name)", of: input.bytes.count) { () throws(Failure) in
+            try RowReader.read(input, layout, into: &sink)
+          }
+        case .json(let layout):
+          try Activity.during("reading \(input.name)") { () throws(Failure) in try ObjectReader.read(input, layout, into: &sink) }
+        case .netflix(let layout):
+          try Activity.during("reading \(input.name)") { () throws(Failure) in try NetflixLayout.read(input, layout, into: &sink) }
         }
       }
       try sink.badRows.check(goodRows: sink.goodCount, options: options)

@@ -30,6 +30,7 @@ enum RowReader {
         let end = (start + scanner.consumed - RecordScanner.longestQuotedRecord) & ~0xFFFF
         if end > discarded {
           input.discard(discarded..<end)
+          Activity.advance(by: end - discarded)
           discarded = end
           Liveness.tick()
         }

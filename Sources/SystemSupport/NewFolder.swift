@@ -1,8 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#else
-  import Musl
-#endif
+import Glibc
 
 /// A folder of results that is there as a whole or not at all: it is filled under another name beside its place, and renamed.
 package struct NewFolder {

@@ -134,6 +134,9 @@ public struct ConfigurationKey: Sendable {
       "protocols of validations, with commas between: full, pop100, uniform100; the test always has all"),
     string("monitor", \.monitor, "validation metric that chooses the best checkpoint"),
     integer("report_steps", \.reportInterval, 1...1_000_000_000, "steps between reports", mayChange: true),
+    flag(
+      "tensorboard", \.writesTensorBoard,
+      "true: reports and evaluations go into tensorboard/ of the run folder, too; --tensorboard sets it", mayChange: true),
     optionalInteger(
       "threads", \.threads, 1...1_024, "threads per rank; auto: the available cores, divided among the ranks of the host",
       mayChange: true),
@@ -251,6 +254,16 @@ public struct ConfigurationKey: Sendable {
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path] ?? "" }) {
       $0[keyPath: path] = $1.isEmpty ? nil : $1
+      return nil
+    }
+  }
+
+  private static func flag(
+    _ name: String, _ path: WritableKeyPath<RunSettings, Bool> & Sendable, _ help: String, mayChange: Bool
+  ) -> ConfigurationKey {
+    ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { "\($0[keyPath: path])" }) {
+      guard let value = Bool($1) else { return "true or false" }
+      $0[keyPath: path] = value
       return nil
     }
   }

@@ -9,6 +9,14 @@ extension Dataset {
     _ own: Dataset?, _ communicator: any Communicator, log: (String) -> Void
   ) throws(CollectiveFailure) -> Dataset {
     if communicator.size == 1, let own { return own }
+    return try Activity.during("sending the data to the other ranks") { () throws(CollectiveFailure) in
+      try sent(own, communicator, log: log)
+    }
+  }
+
+  private static func sent(
+    _ own: Dataset?, _ communicator: any Communicator, log: (String) -> Void
+  ) throws(CollectiveFailure) -> Dataset {
     let name = try communicator.broadcast(own?.name)
     let fingerprint = try communicator.broadcast(own?.fingerprint)
     let counts = try communicator.broadcast(own?.itemCounts)

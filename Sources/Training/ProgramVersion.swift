@@ -20,14 +20,17 @@ public enum ProgramVersion {
     """
     \(current) (commit \(String(cString: build_commit())), numerics \(numerics))
     \(String(cString: build_compiler())); \(MPICommunicator.libraryVersion); \(OpenBLASBackend.description); \
-    kernels \(String(cString: kernel_set_best().pointee.name))
+    kernels \(kernels)
     """
   }
+
+  /// The clone of our kernels that runs on this processor, such as "x86-64-v4".
+  package static var kernels: String { String(cString: kernel_set_best().pointee.name) }
 
   /// What computes on this machine: with `native` the clone of our kernels changes nothing but speed, with `openblas` all of this
   /// decides about the last bits.
   public static func arithmetic(_ backend: BackendChoice) -> String {
-    let kernels = "kernels \(String(cString: kernel_set_best().pointee.name))"
+    let kernels = "kernels \(kernels)"
     return backend.resolved == .native ? "native (\(kernels))" : "openblas (\(OpenBLASBackend.description); \(kernels))"
   }
 }

@@ -16,4 +16,7 @@ extension RunDisk {
   var isOutOfTime: Bool {
     configuration.maximumMinutes > 0 && isOpen && time.seconds >= configuration.maximumMinutes * 60
   }
+
+  /// Until `max_minutes` are over; on rank 0.
+  var secondsLeft: Double { configuration.maximumMinutes > 0 ? configuration.maximumMinutes * 60 - time.seconds : .infinity }
 }

@@ -3,11 +3,23 @@ import Evaluation
 import InteractionData
 import SystemSupport
 
-/// metrics.jsonl.
+/// metrics.jsonl, and events for TensorBoard.
 extension RunDisk {
-  /// A line of metrics.jsonl. One that the disk refuses is said loudly and kept until the next line or checkpoint.
+  /// Opens metrics.jsonl, and TensorBoard's events where they are wanted; what they say of steps after `step` is void.
+  func openLogs(resumingAfter step: Int?) throws(Failure) {
+    metrics = try MetricsLog(run.metricsPath, resumingAfter: step)
+    if configuration.writesTensorBoard { events = try TensorBoardLog(run.tensorBoardPath, resumingAfter: step ?? 0) }
+  }
+
+  /// A line of metrics.jsonl, and TensorBoard's events.
   func append(_ line: [(key: String, value: MetricValue)]) {
-    do throws(Failure) { try metrics?.append(line) } catch {
+    tryToWrite { () throws(Failure) in try metrics?.append(line) }
+    tryToWrite { () throws(Failure) in try events?.append(line) }
+  }
+
+  /// What the disk refuses is said loudly and kept until the next line or checkpoint.
+  private func tryToWrite(_ lines: () throws(Failure) -> Void) {
+    do throws(Failure) { try lines() } catch {
       log("warning: \(error.message). Training continues; these lines are kept in memory and written as soon as the disk accepts them.")
     }
   }
@@ -32,8 +44,11 @@ extension RunDisk {
     append(line)
   }
 
-  /// Forces metrics.jsonl to the disk, at the end of a run.
-  func finish() throws(Failure) { try metrics?.sync() }
+  /// Forces metrics.jsonl and TensorBoard's events to the disk, at the end of a run.
+  func finish() throws(Failure) {
+    try metrics?.sync()
+    try events?.sync()
+  }
 
   /// Whether metrics.jsonl lacks the validation of the present step, which is that of one of this folder's checkpoints.
   var lacksValidation: Bool {

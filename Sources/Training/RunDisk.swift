@@ -22,6 +22,7 @@ final class RunDisk {
   let arithmetic: [String: String]
   private var lock: RunLock?
   var metrics: MetricsLog?
+  var events: TensorBoardLog?
   var best: TrainerState.Best?
   /// A new best state that the disk has refused, as a copy: nothing later is written before it.
   var refusedBest: (state: ModelState, best: TrainerState.Best)?
@@ -63,7 +64,7 @@ final class RunDisk {
     guard let checkpoint else {
       if beginning == nil { beginning = try begin() }
       try run.create(configuration: configuration.yaml)
-      metrics = try MetricsLog(run.metricsPath, resumingAfter: nil)
+      try openLogs(resumingAfter: nil)
       guard let beginning else { return .fresh }
       log(beginning)
       return .begun
@@ -78,7 +79,7 @@ final class RunDisk {
     let isOver = state.step >= configuration.trainingSteps || earlyEnd != nil
     if isOver && (configuration.holdout == .none || hasTestEvaluation()) { return .finished }
     try run.create(configuration: configuration.yaml)
-    metrics = try MetricsLog(run.metricsPath, resumingAfter: state.step)
+    try openLogs(resumingAfter: state.step)
     log("resuming from \(checkpoint.path): \(state.step) of \(configuration.trainingSteps) steps are done")
     return isOver && !(configuration.holdout == .testAndValidation && lacksValidation) ? .evaluating : .resumed
   }
@@ -95,7 +96,7 @@ final class RunDisk {
       (best, savedStep) = (nil, nil)
       isBegun = try begin() != nil
     }
-    metrics = try MetricsLog(run.metricsPath, resumingAfter: checkpoint?.state.step)
+    try openLogs(resumingAfter: checkpoint?.state.step)
     return checkpoint != nil || isBegun
   }
 
@@ -161,6 +162,13 @@ final class RunDisk {
     let writer = CheckpointWriter(
       run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
       keepCheckpoints: configuration.keepCheckpoints)
+    try Activity.during("writing the checkpoint of step \(state.step)") { () throws(Failure) in try write(state, best: best, writer) }
+    savedStep = state.step
+    self.best = best
+    try pointToBest()
+  }
+
+  private func write(_ state: ModelState, best: TrainerState.Best?, _ writer: CheckpointWriter) throws(Failure) {
     try writer.write(
       state: TrainerState(
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
@@ -170,8 +178,5 @@ final class RunDisk {
         initialModel: initialModel),
       parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
       secondMoment: UnsafeBufferPointer(state.secondMoment))
-    savedStep = state.step
-    self.best = best
-    try pointToBest()
   }
 }

@@ -98,6 +98,8 @@ public struct RunSettings: Sendable, Equatable {
   public var validationProtocols = EvaluationProtocol.allCases
   public var monitor = "ndcg@10[full]"
   public var reportInterval = 10
+  /// Whether reports and evaluations are written for TensorBoard, too.
+  public var writesTensorBoard = false
   /// nil: the cores that the rank may use, shared with the ranks on the same ones.
   public var threads: Int?
 

@@ -1,3 +1,4 @@
+import Checkpoints
 import Communication
 import SystemSupport
 
@@ -34,12 +35,15 @@ final class StepRecords {
   private let hosts: [String]
   private var seconds: [Double]
   private var count = 0
+  /// The same since the beginning.
+  private var (allSeconds, allCount) = ([Double](), 0)
 
   init(_ communicator: any Communicator) {
     precondition(MemoryLayout<StepRecord>.size == 64)
     ofAllRanks = RecordExchange(communicator, empty: StepRecord())
     hosts = communicator.hosts
     seconds = [Double](repeating: 0, count: communicator.size)
+    allSeconds = seconds
   }
 
   /// What the ranks' records come to.
@@ -68,10 +72,11 @@ final class StepRecords {
       }
       requests |= all[rank].requests
       seconds[rank] += all[rank].seconds
+      allSeconds[rank] += all[rank].seconds
       if all[rank].check != all[0].check || !all[rank].check.memoryHolds { decision.agrees = false }
     }
     // What only compares replicas is no step.
-    if record.seconds > 0 { count += 1 }
+    if record.seconds > 0 { (count, allCount) = (count + 1, allCount + 1) }
     (decision.stops, decision.saves, decision.ends) = (requests & 1 != 0, requests & 2 != 0, requests & 4 != 0)
     return decision
   }
@@ -79,11 +84,32 @@ final class StepRecords {
   /// What is wrong with the replicas, by the last records.
   var problem: String { ReplicaComparison.problem(ofAllRanks.records.map(\.check), hosts: hosts) ?? "nothing" }
 
-  /// Seconds of own work per step since the last call: the median of all ranks, and the slowest one's.
-  func takeWork() -> (median: Double, slowest: Double, rank: Int, host: String) {
+  /// Seconds of own work a step, of the ranks.
+  typealias Work = (median: Double, slowest: Double, rank: Int, host: String)
+
+  /// Since the last call. For rank 0.
+  func takeWork() -> Work {
+    defer {
+      for rank in seconds.indices { seconds[rank] = 0 }
+      count = 0
+    }
+    return work(seconds, count)
+  }
+
+  /// More ranks than these are told by the median and the slowest alone: lines stay readable.
+  private static let mostRanks = 64
+
+  /// Each rank's own, since the last call of `takeWork`, for metrics.jsonl; nothing of one rank.
+  var ranksWork: [(key: String, value: MetricValue)] {
+    guard (2...Self.mostRanks).contains(seconds.count) else { return [] }
+    return seconds.enumerated().map { ("work_seconds/\($0.offset)", .double($0.element / Double(max(1, count)))) }
+  }
+
+  /// Since the beginning. For rank 0.
+  var allWork: Work { work(allSeconds, allCount) }
+
+  private func work(_ seconds: [Double], _ count: Int) -> Work {
     let means = seconds.map { $0 / Double(max(1, count)) }
-    for rank in seconds.indices { seconds[rank] = 0 }
-    count = 0
     let slowest = means.indices.max { means[$0] < means[$1] } ?? 0
     return (means.sorted()[(means.count - 1) / 2], means[slowest], slowest, hosts[slowest])
   }

@@ -29,7 +29,7 @@ package enum ThreadCount {
     }
   }
 
-  static func automatic(_ communicator: any Communicator) throws(CollectiveFailure) -> Int {
+  package static func automatic(_ communicator: any Communicator) throws(CollectiveFailure) -> Int {
     let quotas = ControlGroups().processors.map { Record.Quota(sharedAs: $0.identity, cores: $0.value) }
     let own = Record(host: communicator.hostName, cores: coreMask(), quotas: quotas)
     return counts(try communicator.allGather(own))[communicator.rank]
@@ -52,7 +52,7 @@ package enum ThreadCount {
   }
 
   /// The cores that this process may run on, as the kernel writes them, such as "0-3,8".
-  static var coreList: String {
+  package static var coreList: String {
     let status = (try? FileSystem.read("/proc/self/status", limit: 1 << 16)) ?? []
     let line = String(decoding: status, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
     return line.map { String($0.dropFirst("Cpus_allowed_list:".count).drop { $0 == "\t" || $0 == " " }) } ?? "unknown"

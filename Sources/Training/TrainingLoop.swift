@@ -13,21 +13,25 @@ struct TrainingLoop {
   let step: TrainingStep
   let evaluation: TrainingEvaluation
   let disk: RunDisk
+  private let lines: TrainingLines
   private let context: RankContext
   private var communicator: any Communicator { context.communicator }
   private var progress: RankProgress { context.progress }
 
   private let records: StepRecords
   private var pace = Pace()
+  private let status: TrainingStatus
+  private var lineClock: LineClock
   /// Asked on rank 0.
   private let hooks: [any TrainingHook]
   private var returns = Returns()
+  private var phases: PhaseTimes
   /// The report that is under way, on rank 0.
   private var reportLine: [(key: String, value: MetricValue)] = []
 
   init(
     configuration: RunConfiguration, stopAfter: Int?, itemCounts: [Int64], state: ModelState, step: TrainingStep,
-    evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], context: RankContext
+    evaluation: TrainingEvaluation, disk: RunDisk, hooks: [any TrainingHook], lines: TrainingLines, context: RankContext
   ) {
     self.configuration = configuration
     self.stopAfter = stopAfter
@@ -35,7 +39,13 @@ struct TrainingLoop {
     self.step = step
     self.evaluation = evaluation
     self.disk = disk
+    self.lines = lines
     self.context = context
+    phases = PhaseTimes(step: state.step)
+    let now = ContinuousClock.now
+    status = TrainingStatus(configuration, step: state.step, secondsLeft: disk.secondsLeft, began: now)
+    // A little before a display's own line is due.
+    lineClock = LineClock(every: ProgressPace.interval - .milliseconds(500), now: now)
     records = StepRecords(context.communicator)
     let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: context.log)
     self.hooks = context.communicator.rank == 0 ? [watch] + hooks : []
@@ -46,7 +56,20 @@ struct TrainingLoop {
     pace.elapsed < 100 ? "\(rounded(pace.elapsed, 1)) s" : "\(rounded(pace.elapsed / 60, 1)) minutes"
   }
 
+  /// Seconds per step of the ranks' own work, in words; on rank 0, of several ranks.
+  var ownWork: String? {
+    guard communicator.rank == 0, communicator.size > 1 else { return nil }
+    let work = records.allWork
+    return
+      "own work per step: median of the ranks \(rounded(work.median, 4)) s, slowest \(rounded(work.slowest, 4)) s (rank \(work.rank), \(work.host))"
+  }
+
   mutating func run() throws(CollectiveFailure) -> RunOutcome {
+    let status = self.status
+    return try Activity.during(status) { () throws(CollectiveFailure) in try runSteps() }
+  }
+
+  private mutating func runSteps() throws(CollectiveFailure) -> RunOutcome {
     let total = configuration.trainingSteps
     if let stopAfter, state.step >= stopAfter {
       log("stopped: \(state.step) of \(total) steps are done already, and --stop-after is \(stopAfter)")
@@ -74,6 +97,7 @@ struct TrainingLoop {
         continue
       }
       pace.end(result, instances: configuration.batchSize)
+      status.update(result, step: state.step, seconds: pace.lastStep)
       progress.enter(.record)
       let decision = try records.exchange(
         StepRecord(
@@ -94,7 +118,9 @@ struct TrainingLoop {
         if try goBack() == .stopped { return .stopped }
         continue
       }
-      if state.step == 1 || isLast || state.step % configuration.reportInterval == 0 { beginReport(result) }
+      let isReported = state.step == 1 || isLast || state.step % configuration.reportInterval == 0
+      if communicator.rank == 0, sayStep(isReported: isReported, isEnd: isLast || stops) { log(status.text(now: ContinuousClock.now)) }
+      if isReported { beginReport(result) }
       // What is due is saved before a validation: whatever becomes of that, nothing trained is lost.
       if validates || saves { writeReport() }
       if saves { try save(mayFail: !isLast && !stops) }
@@ -143,20 +169,23 @@ struct TrainingLoop {
 
   // MARK: - Reports
 
-  /// Says how it goes, on rank 0. The line for metrics.jsonl lacks the parameters' hash, which is made beside the next step's
-  /// gradients: `writeReport` completes it.
+  /// Whether the log gets a line on this step.
+  private mutating func sayStep(isReported: Bool, isEnd: Bool) -> Bool {
+    let isDue = lineClock.isDue(ContinuousClock.now)
+    switch lines {
+    case .everyReport: return isReported || isEnd
+    case .periodic: return isDue || isEnd || state.step == 1
+    case .ends: return isEnd
+    }
+  }
+
+  /// Begins the line for metrics.jsonl, on rank 0. It lacks the parameters' hash, which is made beside the next step's gradients:
+  /// `writeReport` completes it.
   private mutating func beginReport(_ result: StepResult) {
     progress.enter(.report)
+    let ranks = records.ranksWork
     let (speed, work) = (pace.take(), records.takeWork())
     guard communicator.rank == 0 else { return }
-    let ranks =
-      communicator.size == 1
-      ? ""
-      : "  own work \(rounded(work.median, 4)) s, slowest \(rounded(work.slowest, 4)) s (rank \(work.rank), \(work.host))"
-    log(
-      "step \(state.step)/\(configuration.trainingSteps)  epoch \(result.epoch)  loss \(rounded(result.loss, 4))  "
-        + "rate \(rounded(result.learningRate, 7))  norm \(rounded(result.gradientNorm, 3))  "
-        + "\(rounded(speed.instances, 1)) instances/s\(ranks)")
     reportLine = [
       ("step", .int(state.step)), ("epoch", .int(result.epoch)), ("loss", .double(result.loss)),
       ("learning_rate", .double(result.learningRate)), ("gradient_norm", .double(result.gradientNorm)),
@@ -164,6 +193,7 @@ struct TrainingLoop {
       ("work_seconds_median", .double(work.median)), ("work_seconds_slowest", .double(work.slowest)),
       ("slowest_rank", .int(work.rank)), ("slowest_host", .string(work.host)), ("seconds", .double(pace.elapsed)),
     ]
+    reportLine += phases.take(step.clock, step: state.step) + ranks
     step.hash.begin()
   }
 
@@ -191,13 +221,19 @@ struct TrainingLoop {
   /// Validates, and writes a checkpoint where that was the best so far; `.stopped` where a signal ended it.
   private func validate() throws(CollectiveFailure) -> RunOutcome {
     let report: EvaluationReport?
+    log("validation of step \(state.step) begins")
     do throws(CollectiveFailure) { report = try evaluation.evaluate(.validation) } catch {
       guard error.exitCode == .stopped else { throw error }
       try save(mayFail: false)
       log(TrainingEvaluation.stopped(state, of: configuration))
       return .stopped
     }
-    for line in report?.lines ?? [] { log(line) }
+    if let report {
+      if lines == .everyReport { for line in report.lines { log(line) } }
+      let metric = report.value(configuration.monitor)
+      status.validated(metric)
+      log("validation of step \(state.step): \(report.summary(configuration.monitor))")
+    }
     try save(report, mayFail: state.step != configuration.trainingSteps && state.step != stopAfter)
     // The line comes last: a run that is ended before it does the same validation again.
     if let report { disk.append(report) }

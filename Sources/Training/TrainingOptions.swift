@@ -21,6 +21,16 @@ public enum ResumeMode: Sendable, Equatable {
   }
 }
 
+/// Which lines training logs about its steps, besides the first and the last one.
+public enum TrainingLines: Sendable {
+  /// One per ten seconds.
+  case periodic
+  /// None: a display shows them.
+  case ends
+  /// One per report, and the original's line of metrics per validation and protocol.
+  case everyReport
+}
+
 /// What a user asked for, before anything was checked: the command line of `train`.
 public struct TrainingOptions: Sendable {
   /// The name of one of the program's own configurations.
@@ -39,6 +49,7 @@ public struct TrainingOptions: Sendable {
   public var threads: Int?
   /// Save and stop after this many updates.
   public var stopAfter: Int?
+  public var lines = TrainingLines.periodic
   /// `key=value`, in order.
   public var settings: [String] = []
   /// Whether a run that has done all steps ends with an evaluation on the test items.

@@ -36,6 +36,7 @@ public final class TrainingRun {
   private let resume: ResumeMode
   private let stopAfter: Int?
   private let evaluatesTestItems: Bool
+  private let lines: TrainingLines
   private let context: RankContext
   private let hooks: [any EvaluationHook]
   private let trainingHooks: [any TrainingHook]
@@ -46,11 +47,11 @@ public final class TrainingRun {
   public convenience init(
     _ options: TrainingOptions, communicator: any Communicator, hooks: [any EvaluationHook] = [],
     trainingHooks: [any TrainingHook] = [],
-    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
+    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { printResult($0) }
   ) {
     self.init(
       .words(options), runFolder: options.runFolder, resume: options.resume, stopAfter: options.stopAfter,
-      evaluatesTestItems: options.evaluatesTestItems, communicator, hooks, trainingHooks, log, output)
+      evaluatesTestItems: options.evaluatesTestItems, lines: options.lines, communicator, hooks, trainingHooks, log, output)
   }
 
   /// A run of just this configuration, that of rank 0; where it is resumed, one that does not fit is refused.
@@ -58,19 +59,21 @@ public final class TrainingRun {
   /// - Parameters:
   ///   - runFolder: nil: `runs/NAME` in the current folder, NAME from the data set.
   ///   - stopAfter: save and stop after so many updates.
+  ///   - lines: what is logged about steps.
   public convenience init(
     _ configuration: RunConfiguration, runFolder: String? = nil, resume: ResumeMode = .auto, stopAfter: Int? = nil,
-    communicator: any Communicator, hooks: [any EvaluationHook] = [], trainingHooks: [any TrainingHook] = [],
-    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { print($0) }
+    lines: TrainingLines = .periodic, communicator: any Communicator, hooks: [any EvaluationHook] = [],
+    trainingHooks: [any TrainingHook] = [],
+    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { printResult($0) }
   ) {
     self.init(
-      .configuration(configuration), runFolder: runFolder, resume: resume, stopAfter: stopAfter, evaluatesTestItems: true,
+      .configuration(configuration), runFolder: runFolder, resume: resume, stopAfter: stopAfter, evaluatesTestItems: true, lines: lines,
       communicator, hooks, trainingHooks, log, output)
   }
 
   private init(
     _ request: Request, runFolder: String?, resume: ResumeMode, stopAfter: Int?, evaluatesTestItems: Bool,
-    _ communicator: any Communicator, _ hooks: [any EvaluationHook], _ trainingHooks: [any TrainingHook],
+    lines: TrainingLines, _ communicator: any Communicator, _ hooks: [any EvaluationHook], _ trainingHooks: [any TrainingHook],
     _ log: @escaping (String) -> Void, _ output: @escaping (String) -> Void
   ) {
     self.request = request
@@ -78,6 +81,7 @@ public final class TrainingRun {
     self.resume = resume
     self.stopAfter = stopAfter
     self.evaluatesTestItems = evaluatesTestItems
+    self.lines = lines
     self.hooks = hooks
     self.trainingHooks = trainingHooks
     context = RankContext(communicator, log: communicator.rank == 0 ? { line in Liveness.outside { log(line) } } : { _ in })
@@ -129,7 +133,7 @@ public final class TrainingRun {
     if start != .evaluating {
       let step = try TrainingStep(
         state: state, configuration: configuration, instances: instances, threads: setup.threads, context: context)
-      describe(dataset, instances, configuration, state, step)
+      for line in RunDescription.lines(setup, state, step, communicator) { log(line) }
       log(memory)
       if let line = try idleCores(setup, step) { log(line) }
       // Moments that are kept have passed their first steps.
@@ -138,9 +142,11 @@ public final class TrainingRun {
       if start == .begun { try saveBeginning(disk) }
       var loop = TrainingLoop(
         configuration: configuration, stopAfter: stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
-        evaluation: evaluation, disk: disk, hooks: trainingHooks, context: context)
+        evaluation: evaluation, disk: disk, hooks: trainingHooks, lines: lines, context: context)
       let first = state.step
-      if try loop.run() == .stopped { return .stopped }
+      let outcome = try loop.run()
+      if let work = loop.ownWork { log(work) }
+      if outcome == .stopped { return .stopped }
       log("trained \(state.step - first) steps in \(loop.elapsed)")
     }
     if configuration.holdout == .none {
@@ -163,22 +169,6 @@ public final class TrainingRun {
     progress.enter(.checkpoint)
     try communicator.onRankZero { () throws(Failure) in _ = try disk.save(best: nil, mayFail: false) }
     progress.savedStep = 0
-  }
-
-  private func describe(
-    _ dataset: Dataset, _ instances: MaskedInstances, _ configuration: RunConfiguration, _ state: ModelState,
-    _ step: TrainingStep
-  ) {
-    log(
-      "\(dataset.name): \(dataset.sequences.userCount) users, \(dataset.itemCount) items, "
-        + "\(instances.windows.count) windows, \(instances.epochCount) instances per epoch")
-    log(
-      "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
-        + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))")
-    log(
-      "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "
-        + "\(ProgramVersion.arithmetic(configuration.backend)); gradients: "
-        + step.reduction.methodDescription)
   }
 
   /// A line where there are fewer gradient shards than ranks x threads could work on, on rank 0.

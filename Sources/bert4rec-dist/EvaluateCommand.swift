@@ -89,6 +89,8 @@ struct EvaluateCommand: ParsableCommand {
   )
   var trec: String?
 
+  @OptionGroup var display: ProgressOptions
+
   @Flag(help: "Print one JSON object as the last line of standard output.")
   var json = false
 
@@ -133,7 +135,7 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let cutoffs = try cutoffs()
-    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       let progress = try Main.watch(communicator, limit: stallTimeout)
       if let predictions {
         progress.enter(.data)
@@ -247,7 +249,7 @@ struct EvaluateCommand: ParsableCommand {
   /// Results for people, or for a program, who then gets them alone on standard output.
   func show(_ results: [String], json text: String, _ communicator: any Communicator) {
     if json { for line in results { logOnce(line, communicator) } }
-    Liveness.outside { for line in json ? [text] : results { print(line) } }
+    for line in json ? [text] : results { printResult(line) }
   }
 
   /// A line on standard error, by rank 0.

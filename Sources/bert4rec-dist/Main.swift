@@ -20,8 +20,8 @@ struct Main: ParsableCommand {
       """,
     version: ProgramVersion.description,
     subcommands: [
-      PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, ExportCommand.self, BenchCommand.self,
-      TuneCommand.self,
+      PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, RecommendCommand.self, ReportCommand.self, ExportCommand.self,
+      BenchCommand.self, TuneCommand.self, DoctorCommand.self,
     ])
 
   static func main() {
@@ -67,15 +67,21 @@ struct Main: ParsableCommand {
     if !(1...1e6).contains(seconds) { throw ValidationError("--stall-timeout must be 1 to 1000000 seconds.") }
   }
 
-  /// Runs a command's work with the ranks of this start and ends the program with its exit code. Failures are printed once.
-  static func withCommunicator(_ work: (any Communicator) throws(CollectiveFailure) -> ExitCode) -> Never {
+  /// Runs a command's work with the ranks of this start and ends the program with its exit code. Failures are printed once. The first
+  /// rank shows what it is doing.
+  static func withCommunicator(
+    showing mode: ProgressMode = .none, _ work: (any Communicator) throws(CollectiveFailure) -> ExitCode
+  ) -> Never {
     let communicator: any Communicator
     do throws(CollectiveFailure) { communicator = try makeCommunicator() } catch {
       printError("error: \(error.message)")
       leave(error.exitCode)
     }
+    let display = communicator.rank == 0 ? ProgressDisplay(mode) : nil
     do throws(CollectiveFailure) {
+      defer { display?.stop() }
       let code = try work(communicator)
+      display?.stop()
       // What the others print must be out before the first rank leaves: mpirun ends the rest after a code that is not 0.
       if Liveness.outside({ fflush(nil) }) != 0 {
         throw .onThisRank(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")

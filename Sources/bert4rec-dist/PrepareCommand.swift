@@ -88,6 +88,8 @@ struct PrepareCommand: ParsableCommand {
       valueName: "file"))
   var writeTargets: String?
 
+  @OptionGroup var display: ProgressOptions
+
   @Flag(help: "Leave out any number of rows that cannot be read, instead of stopping at more than 1 %.")
   var skipBadRows = false
 
@@ -97,7 +99,7 @@ struct PrepareCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       // More ranks have nothing to do: reading is one process's work.
       try communicator.onRankZero { () throws(Failure) in try prepare() }
       return .success
@@ -126,10 +128,10 @@ struct PrepareCommand: ParsableCommand {
       for line in report { printError(line) }
       throw error
     }
-    for line in report { print(TerminalText.escaped(line, keepsLineEnds: false)) }
-    print("data set                  \(loaded.dataset.name)")
-    print(loaded.statistics.description)
-    print("fingerprint               \(loaded.dataset.fingerprint)")
+    for line in report { printResult(TerminalText.escaped(line, keepsLineEnds: false)) }
+    printResult("data set                  \(loaded.dataset.name)")
+    printResult(loaded.statistics.description)
+    printResult("fingerprint               \(loaded.dataset.fingerprint)")
     if let writePairs {
       try PairsFile.write(loaded.dataset, to: writePairs)
       printError("pairs written to \(writePairs)")

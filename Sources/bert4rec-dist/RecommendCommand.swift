@@ -78,6 +78,8 @@ struct RecommendCommand: ParsableCommand {
       valueName: "file"), completion: .file())
   var items: String?
 
+  @OptionGroup var display: ProgressOptions
+
   @Flag(help: "Also recommend items already in the user's history.")
   var keepSeen = false
 
@@ -112,7 +114,7 @@ struct RecommendCommand: ParsableCommand {
   private var format: RecommendationFormat { formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv }
 
   func run() throws {
-    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       if stream { try Self.prepareStream(communicator) }
       let progress = try Main.watch(communicator, limit: stallTimeout)
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })

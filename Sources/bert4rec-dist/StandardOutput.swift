@@ -1,6 +1,8 @@
 import BERT4RecDist
 import Glibc
 
+import enum SystemSupport.StandardError
+
 /// Standard output for results. A reader that has had enough (`| head`) ends it quietly.
 struct StandardOutput {
   /// Whether the reader has gone: nobody wants more.
@@ -18,12 +20,15 @@ struct StandardOutput {
 
   /// Writes all of it.
   mutating func write(_ bytes: [UInt8]) throws(Failure) {
+    // The reader may be the same terminal.
+    StandardError.wipeStatus()
     var start = 0
     while start < bytes.count && !isClosed { try write(bytes[start...], &start) }
   }
 
   /// Writes all of it, unless the program is asked to end while nobody reads.
   mutating func writeUntilStopped(_ bytes: [UInt8]) throws(Failure) {
+    StandardError.wipeStatus()
     var start = 0
     while start < bytes.count && !isClosed {
       var waiting = [

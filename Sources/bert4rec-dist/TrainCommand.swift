@@ -75,8 +75,20 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "With --init-checkpoint, keep Adam's moments of the rows that it knows; else all start at zero.")
   var keepMoments = false
 
+  @Flag(
+    help: "Read everything, measure a few steps, say what the run would take (time, memory, disk), and write nothing.")
+  var dryRun = false
+
+  @OptionGroup var display: ProgressOptions
+
+  @Flag(help: "A line per report (report_steps), and the original's line of metrics per validation and protocol.")
+  var verbose = false
+
   @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
+
+  @Flag(help: "Write reports and evaluations for TensorBoard, too (tensorboard --logdir FOLDER): into tensorboard/ of the run folder.")
+  var tensorboard = false
 
   @Option(help: ArgumentHelp("Save and stop after this step, with exit code 75.", valueName: "step"))
   var stopAfter: Int?
@@ -102,9 +114,16 @@ struct TrainCommand: ParsableCommand {
     options.keepsMoments = keepMoments
     options.threads = threads
     options.stopAfter = stopAfter
-    options.settings = settings
-    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
-      try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
+    options.settings = settings + (tensorboard ? ["tensorboard=true"] : [])
+    options.lines = verbose ? .everyReport : display.lines
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+      if dryRun {
+        let progress = try Main.watch(communicator, limit: 300)
+        progress.enter(.data)
+        try DryRun.run(options, communicator: communicator)
+        return .success
+      }
+      return try TrainingRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }
 }

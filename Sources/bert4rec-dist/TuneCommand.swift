@@ -45,6 +45,8 @@ struct TuneCommand: ParsableCommand {
     name: .customLong("run"), help: ArgumentHelp("Folder of the search (default: runs/tune).", valueName: "folder"), completion: .directory)
   var runFolder: String?
 
+  @OptionGroup var display: ProgressOptions
+
   @Option(help: ArgumentHelp("Threads per rank (default: the cores available to it).", valueName: "n"))
   var threads: Int?
 
@@ -69,7 +71,7 @@ struct TuneCommand: ParsableCommand {
     options.space = space
     options.budget = budget
     options.trials = trials
-    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
+    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       try TuningRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }

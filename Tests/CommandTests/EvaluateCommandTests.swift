@@ -91,7 +91,7 @@ extension CommandTests {
       var all: [[String]] = []
       for ranks in [1, 3] {
         try Program.withTemporaryFolder { folder in
-          let result = try Program.mpirun(ranks: ranks, ["train"] + asked, in: folder)
+          let result = try Program.mpirun(ranks: ranks, ["train", "--verbose"] + asked, in: folder)
           try #require(result.status == 0, "\(result.errors)")
           #expect(result.count(ofErrors: "[full, 100 of 400 users] ") == 2 && !result.errors.contains("uniform100"), "\(result.errors)")
           #expect(result.output.contains("[uniform100, 400 users] "))

@@ -25,7 +25,9 @@ struct RunFiles {
           "seconds", "instances_per_s", "tokens_per_s", "work_seconds_median", "work_seconds_slowest", "slowest_rank",
           "slowest_host",
         ]
-        let timeless = line.filter { !ofTheMachine.contains($0.key) }
+        let timeless = line.filter {
+          !ofTheMachine.contains($0.key) && !$0.key.hasPrefix("phase/") && !$0.key.hasPrefix("work_seconds/")
+        }
         return String(
           decoding: try JSONSerialization.data(withJSONObject: timeless, options: [.sortedKeys]), as: UTF8.self)
       }

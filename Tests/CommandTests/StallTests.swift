@@ -124,7 +124,7 @@ extension CommandTests {
         let more = settings([
           "report_steps": 1, "num_train_steps": 1500, "batch_size": 16, "eval_every": 1500, "save_checkpoints_steps": 1500,
         ])
-        let words = ([Program.path] + Self.arguments + more).joined(separator: " ")
+        let words = ([Program.path] + Self.arguments + ["--verbose"] + more).joined(separator: " ")
         let result = try Program.execute(
           "/bin/bash", ["-c", "\(words) 2>&1 | (sleep 8; cat > said); echo ${PIPESTATUS[0]}"], in: folder)
         #expect(result.output == "0\n", "\(result.output) \(result.errors)")

@@ -277,7 +277,7 @@ struct EvaluatorTests {
     for result in sampled { #expect(all.first { $0.user == result.user }?.rank(.full) == result.rank(.full)) }
     let (shown, total) = (try #require(report), all.count)
     #expect(shown.users == 100 && shown.sampledFrom == total && shown.json.contains("\"users_of\": \(total),"))
-    #expect(shown.table.contains("validation split, step 0, 100 users (a sample of \(total)); each cell"))
+    #expect(shown.table.contains("validation split, step 0, 100 users (a sample of \(total)); popular: "))
     #expect(shown.lines[0].hasPrefix("[full, 100 of \(total) users] "))
     #expect(shown.json.contains("\"users\": 100, \"users_of\": \(total), "))
     // The negatives are those of a data set that holds nobody else's sequences; the baseline's numbers too.

@@ -15,18 +15,29 @@ struct ReportTests {
   /// Labels 3 and 4 are the best unrated items here, whatever the protocol.
   @Test func table() throws {
     let lines = try report().table.split(separator: "\n").map(String.init)
-    #expect(lines[0] == "test split, step 12, 2 users; each cell: model | most popular")
-    #expect(lines[1].hasPrefix("protocol  hit@1            hit@5            hit@10           ndcg@1           ndcg@5"))
-    #expect(
-      lines[2]
-        == "full      1.0000 | 1.0000  1.0000 | 1.0000  1.0000 | 1.0000  1.0000 | 1.0000  1.0000 | 1.0000  "
-        + "1.0000 | 1.0000  1.0000 | 1.0000")
-    #expect(lines[3].hasPrefix("pop100    1.0000 | 1.0000"))
-    #expect(lines[4] == "top 10: coverage 0.7143 | 0.7143, mean popularity 0.4 | 0.4")
-    #expect(lines[5].hasPrefix("masked items: loss "))
-    #expect(lines[6].hasPrefix("note: pop100: 2 of 2 users have fewer than 100 unrated items, all of which are"))
-    #expect(lines[7].hasPrefix("note: pop100: 1 of 2 users have no unrated item at all"))
-    #expect(lines.count == 8)
+    #expect(lines[0] == "test split, step 12, 2 users; popular: the most popular items")
+    #expect(lines[1] == "protocol           hit@1   hit@5   hit@10  ndcg@1  ndcg@5  ndcg@10  mrr")
+    #expect(lines[2] == "full      model    1.0000  1.0000  1.0000  1.0000  1.0000  1.0000   1.0000")
+    #expect(lines[3] == "          popular  1.0000  1.0000  1.0000  1.0000  1.0000  1.0000   1.0000")
+    #expect(lines[4].hasPrefix("pop100    model    1.0000"))
+    #expect(lines[6] == "top 10: coverage 0.7143 (popular 0.7143), mean popularity 0.4 (popular 0.4)")
+    #expect(lines[7].hasPrefix("masked items: loss "))
+    #expect(lines[8].hasPrefix("note: pop100: 2 of 2 users have fewer than 100 unrated items, all of which are"))
+    #expect(lines[9].hasPrefix("note: pop100: 1 of 2 users have no unrated item at all"))
+    #expect(lines.count == 10)
+  }
+
+  /// A terminal has 80 columns; the longest names and values.
+  @Test func theTableFitsATerminal() throws {
+    var report = try report()
+    report.protocols = EvaluationProtocol.allCases
+    let lines = report.table.split(separator: "\n").dropFirst().prefix(7)
+    #expect(lines.count == 7 && lines.allSatisfy { $0.count <= 80 }, "\(lines)")
+  }
+
+  @Test func summary() throws {
+    #expect(try report().summary("ndcg@10[full]") == "ndcg@10[full] 1.0000, most popular 1.0000 (2 users)")
+    #expect(try report().summary("absent") == "absent - (2 users)")
   }
 
   @Test func originalsLine() throws {

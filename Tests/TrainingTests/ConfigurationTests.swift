@@ -21,7 +21,7 @@ import Training
     "validation_users": "1000", "validation_protocols": "full,pop100", "monitor": "hit@5[pop100]", "report_steps": "3", "threads": "2",
     "stall_timeout": "5.0", "checkpoint_failures": "1", "on_nonfinite": "skip", "max_skipped_steps": "4",
     "verify_every": "17", "data_format": "lists", "data_columns": "user=2,item=\"a b\"", "data_time_format": "%d/%m/%Y",
-    "init_checkpoint": "runs/a \"b\"", "init_moments": "kept",
+    "init_checkpoint": "runs/a \"b\"", "init_moments": "kept", "tensorboard": "true",
     "data_skip_bad_rows": "true", "data_events": "buy,\"x\": y", "data_min_rating": "3.5", "data_before": "2021-05-03T00:00:00Z",
     "data_after": "1998-03-01T10:00:00.5Z", "data_drop_duplicates": "true", "data_collapse_repeats": "true", "data_last": "50",
     "data_min_user_count": "5", "data_min_item_count": "4", "split_time": "2014-07-23T10:00:00Z",
