@@ -61,6 +61,6 @@ package struct NetworkMeasurement: Equatable, Sendable {
       times.append(watch.seconds)
     }
     // The first one opens connections.
-    return times.dropFirst().median
+    return Array(times.dropFirst()).median
   }
 }
