@@ -36,14 +36,14 @@ let package = Package(
       name: "SystemSupport",
       dependencies: ["CLinux", .product(name: "Crypto", package: "swift-crypto")]),
     .target(name: "InteractionData", dependencies: ["CArchive", "SystemSupport"]),
-    .target(name: "MaskedInstances", dependencies: ["InteractionData"]),
-    .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "MaskedInstances", "SystemSupport"]),
+    .target(name: "Masking", dependencies: ["InteractionData"]),
+    .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "Masking", "SystemSupport"]),
     .target(name: "Communication", dependencies: ["CMPI", "SystemSupport"]),
     .target(name: "GradientSum", dependencies: ["CKernels", "Communication", "SystemSupport"]),
     .target(name: "StallDetection", dependencies: ["Communication", "SystemSupport"]),
     .target(
       name: "Evaluation",
-      dependencies: ["InteractionData", "MaskedInstances", "CKernels", "Communication", "SystemSupport"]),
+      dependencies: ["InteractionData", "Masking", "CKernels", "Communication", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
@@ -54,14 +54,14 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "InteractionData", "MaskedInstances", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
+        "InteractionData", "Masking", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
         "Checkpoints", "Recipes", "CBuildFacts", "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
       ]),
     // Search for settings: training runs, one after the other.
     .target(
       name: "Tuning",
       dependencies: [
-        "InteractionData", "MaskedInstances", "Communication", "Checkpoints", "Training", "SystemSupport",
+        "InteractionData", "Masking", "Communication", "Checkpoints", "Training", "SystemSupport",
         .product(name: "Yams", package: "Yams"),
       ]),
     // The hosts, the network and the disk of a run.
@@ -74,7 +74,7 @@ let package = Package(
     .target(
       name: "BERT4RecDist",
       dependencies: [
-        "InteractionData", "MaskedInstances", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
+        "InteractionData", "Masking", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
         "Checkpoints", "Training", "Tuning", "Diagnosis", "Reporting", "SystemSupport",
       ]),
     .executableTarget(
@@ -86,7 +86,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["Checkpoints", "InteractionData", "SystemSupport"], path: "Tests/TestSupport"),
     .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport", "TestSupport"]),
     .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData", "TestSupport"]),
-    .testTarget(name: "MaskedInstancesTests", dependencies: ["MaskedInstances"]),
+    .testTarget(name: "MaskingTests", dependencies: ["Masking"]),
     .testTarget(name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"]),
     // What the tests of ranks start under mpirun.
     .executableTarget(
@@ -115,7 +115,7 @@ let package = Package(
     .executableTarget(
       name: "fuzz-probe",
       dependencies: [
-        "InteractionData", "MaskedInstances", "BERT4RecModel", "Checkpoints", "Training", "SystemSupport", "TestSupport",
+        "InteractionData", "Masking", "BERT4RecModel", "Checkpoints", "Training", "SystemSupport", "TestSupport",
       ],
       path: "Tests/FuzzProbe"),
     .testTarget(name: "FuzzTests", dependencies: ["TestSupport", "fuzz-probe"]),

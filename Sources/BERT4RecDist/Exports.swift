@@ -6,7 +6,7 @@
 @_exported import Evaluation
 @_exported import GradientSum
 @_exported import InteractionData
-@_exported import MaskedInstances
+@_exported import Masking
 @_exported import Reporting
 @_exported import StallDetection
 @_exported import SystemSupport

@@ -12,7 +12,7 @@ extension BidirectionalEncoder {
   /// An encoder whose memory is taken at once, or refused. `longestInstance`: see `init`.
   package static func withMemory(
     for purpose: Purpose, _ configuration: ModelConfiguration, backend: BackendChoice, longestInstance: Int? = nil
-  ) throws(Failure) -> BidirectionalEncoder {
+  ) throws(ProgramFailure) -> BidirectionalEncoder {
     let bytes = workspaceBytes(for: purpose, configuration, longestInstance: longestInstance)
     return BidirectionalEncoder(
       configuration, backend: backend.makeBackend(), workspace: try Workspace(byteCount: bytes), purpose: purpose,

@@ -1,18 +1,18 @@
-import MaskedInstances
+import Masking
 
 /// The whole model: embeddings, encoder layers, prediction head and masked-item loss, forward and backward.
 ///
 /// One implementation over any backend. Each thread has an encoder of its own (its workspace), all read the same parameters.
 /// Batches are packed; the last layer computes masked rows only.
-public final class BidirectionalEncoder {
+package final class BidirectionalEncoder {
   /// Tokens that go through the encoder at once (whole instances; a longer one goes alone). Shapes the order of additions, so it
   /// is part of `numericsVersion`.
   package static let blockRows = 1024
 
-  public let configuration: ModelConfiguration
-  public let layout: ParameterLayout
+  package let configuration: ModelConfiguration
+  package let layout: ParameterLayout
   /// Where this encoder's time goes.
-  public let clock = PhaseClock()
+  package let clock = PhaseClock()
   private let workspace: Workspace
   private let backend: any Backend
   private let blockRows: Int
@@ -60,18 +60,18 @@ public final class BidirectionalEncoder {
     gradientB = context.backwardRows()
   }
 
-  public convenience init(_ configuration: ModelConfiguration, backend: BackendChoice = .auto) {
+  package convenience init(_ configuration: ModelConfiguration, backend: BackendChoice = .auto) {
     self.init(configuration, backend: backend.makeBackend())
   }
 
   /// Bytes of its buffers.
-  public var workspaceBytes: Int { workspace.byteCount }
+  package var workspaceBytes: Int { workspace.byteCount }
 
   /// The sum of the masked items' cross entropies. With `gradients` (flat, as `layout`) adds the sum's gradient there, or overwrites
   /// what is there with it.
   ///
   /// - Parameter dropout: nil switches dropout off.
-  public func loss(
+  package func loss(
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
     overwrites: Bool = false, dropout: DropoutKey?
   ) -> Double {
@@ -99,7 +99,7 @@ public final class BidirectionalEncoder {
   }
 
   /// Writes the logits (M, V) of the batch's masked rows, without dropout.
-  public func logits(
+  package func logits(
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>
   ) {
     let pass = Pass(parameters: parameters, gradients: nil, dropout: nil)

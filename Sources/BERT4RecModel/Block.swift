@@ -1,4 +1,4 @@
-import MaskedInstances
+import Masking
 
 /// Some whole instances of a packed batch: what goes through the encoder at once, so that its activations stay in the cache.
 ///

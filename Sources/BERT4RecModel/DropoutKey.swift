@@ -1,11 +1,11 @@
-import MaskedInstances
+import Masking
 
 /// What all dropout decisions of a step depend on.
-public struct DropoutKey: Sendable, Equatable {
-  public let seed: UInt64
-  public let step: Int
+package struct DropoutKey: Sendable, Equatable {
+  package let seed: UInt64
+  package let step: Int
 
-  public init(seed: UInt64, step: Int) {
+  package init(seed: UInt64, step: Int) {
     self.seed = seed
     self.step = step
   }

@@ -1,10 +1,10 @@
-import MaskedInstances
+import Masking
 import SystemSupport
 
 extension ParameterLayout {
   /// Fills a flat buffer as the original starts: weights and embeddings from a truncated normal (cut at two standard
   /// deviations), biases 0, LayerNorm weights 1. A pure function of the seed.
-  public func initialize(_ parameters: UnsafeMutablePointer<Float>, standardDeviation: Double, seed: UInt64) {
+  package func initialize(_ parameters: UnsafeMutablePointer<Float>, standardDeviation: Double, seed: UInt64) {
     for (index, slot) in slots.enumerated() {
       switch slot.initialization {
       case .zeros: (parameters + slot.offset).update(repeating: 0, count: slot.count)

@@ -1,19 +1,19 @@
 /// A named tensor's place in the flat parameter buffer.
 ///
 /// `name` is the tensor's name in Hugging Face's `BertForMaskedLM` and in model.safetensors; dense weights are (out, in), row-major.
-public struct ParameterSlot: Sendable, Equatable {
-  public let name: String
-  public let shape: [Int]
-  public let offset: Int
+package struct ParameterSlot: Sendable, Equatable {
+  package let name: String
+  package let shape: [Int]
+  package let offset: Int
   /// Whether Adam's decoupled weight decay touches it: not biases, not LayerNorm (the original's exclusions).
-  public let decays: Bool
+  package let decays: Bool
   /// How it starts.
-  public let initialization: Initialization
+  package let initialization: Initialization
 
-  public enum Initialization: Sendable, Equatable { case truncatedNormal, zeros, ones }
+  package enum Initialization: Sendable, Equatable { case truncatedNormal, zeros, ones }
 
-  public var count: Int { shape.reduce(1, *) }
-  public var range: Range<Int> { offset..<(offset + count) }
+  package var count: Int { shape.reduce(1, *) }
+  package var range: Range<Int> { offset..<(offset + count) }
 }
 
 /// Where each parameter stands in one flat buffer without gaps. Gradients and both moments use the same offsets, so that
@@ -21,44 +21,44 @@ public struct ParameterSlot: Sendable, Equatable {
 ///
 /// Letters: V vocabulary, L positions, H hidden, I intermediate. Query, key and value stand next to each other, so that one
 /// product computes all three (or, in the last layer, key and value alone).
-public struct ParameterLayout: Sendable, Equatable {
-  public let slots: [ParameterSlot]
+package struct ParameterLayout: Sendable, Equatable {
+  package let slots: [ParameterSlot]
   /// Elements of the whole buffer.
-  public let count: Int
+  package let count: Int
 
   /// Offsets of a LayerNorm's weight and bias, (H) each.
-  public struct Norm: Sendable, Equatable {
-    public let weight, bias: Int
+  package struct Norm: Sendable, Equatable {
+    package let weight, bias: Int
   }
 
   /// Offsets of a dense layer's weight (outputs, inputs) and bias (outputs).
-  public struct Dense: Sendable, Equatable {
-    public let weight, bias: Int
-    public let inputs, outputs: Int
+  package struct Dense: Sendable, Equatable {
+    package let weight, bias: Int
+    package let inputs, outputs: Int
   }
 
   /// Offsets of one encoder layer.
-  public struct Layer: Sendable, Equatable {
-    public let queryKeyValue: Dense  // H to 3H: query, key, value
-    public let attentionOutput: Dense  // H to H
-    public let attentionNorm: Norm
-    public let intermediate: Dense  // H to I
-    public let output: Dense  // I to H
-    public let outputNorm: Norm
+  package struct Layer: Sendable, Equatable {
+    package let queryKeyValue: Dense  // H to 3H: query, key, value
+    package let attentionOutput: Dense  // H to H
+    package let attentionNorm: Norm
+    package let intermediate: Dense  // H to I
+    package let output: Dense  // I to H
+    package let outputNorm: Norm
   }
 
-  public let wordEmbeddings: Int  // (V, H)
+  package let wordEmbeddings: Int  // (V, H)
   /// Where the table ends; the prediction bias, which belongs to it, is the buffer's end.
   var afterWordEmbeddings: Int { positionEmbeddings }
-  public let positionEmbeddings: Int  // (L, H)
-  public let tokenTypeEmbeddings: Int  // (2, H)
-  public let embeddingNorm: Norm
-  public let layers: [Layer]
-  public let transform: Dense  // H to H
-  public let transformNorm: Norm
-  public let predictionBias: Int  // (V)
+  package let positionEmbeddings: Int  // (L, H)
+  package let tokenTypeEmbeddings: Int  // (2, H)
+  package let embeddingNorm: Norm
+  package let layers: [Layer]
+  package let transform: Dense  // H to H
+  package let transformNorm: Norm
+  package let predictionBias: Int  // (V)
 
-  public init(_ configuration: ModelConfiguration) {
+  package init(_ configuration: ModelConfiguration) {
     let hidden = configuration.hiddenSize
     let intermediate = configuration.intermediateSize
     var builder = Builder()

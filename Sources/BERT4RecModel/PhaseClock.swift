@@ -3,9 +3,9 @@ import SystemSupport
 
 /// A part of a step that its time is told apart into. Whoever times one names it: the encoder's are here, those of a training step in
 /// `Training`.
-public struct StepPhase: Sendable, Hashable {
+package struct StepPhase: Sendable, Hashable {
   /// As benchmarks print it.
-  public let name: String
+  package let name: String
   /// Where a clock keeps its time; each phase has one of its own, below `limit`.
   let place: Int
 
@@ -29,7 +29,7 @@ extension StepPhase {
 }
 
 /// Adds up where the time goes: one per thread, always on (it reads the clock some ten times per block of instances).
-public final class PhaseClock: @unchecked Sendable {
+package final class PhaseClock: @unchecked Sendable {
   private var nanoseconds = [UInt64](repeating: 0, count: StepPhase.limit)
   /// Its place; nil: no phase.
   private var current: Int?

@@ -27,7 +27,7 @@ package final class Workspace {
   package convenience init() { self.init(.growing) }
 
   /// Takes all memory at once.
-  package convenience init(byteCount: Int) throws(Failure) {
+  package convenience init(byteCount: Int) throws(ProgramFailure) {
     self.init(.sized)
     regions = [Region(try AlignedBuffer(count: byteCount, for: "a thread's workspace"))]
   }

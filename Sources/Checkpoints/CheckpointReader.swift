@@ -4,14 +4,14 @@ import SystemSupport
 
 /// A checkpoint that was found whole: every file has its size and checksum, and the tensors are those of the
 /// configuration.
-public struct CheckpointReader: Sendable {
-  public let path: String
-  public let configuration: ModelConfiguration
-  public let layout: ParameterLayout
+package struct CheckpointReader: Sendable {
+  package let path: String
+  package let configuration: ModelConfiguration
+  package let layout: ParameterLayout
   /// External id and occurrences of item `i` at index `i - 1`.
-  public let itemIDs: ExternalIDs
-  public let itemCounts: [Int64]
-  public let state: TrainerState
+  package let itemIDs: ExternalIDs
+  package let itemCounts: [Int64]
+  package let state: TrainerState
 
   private let model: SafeTensors
   private let optimizer: SafeTensors?
@@ -19,12 +19,12 @@ public struct CheckpointReader: Sendable {
   /// Opens a checkpoint folder and verifies all of it; optimizer.safetensors only `withMoments`.
   ///
   /// Exit code 66 where a file is not there or not readable, 65 where something is wrong with it.
-  public static func open(_ path: String, withMoments: Bool = false) throws(Failure) -> CheckpointReader {
+  package static func open(_ path: String, withMoments: Bool = false) throws(ProgramFailure) -> CheckpointReader {
     try CheckpointReader(path, withMoments: withMoments)
   }
 
-  private init(_ path: String, withMoments: Bool) throws(Failure) {
-    guard FileSystem.kind(path) == .directory else { throw Failure(.unreadable, "\(path): no such folder") }
+  private init(_ path: String, withMoments: Bool) throws(ProgramFailure) {
+    guard FileSystem.kind(path) == .directory else { throw ProgramFailure(.unreadable, "\(path): no such folder") }
     let state = try TrainerState.read(path)
 
     let configurationPath = path + "/" + CheckpointName.modelConfiguration
@@ -32,7 +32,7 @@ public struct CheckpointReader: Sendable {
     try Self.verify(configurationFile.bytes, CheckpointName.modelConfiguration, path, state)
     let json: JSON
     do throws(JSONError) { json = try JSON.parse(configurationFile.bytes) } catch {
-      throw Failure(.badData, "\(configurationPath): \(error)")
+      throw ProgramFailure(.badData, "\(configurationPath): \(error)")
     }
     let configuration = try ModelConfiguration(huggingFaceJSON: json, path: configurationPath)
 
@@ -48,7 +48,7 @@ public struct CheckpointReader: Sendable {
     optimizer =
       withMoments ? try Self.openTensors(CheckpointName.optimizer, path, state, tensors: layout.momentTensors) : nil
     guard sha256Hex(model.data) == state.parameterHash else {
-      throw Failure(.badData, "\(path): the parameters do not have the parameter_hash of \(CheckpointName.trainer)")
+      throw ProgramFailure(.badData, "\(path): the parameters do not have the parameter_hash of \(CheckpointName.trainer)")
     }
     self.path = path
     self.configuration = configuration
@@ -59,13 +59,13 @@ public struct CheckpointReader: Sendable {
   }
 
   /// Copies all parameters, `layout.count` of them.
-  public func copyParameters(into buffer: UnsafeMutableBufferPointer<Float>) {
+  package func copyParameters(into buffer: UnsafeMutableBufferPointer<Float>) {
     precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
     UnsafeMutableRawBufferPointer(buffer).copyMemory(from: model.data)
   }
 
   /// Copies both of Adam's moments. The checkpoint must have been opened `withMoments`.
-  public func copyMoments(
+  package func copyMoments(
     first: UnsafeMutableBufferPointer<Float>, second: UnsafeMutableBufferPointer<Float>
   ) {
     for buffer in [first, second] {
@@ -100,51 +100,51 @@ public struct CheckpointReader: Sendable {
   /// Refuses a vocabulary that is not the items of items.tsv and the four other tokens.
   static func requireVocabulary(
     _ configuration: ModelConfiguration, _ json: JSON, itemCount: Int, _ path: String
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     let tokens = TokenIDs(itemCount: itemCount)
     guard configuration.vocabularySize == tokens.vocabularySize, json["mask_token_id"]?.int == Int(tokens.mask) else {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(path): \(CheckpointName.items) has \(itemCount) items, which does not go with vocab_size "
           + "\(configuration.vocabularySize) and mask_token_id in \(CheckpointName.modelConfiguration)")
     }
   }
 
-  static func regularFile(_ path: String) throws(Failure) -> String {
+  static func regularFile(_ path: String) throws(ProgramFailure) -> String {
     switch FileSystem.kind(path) {
     case .file: return path
-    case nil: throw Failure(.unreadable, "\(path) is not there: the checkpoint is incomplete")
-    case .directory, .other: throw Failure(.unreadable, "\(path) is not a file")
+    case nil: throw ProgramFailure(.unreadable, "\(path) is not there: the checkpoint is incomplete")
+    case .directory, .other: throw ProgramFailure(.unreadable, "\(path) is not a file")
     }
   }
 
   private static func verify(
     _ bytes: UnsafeRawBufferPointer, _ name: String, _ path: String, _ state: TrainerState
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     guard let record = state.files[name] else {
-      throw Failure(.badData, "\(path)/\(CheckpointName.trainer) says nothing about \(name)")
+      throw ProgramFailure(.badData, "\(path)/\(CheckpointName.trainer) says nothing about \(name)")
     }
     guard bytes.count == record.bytes else {
-      throw Failure(.badData, "\(path)/\(name) is damaged: \(bytes.count) bytes, \(record.bytes) were written")
+      throw ProgramFailure(.badData, "\(path)/\(name) is damaged: \(bytes.count) bytes, \(record.bytes) were written")
     }
     guard sha256Hex(bytes) == record.sha256 else {
-      throw Failure(.badData, "\(path)/\(name) is damaged: its checksum is not the one in \(CheckpointName.trainer)")
+      throw ProgramFailure(.badData, "\(path)/\(name) is damaged: its checksum is not the one in \(CheckpointName.trainer)")
     }
   }
 
   /// Opens a file of float tensors that must be just these, in this order.
   private static func openTensors(
     _ name: String, _ path: String, _ state: TrainerState, tensors: [(name: String, shape: [Int])]
-  ) throws(Failure) -> SafeTensors {
+  ) throws(ProgramFailure) -> SafeTensors {
     let file = try SafeTensors(regularFile(path + "/" + name))
     try verify(file.fileBytes, name, path, state)
     guard file.tensors.count == tensors.count else {
-      throw Failure(
+      throw ProgramFailure(
         .badData, "\(file.path) has \(file.tensors.count) tensors, the configuration asks for \(tensors.count)")
     }
     for (found, wanted) in zip(file.tensors, tensors) {
       guard found.name == wanted.name, found.shape == wanted.shape, found.type == "F32" else {
-        throw Failure(
+        throw ProgramFailure(
           .badData,
           "\(file.path): found tensor \"\(found.name)\", \(found.type) \(found.shape), where the configuration "
             + "asks for \"\(wanted.name)\", F32 \(wanted.shape)")

@@ -5,17 +5,17 @@ import SystemSupport
 /// Writes the checkpoints of a run, all or nothing each: whatever happens in between, the earlier ones stay good.
 ///
 /// Rank 0 alone has one. Buffers are flat, in `ParameterLayout` order.
-public struct CheckpointWriter: Sendable {
-  public let run: RunFolder
-  public let configuration: ModelConfiguration
+package struct CheckpointWriter: Sendable {
+  package let run: RunFolder
+  package let configuration: ModelConfiguration
   /// How many of the newest are kept, at least 1; the best is kept besides.
-  public let keepCheckpoints: Int
+  package let keepCheckpoints: Int
 
   private let layout: ParameterLayout
   /// What is the same in all checkpoints of a run: name and contents.
   private let constantFiles: [(name: String, bytes: [UInt8])]
 
-  public init(
+  package init(
     run: RunFolder, configuration: ModelConfiguration, itemIDs: ExternalIDs, itemCounts: [Int64], keepCheckpoints: Int
   ) {
     let tokens = TokenIDs(itemCount: itemIDs.count)
@@ -39,10 +39,10 @@ public struct CheckpointWriter: Sendable {
   ///
   /// Returns the new folder's path. Exit code 74 when the disk does not do it; nothing half-written stays then.
   @discardableResult
-  public func write(
+  package func write(
     state: TrainerState, parameters: UnsafeBufferPointer<Float>, firstMoment: UnsafeBufferPointer<Float>,
     secondMoment: UnsafeBufferPointer<Float>
-  ) throws(Failure) -> String {
+  ) throws(ProgramFailure) -> String {
     for buffer in [parameters, firstMoment, secondMoment] {
       precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
     }
@@ -54,7 +54,7 @@ public struct CheckpointWriter: Sendable {
     try FileSystem.createDirectories(folder)
     try run.recoverInterruptedWrites()
 
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       try FileSystem.createDirectories(temporary)
       try writeFiles(temporary, state, parameters, firstMoment, secondMoment)
       try FileSystem.syncDirectory(temporary)
@@ -63,7 +63,7 @@ public struct CheckpointWriter: Sendable {
     } catch {
       // The first failure is the one to tell; the rest of the folder goes at the next write if it does not now.
       try? FileSystem.removeRecursively(temporary)
-      throw Failure(
+      throw ProgramFailure(
         .disk, "checkpoint of step \(state.step) was not written; earlier checkpoints are intact: \(error.message)")
     }
     try FileSystem.replaceAtomically(folder + "/" + CheckpointName.latest, name + "\n")
@@ -74,7 +74,7 @@ public struct CheckpointWriter: Sendable {
   private func writeFiles(
     _ folder: String, _ state: TrainerState, _ parameters: UnsafeBufferPointer<Float>,
     _ firstMoment: UnsafeBufferPointer<Float>, _ secondMoment: UnsafeBufferPointer<Float>
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     var state = state
     state.parameterHash = sha256Hex(UnsafeRawBufferPointer(parameters))
     for file in constantFiles {
@@ -90,10 +90,10 @@ public struct CheckpointWriter: Sendable {
 
   /// Removes all but the newest `keepCheckpoints`, the best and the one just written. Where the file `best` is damaged and nothing
   /// else says which is the best, any may be, and all stay.
-  private func prune(written: String, best: String?) throws(Failure) {
+  private func prune(written: String, best: String?) throws(ProgramFailure) {
     let names = try run.checkpoints()
     var pointed: String?
-    do throws(Failure) { pointed = try run.best() } catch { if best == nil { return } }
+    do throws(ProgramFailure) { pointed = try run.best() } catch { if best == nil { return } }
     let kept = Set(names.prefix(keepCheckpoints) + [written] + [best, pointed].compactMap { $0 })
     for name in names where !kept.contains(name) {
       // Renamed first: half a checkpoint is never seen under a checkpoint's name.

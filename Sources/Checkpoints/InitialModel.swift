@@ -6,7 +6,7 @@ import SystemSupport
 /// items.tsv.
 ///
 /// Its files are mapped, not read: they take no memory of the process beside the buffers that they are copied to.
-public struct InitialModel: Sendable {
+package struct InitialModel: Sendable {
   private enum Source {
     case checkpoint(CheckpointReader)
     case folder(HuggingFaceFolder)
@@ -20,10 +20,10 @@ public struct InitialModel: Sendable {
   ///
   /// Exit code 66 where a file is not there or not readable, 65 where something is wrong with it, 64 where moments are
   /// wanted and the folder has none.
-  public static func open(_ path: String, withMoments: Bool, log: (String) -> Void) throws(Failure) -> InitialModel {
+  package static func open(_ path: String, withMoments: Bool, log: (String) -> Void) throws(ProgramFailure) -> InitialModel {
     func has(_ file: String) -> Bool { FileSystem.kind(path + "/" + file) != nil }
     if withMoments && has(CheckpointName.model) && !has(CheckpointName.optimizer) {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "\(path) has no \(CheckpointName.optimizer), so there are no moments to keep: leave out --keep-moments (init_moments), and "
           + "they start at zero, or give a checkpoint that has them.")
@@ -37,14 +37,14 @@ public struct InitialModel: Sendable {
   }
 
   /// The folder that was used.
-  public var path: String {
+  package var path: String {
     switch source {
     case .checkpoint(let reader): reader.path
     case .folder(let folder): folder.path
     }
   }
 
-  public var configuration: ModelConfiguration {
+  package var configuration: ModelConfiguration {
     switch source {
     case .checkpoint(let reader): reader.configuration
     case .folder(let folder): folder.configuration
@@ -52,7 +52,7 @@ public struct InitialModel: Sendable {
   }
 
   /// External id of item `i` at index `i - 1`; none twice.
-  public var itemIDs: ExternalIDs {
+  package var itemIDs: ExternalIDs {
     switch source {
     case .checkpoint(let reader): reader.itemIDs
     case .folder(let folder): folder.itemIDs
@@ -60,7 +60,7 @@ public struct InitialModel: Sendable {
   }
 
   /// Updates that it was trained by; nil where the folder does not say.
-  public var step: Int? {
+  package var step: Int? {
     switch source {
     case .checkpoint(let reader): reader.state.step
     case .folder: nil
@@ -69,7 +69,7 @@ public struct InitialModel: Sendable {
 
   /// A parameter as little-endian float32, row-major, perhaps not aligned. `slot` is one of its own layout's. The bytes live as
   /// long as this value.
-  public func parameter(_ slot: ParameterSlot) -> UnsafeRawBufferPointer {
+  package func parameter(_ slot: ParameterSlot) -> UnsafeRawBufferPointer {
     switch source {
     case .checkpoint(let reader): reader.parameter(slot)
     case .folder(let folder): folder.parameter(slot)
@@ -77,7 +77,7 @@ public struct InitialModel: Sendable {
   }
 
   /// Adam's two moments of a parameter, in the same form; nil unless opened `withMoments`.
-  public func moments(_ slot: ParameterSlot) -> (first: UnsafeRawBufferPointer, second: UnsafeRawBufferPointer)? {
+  package func moments(_ slot: ParameterSlot) -> (first: UnsafeRawBufferPointer, second: UnsafeRawBufferPointer)? {
     guard hasMoments, case .checkpoint(let reader) = source else { return nil }
     return reader.moments(slot)
   }

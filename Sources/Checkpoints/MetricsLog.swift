@@ -2,7 +2,7 @@ import Glibc
 import SystemSupport
 
 /// A value in a line of metrics.jsonl.
-public enum MetricValue: Sendable, Equatable {
+package enum MetricValue: Sendable, Equatable {
   case string(String)
   case int(Int)
   /// Written with the fewest digits that read back as the same number; null where it is not finite.
@@ -21,19 +21,19 @@ public enum MetricValue: Sendable, Equatable {
 ///
 /// A crash may tear the last line and leave lines of steps that the resumed run does again; both go when the file is
 /// opened, so that no step is given twice.
-public final class MetricsLog {
-  public let path: String
+package final class MetricsLog {
+  package let path: String
   /// Lines that were removed at opening, because they were torn, not readable, or of later steps.
-  public let removedLines: Int
+  package let removedLines: Int
   private let file: AppendedFile
 
   /// Opens the file; lines of steps after `step` are removed, all lines where it is nil (a new run).
   ///
   /// Exit code 74 where the disk does not do it.
-  public init(_ path: String, resumingAfter step: Int?) throws(Failure) {
+  package init(_ path: String, resumingAfter step: Int?) throws(ProgramFailure) {
     let kind = FileSystem.kind(path)
     // A pipe, for one, would be waited for.
-    guard kind == nil || kind == .file else { throw Failure(.disk, "cannot write \(path): it is not a regular file") }
+    guard kind == nil || kind == .file else { throw ProgramFailure(.disk, "cannot write \(path): it is not a regular file") }
     let existing = kind == nil ? [] : try FileSystem.read(path)
     var kept: [UInt8] = []
     var removed = 0
@@ -81,11 +81,11 @@ public final class MetricsLog {
 
   /// Appends a line with these keys in this order. Exit code 74 where the disk does not take it: the line is kept and
   /// written with the next one, or by `sync`, before it.
-  public func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) {
+  package func append(_ line: [(key: String, value: MetricValue)]) throws(ProgramFailure) {
     try file.append(Array((JSON.object(line.map { JSON.Member($0.key, $0.value.json) }).line + "\n").utf8))
   }
 
   /// Forces the lines to the disk. Done before a checkpoint is written, no line up to its step can be missing after a
   /// power cut. Exit code 74 where the disk does not take them.
-  public func sync() throws(Failure) { try file.sync() }
+  package func sync() throws(ProgramFailure) { try file.sync() }
 }

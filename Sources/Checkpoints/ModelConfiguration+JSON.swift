@@ -30,31 +30,31 @@ extension ModelConfiguration {
   }
 
   /// Reads config.json; `path` is for the messages. Sizes are bounded, so that a layout of them cannot overflow.
-  package init(huggingFaceJSON json: JSON, path: String) throws(Failure) {
-    func size(_ key: String, _ range: ClosedRange<Int>) throws(Failure) -> Int {
+  package init(huggingFaceJSON json: JSON, path: String) throws(ProgramFailure) {
+    func size(_ key: String, _ range: ClosedRange<Int>) throws(ProgramFailure) -> Int {
       guard let value = json[key]?.int, range.contains(value) else {
-        throw Failure(
+        throw ProgramFailure(
           .badData, "\(path): \"\(key)\" is not a whole number from \(range.lowerBound) to \(range.upperBound)")
       }
       return value
     }
-    func fraction(_ key: String) throws(Failure) -> Double {
+    func fraction(_ key: String) throws(ProgramFailure) -> Double {
       guard let value = json[key]?.double, value >= 0, value < 1 else {
-        throw Failure(.badData, "\(path): \"\(key)\" is not a number from 0 to below 1")
+        throw ProgramFailure(.badData, "\(path): \"\(key)\" is not a number from 0 to below 1")
       }
       return value
     }
 
     let architecture = json["model_type"]?.string
     guard architecture == "bert" else {
-      throw Failure(.badData, "\(path): model_type is \(architecture ?? "missing"), \"bert\" is needed")
+      throw ProgramFailure(.badData, "\(path): model_type is \(architecture ?? "missing"), \"bert\" is needed")
     }
     guard let activation = json["hidden_act"]?.string.flatMap(Activation.init(rawValue:)) else {
       let known = Activation.allCases.map(\.rawValue).joined(separator: ", ")
-      throw Failure(.badData, "\(path): \"hidden_act\" is none of \(known)")
+      throw ProgramFailure(.badData, "\(path): \"hidden_act\" is none of \(known)")
     }
     guard try size("type_vocab_size", 0...Int(Int32.max)) == Self.typeVocabularySize else {
-      throw Failure(.badData, "\(path): \"type_vocab_size\" is not \(Self.typeVocabularySize)")
+      throw ProgramFailure(.badData, "\(path): \"type_vocab_size\" is not \(Self.typeVocabularySize)")
     }
     self.init(
       vocabularySize: try size("vocab_size", 4...Int(Int32.max)), hiddenSize: try size("hidden_size", 1...(1 << 20)),
@@ -66,7 +66,7 @@ extension ModelConfiguration {
       attentionDropout: try fraction("attention_probs_dropout_prob"),
       activation: activation, initializerRange: try fraction("initializer_range"))
     guard hiddenSize % headCount == 0 else {
-      throw Failure(
+      throw ProgramFailure(
         .badData, "\(path): \"hidden_size\" \(hiddenSize) is not a multiple of \"num_attention_heads\" \(headCount)")
     }
   }

@@ -3,7 +3,7 @@ import InteractionData
 import SystemSupport
 
 /// A checkpoint's model in folders for other programs. Each is new, and complete or not there.
-public enum ModelExport {
+package enum ModelExport {
   package static let embeddings = "item_embeddings.npy"
   package static let bias = "item_bias.npy"
 
@@ -11,9 +11,9 @@ public enum ModelExport {
   /// line i + 2 says whose row i is. A score of the model is its transformed hidden state times the item's row, plus the item's bias.
   ///
   /// Exit code 64 where something stands at the path, 74 where the disk does not take it; nothing half-written stays.
-  public static func writeArrays(_ checkpoint: CheckpointReader, to folder: String) throws(Failure) {
+  package static func writeArrays(_ checkpoint: CheckpointReader, to folder: String) throws(ProgramFailure) {
     let (count, hidden) = (checkpoint.itemIDs.count, checkpoint.configuration.hiddenSize)
-    try NewFolder.write(folder) { folder throws(Failure) in
+    try NewFolder.write(folder) { folder throws(ProgramFailure) in
       try NumPyFile.write(
         folder + "/" + embeddings, shape: [count, hidden],
         items(checkpoint, "bert.embeddings.word_embeddings.weight", rowBytes: hidden * MemoryLayout<Float>.size))
@@ -27,12 +27,12 @@ public enum ModelExport {
   /// checkpoint without those that only training needs.
   ///
   /// Fails as `writeArrays` does.
-  public static func writeHuggingFace(_ checkpoint: CheckpointReader, to folder: String) throws(Failure) {
+  package static func writeHuggingFace(_ checkpoint: CheckpointReader, to folder: String) throws(ProgramFailure) {
     let mask = TokenIDs(itemCount: checkpoint.itemIDs.count).mask
     let parameters = UnsafeMutableBufferPointer<Float>.allocate(capacity: checkpoint.layout.count)
     defer { parameters.deallocate() }
     checkpoint.copyParameters(into: parameters)
-    try NewFolder.write(folder) { folder throws(Failure) in
+    try NewFolder.write(folder) { folder throws(ProgramFailure) in
       try FileSystem.writeDurably(
         folder + "/" + CheckpointName.modelConfiguration,
         Array((checkpoint.configuration.huggingFaceJSON(maskToken: mask).pretty + "\n").utf8))
@@ -43,7 +43,7 @@ public enum ModelExport {
     }
   }
 
-  private static func writeItems(_ checkpoint: CheckpointReader, to folder: String) throws(Failure) {
+  private static func writeItems(_ checkpoint: CheckpointReader, to folder: String) throws(ProgramFailure) {
     try FileSystem.writeDurably(
       folder + "/" + CheckpointName.items, ItemTable.encode(ids: checkpoint.itemIDs, counts: checkpoint.itemCounts))
   }

@@ -11,11 +11,11 @@ package enum NumPyFile {
   private static let alignment = 64
 
   /// Writes an array and forces it to the disk. `data`: as many float32 as the shape has elements.
-  package static func write(_ path: String, shape: [Int], _ data: UnsafeRawBufferPointer) throws(Failure) {
+  package static func write(_ path: String, shape: [Int], _ data: UnsafeRawBufferPointer) throws(ProgramFailure) {
     precondition(data.count == shape.reduce(MemoryLayout<Float>.size, *), "the data do not have the shape's size")
     let header = header(shape: shape)
     let result = header.withUnsafeBytes { header in
-      Result { () throws(Failure) in try FileSystem.writeDurably(path, [header, data]) }
+      Result { () throws(ProgramFailure) in try FileSystem.writeDurably(path, [header, data]) }
     }
     try result.get()
   }

@@ -7,11 +7,11 @@ extension RunFolder {
   /// be going on.
   ///
   /// Exit code 66 where there is none, with what was looked for; 65 where the checkpoint, or each of the run folder's, is damaged.
-  public static func open(
+  package static func open(
     _ path: String, withMoments: Bool = false, log: (String) -> Void
-  ) throws(Failure) -> CheckpointReader {
+  ) throws(ProgramFailure) -> CheckpointReader {
     guard FileSystem.kind(path) == .directory else {
-      throw Failure(.unreadable, "\(path): no such folder; a checkpoint folder or a run folder is needed")
+      throw ProgramFailure(.unreadable, "\(path): no such folder; a checkpoint folder or a run folder is needed")
     }
     for file in [CheckpointName.trainer, CheckpointName.model] where FileSystem.kind(path + "/" + file) != nil {
       return try CheckpointReader.open(path, withMoments: withMoments)
@@ -19,7 +19,7 @@ extension RunFolder {
     let run = RunFolder(path)
     let existing = try run.checkpoints()
     guard !existing.isEmpty else {
-      throw Failure(
+      throw ProgramFailure(
         .unreadable,
         "no checkpoint in \(path): looked for \(CheckpointName.trainer) in it (a checkpoint folder) and for "
           + "checkpoints/step-... in it (a run folder)")
@@ -33,10 +33,10 @@ extension RunFolder {
   }
 
   /// Names to try, the preferred one first, none twice.
-  private func candidates(_ existing: [String], log: (String) -> Void) throws(Failure) -> [String] {
+  private func candidates(_ existing: [String], log: (String) -> Void) throws(ProgramFailure) -> [String] {
     /// What a pointer names; nil where it is not there or, which is said, damaged.
-    func named(_ pointer: () throws(Failure) -> String?) -> String? {
-      do throws(Failure) { return try pointer() } catch {
+    func named(_ pointer: () throws(ProgramFailure) -> String?) -> String? {
+      do throws(ProgramFailure) { return try pointer() } catch {
         log(error.message)
         return nil
       }
@@ -68,7 +68,7 @@ extension RunFolder {
   }
 
   /// Writes into a checkpoint that is there which one is the best; all else in it stays. Exit code 74 where the disk does not do it.
-  package func note(_ best: TrainerState.Best, inCheckpointOfStep step: Int) throws(Failure) {
+  package func note(_ best: TrainerState.Best, inCheckpointOfStep step: Int) throws(ProgramFailure) {
     let folder = checkpointsPath + "/" + CheckpointName.folder(step: step)
     var state = try TrainerState.read(folder)
     state.best = best

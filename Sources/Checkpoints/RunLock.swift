@@ -3,13 +3,13 @@ import SystemSupport
 
 /// Keeps a second run out of a run folder: an flock on the file `lock` in it, which the kernel drops when its owner
 /// dies.
-public final class RunLock {
+package final class RunLock {
   private let descriptor: Int32
 
   /// Takes the lock. Exit code 64 where another process has it, 74 where the file cannot be made.
   ///
   /// Some cluster file systems are mounted without locks; `log` says so, and the run continues without one.
-  public init(_ run: RunFolder, log: (String) -> Void) throws(Failure) {
+  package init(_ run: RunFolder, log: (String) -> Void) throws(ProgramFailure) {
     let path = run.path + "/lock"
     let descriptor = try FileSystem.writing { () throws(SystemError) in
       try systemCall("open", path) { open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o666) }
@@ -22,7 +22,7 @@ public final class RunLock {
       case EWOULDBLOCK:
         let owner = Self.readOwner(descriptor)
         close(descriptor)
-        throw Failure(
+        throw ProgramFailure(
           .usage,
           "\(run.path) is in use by another run\(owner.isEmpty ? "" : " (\(owner))"): wait for it or stop it, or name "
             + "another folder with --run")
@@ -30,7 +30,7 @@ public final class RunLock {
         log("\(run.path): this file system has no locks (\(error.reason)); take care not to start a second run in it")
       default:
         close(descriptor)
-        throw Failure(.disk, "cannot lock \(path): \(error.reason)")
+        throw ProgramFailure(.disk, "cannot lock \(path): \(error.reason)")
       }
     }
     self.descriptor = descriptor

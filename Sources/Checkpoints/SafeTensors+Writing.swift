@@ -12,14 +12,14 @@ extension SafeTensors {
   @discardableResult
   package static func write(
     _ path: String, tensors: [(name: String, shape: [Int])], data: [UnsafeBufferPointer<Float>]
-  ) throws(Failure) -> FileRecord {
+  ) throws(ProgramFailure) -> FileRecord {
     precondition(
       tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } == data.reduce(0) { $0 + $1.count },
       "the tensors do not have as many elements as the buffers")
     let header = header(tensors)
     let parts = data.map { UnsafeRawBufferPointer($0) }
     let result = header.withUnsafeBytes { headerBytes in
-      Result { () throws(Failure) in try FileSystem.writeDurably(path, [headerBytes] + parts) }
+      Result { () throws(ProgramFailure) in try FileSystem.writeDurably(path, [headerBytes] + parts) }
     }
     try result.get()
 

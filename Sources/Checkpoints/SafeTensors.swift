@@ -5,23 +5,23 @@ import SystemSupport
 /// Layout: 8 bytes of little-endian header length, that many bytes of JSON, then the data, which the tensors' offsets
 /// (relative to the end of the header) tile without a gap or an overlap. Source: github.com/huggingface/safetensors,
 /// "Format".
-public struct SafeTensors: Sendable {
-  public struct Tensor: Sendable, Equatable {
-    public let name: String
+package struct SafeTensors: Sendable {
+  package struct Tensor: Sendable, Equatable {
+    package let name: String
     /// As the file has it, such as "F32".
-    public let type: String
-    public let shape: [Int]
+    package let type: String
+    package let shape: [Int]
     /// Bytes of the data section.
-    public let range: Range<Int>
+    package let range: Range<Int>
 
     /// Elements.
-    public var count: Int { shape.reduce(1, *) }
+    package var count: Int { shape.reduce(1, *) }
   }
 
-  public let path: String
+  package let path: String
   /// In the order of their data.
-  public let tensors: [Tensor]
-  public let metadata: [String: String]
+  package let tensors: [Tensor]
+  package let metadata: [String: String]
   /// The whole data section. It lives as long as this value.
   package var data: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[dataStart...]) }
   /// The whole file, for checksums.
@@ -34,16 +34,16 @@ public struct SafeTensors: Sendable {
   package static let maximumHeaderLength = 100_000_000
 
   /// Opens and checks a file. Exit code 66 where it cannot be read, 65 where it is not what it should be.
-  public init(_ path: String) throws(Failure) {
-    guard FileSystem.kind(path) != .directory else { throw Failure(.unreadable, "cannot read \(path): Is a directory") }
+  package init(_ path: String) throws(ProgramFailure) {
+    guard FileSystem.kind(path) != .directory else { throw ProgramFailure(.unreadable, "cannot read \(path): Is a directory") }
     let file = try MappedFile(path)
     let bytes = file.bytes
     guard bytes.count >= 8 else {
-      throw Failure(.badData, "\(path): not a safetensors file: \(bytes.count) bytes, too few for a header")
+      throw ProgramFailure(.badData, "\(path): not a safetensors file: \(bytes.count) bytes, too few for a header")
     }
     let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
     guard length <= Self.maximumHeaderLength, Int(length) <= bytes.count - 8 else {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(path): not a safetensors file, or cut short: a header of \(length) bytes in a file of \(bytes.count) bytes"
           + " (at most \(Self.maximumHeaderLength) are allowed)")
@@ -60,13 +60,13 @@ public struct SafeTensors: Sendable {
     indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
   }
 
-  public subscript(name: String) -> Tensor? { indices[name].map { tensors[$0] } }
+  package subscript(name: String) -> Tensor? { indices[name].map { tensors[$0] } }
 
   /// Elements of a float tensor, row-major. Exit code 65 where there is none of this name or it has another type.
-  public func floats(_ name: String) throws(Failure) -> [Float] {
-    guard let tensor = self[name] else { throw Failure(.badData, "\(path): no tensor \"\(name)\"") }
+  package func floats(_ name: String) throws(ProgramFailure) -> [Float] {
+    guard let tensor = self[name] else { throw ProgramFailure(.badData, "\(path): no tensor \"\(name)\"") }
     guard tensor.type == "F32" else {
-      throw Failure(.badData, "\(path): tensor \"\(name)\" has type \(tensor.type), F32 is needed")
+      throw ProgramFailure(.badData, "\(path): tensor \"\(name)\" has type \(tensor.type), F32 is needed")
     }
     return [Float](unsafeUninitializedCapacity: tensor.count) { buffer, count in
       UnsafeMutableRawBufferPointer(buffer).copyMemory(from: UnsafeRawBufferPointer(rebasing: data[tensor.range]))
@@ -83,12 +83,12 @@ public struct SafeTensors: Sendable {
 
   private static func parseHeader(
     _ header: UnsafeRawBufferPointer, _ path: String
-  ) throws(Failure) -> (tensors: [Tensor], metadata: [String: String]) {
+  ) throws(ProgramFailure) -> (tensors: [Tensor], metadata: [String: String]) {
     let json: JSON
     do throws(JSONError) { json = try JSON.parse(header) } catch {
-      throw Failure(.badData, "\(path): the header is not JSON: \(error)")
+      throw ProgramFailure(.badData, "\(path): the header is not JSON: \(error)")
     }
-    guard let members = json.members else { throw Failure(.badData, "\(path): the header is not a JSON object") }
+    guard let members = json.members else { throw ProgramFailure(.badData, "\(path): the header is not a JSON object") }
 
     var tensors: [Tensor] = []
     var metadata: [String: String] = [:]
@@ -96,7 +96,7 @@ public struct SafeTensors: Sendable {
       if member.key == "__metadata__" {
         for entry in member.value.members ?? [] { metadata[entry.key] = entry.value.string }
         guard metadata.count == member.value.members?.count else {
-          throw Failure(.badData, "\(path): __metadata__ is not an object of strings")
+          throw ProgramFailure(.badData, "\(path): __metadata__ is not an object of strings")
         }
       } else {
         tensors.append(try parseTensor(member, path))
@@ -106,8 +106,8 @@ public struct SafeTensors: Sendable {
     return (tensors, metadata)
   }
 
-  private static func parseTensor(_ member: JSON.Member, _ path: String) throws(Failure) -> Tensor {
-    func bad(_ what: String) -> Failure { Failure(.badData, "\(path): tensor \"\(member.key)\": \(what)") }
+  private static func parseTensor(_ member: JSON.Member, _ path: String) throws(ProgramFailure) -> Tensor {
+    func bad(_ what: String) -> ProgramFailure { ProgramFailure(.badData, "\(path): tensor \"\(member.key)\": \(what)") }
 
     guard let fields = member.value.members, Set(fields.map(\.key)) == ["dtype", "shape", "data_offsets"] else {
       throw bad("not described by exactly dtype, shape and data_offsets")
@@ -136,12 +136,12 @@ public struct SafeTensors: Sendable {
     return integers.count == values.count && integers.allSatisfy { $0 >= 0 } ? integers : nil
   }
 
-  private static func checkTiling(_ tensors: [Tensor], dataCount: Int, _ path: String) throws(Failure) {
+  private static func checkTiling(_ tensors: [Tensor], dataCount: Int, _ path: String) throws(ProgramFailure) {
     var end = 0
     for tensor in tensors {
       guard tensor.range.lowerBound == end else {
         let what = tensor.range.lowerBound > end ? "a gap before it" : "it overlaps the one before it"
-        throw Failure(
+        throw ProgramFailure(
           .badData,
           "\(path): tensor \"\(tensor.name)\" begins at byte \(tensor.range.lowerBound) of the data, not at \(end): "
             + what)
@@ -149,7 +149,7 @@ public struct SafeTensors: Sendable {
       end = tensor.range.upperBound
     }
     guard end == dataCount else {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(path): \(dataCount) bytes of data, the tensors have \(end): "
           + (dataCount < end ? "the file is cut short" : "something follows the last tensor"))

@@ -16,7 +16,7 @@ package final class TensorBoardLog {
   ///   - folder: made where it is not there.
   ///   - step: updates done: events of later steps in earlier files are void.
   ///   - now: seconds since 1970.
-  package init(_ folder: String, resumingAfter step: Int, now: @escaping () -> Double = TensorBoardLog.secondsSince1970) throws(Failure) {
+  package init(_ folder: String, resumingAfter step: Int, now: @escaping () -> Double = TensorBoardLog.secondsSince1970) throws(ProgramFailure) {
     try FileSystem.createDirectories(folder)
     let earlier = try FileSystem.list(folder).filter { $0.hasPrefix(Self.prefix) }
     // Later than all that are there, whatever has happened to the clock.
@@ -33,12 +33,12 @@ package final class TensorBoardLog {
 
   /// Appends scalars of a step; those that are not finite are left out. Exit code 74 where the disk does not take them: they are kept
   /// and written with the next ones.
-  package func append(_ scalars: [(tag: String, value: Double)], step: Int) throws(Failure) {
+  package func append(_ scalars: [(tag: String, value: Double)], step: Int) throws(ProgramFailure) {
     try file.append(TensorBoardEvent(time: now(), step: step, content: .scalars(scalars.filter { $0.value.isFinite })).record)
   }
 
   /// Forces all events to the disk. Exit code 74 where it does not take them.
-  package func sync() throws(Failure) { try file.sync() }
+  package func sync() throws(ProgramFailure) { try file.sync() }
 
   package static func secondsSince1970() -> Double {
     var time = timespec()
@@ -49,7 +49,7 @@ package final class TensorBoardLog {
 
 extension TensorBoardLog {
   /// Appends a line of metrics.jsonl: a report's numbers as `train/loss` and so on, an evaluation's as `validation/ndcg@10[full]`.
-  package func append(_ line: [(key: String, value: MetricValue)]) throws(Failure) {
+  package func append(_ line: [(key: String, value: MetricValue)]) throws(ProgramFailure) {
     var (group, step) = ("train", 0)
     var scalars: [(tag: String, value: Double)] = []
     for (key, value) in line {

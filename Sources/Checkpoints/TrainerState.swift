@@ -1,26 +1,26 @@
 import SystemSupport
 
 /// A file's size and SHA-256 (hex), as trainer.json keeps them.
-public struct FileRecord: Sendable, Equatable {
-  public let sha256: String
-  public let bytes: Int
+package struct FileRecord: Sendable, Equatable {
+  package let sha256: String
+  package let bytes: Int
 
-  public init(sha256: String, bytes: Int) {
+  package init(sha256: String, bytes: Int) {
     self.sha256 = sha256
     self.bytes = bytes
   }
 }
 
 /// What a run needs besides parameters and moments to go on as if it had not stopped: trainer.json.
-public struct TrainerState: Sendable, Equatable {
+package struct TrainerState: Sendable, Equatable {
   /// The best validation so far.
-  public struct Best: Sendable, Equatable {
-    public var step: Int
-    public var score: Double
+  package struct Best: Sendable, Equatable {
+    package var step: Int
+    package var score: Double
     /// As in metrics.jsonl, such as "ndcg@10[full]".
-    public var metric: String
+    package var metric: String
 
-    public init(step: Int, score: Double, metric: String) {
+    package init(step: Int, score: Double, metric: String) {
       self.step = step
       self.score = score
       self.metric = metric
@@ -28,35 +28,35 @@ public struct TrainerState: Sendable, Equatable {
   }
 
   /// Rises when a reader of the old form would misread the new one.
-  public static let formatVersion = 1
+  package static let formatVersion = 1
 
   /// Updates done.
-  public var step: Int
-  public var seed: UInt64
-  public var best: Best?
+  package var step: Int
+  package var seed: UInt64
+  package var best: Best?
   /// Steps, among `step`, that were skipped because their numbers were not finite.
-  public var skippedSteps = 0
+  package var skippedSteps = 0
   /// Of training, in this and earlier starts; recorded where the run is limited in time, 0 elsewhere.
-  public var trainedSeconds = 0.0
+  package var trainedSeconds = 0.0
   /// `Dataset.name` and `Dataset.fingerprint`.
-  public var dataName: String
-  public var dataFingerprint: String
+  package var dataName: String
+  package var dataFingerprint: String
   /// Version of the constants that shape the arithmetic; a run is resumed under its own only.
-  public var numericsVersion: Int
-  public var programVersion: String
+  package var numericsVersion: Int
+  package var programVersion: String
   /// What besides these decides the last bits, such as the processor where OpenBLAS multiplies: a run may be resumed under another, but
   /// not to the same bits. Empty in checkpoints of programs that did not record it.
-  public var arithmetic: [String: String]
+  package var arithmetic: [String: String]
   /// The resolved run configuration.
-  public var configuration: [String: String]
+  package var configuration: [String: String]
   /// The checkpoint or folder whose parameters the run began with (`init_checkpoint` may name a run folder); nil: random ones.
-  public var initialModel: String?
+  package var initialModel: String?
   /// SHA-256 (hex) of the flat parameter buffer, which is the data section of model.safetensors. Set by the writer.
-  public package(set) var parameterHash = ""
+  package var parameterHash = ""
   /// The folder's other files. Set by the writer.
-  public package(set) var files: [String: FileRecord] = [:]
+  package var files: [String: FileRecord] = [:]
 
-  public init(
+  package init(
     step: Int, seed: UInt64, best: Best? = nil, skippedSteps: Int = 0, trainedSeconds: Double = 0, dataName: String,
     dataFingerprint: String, numericsVersion: Int,
     programVersion: String, arithmetic: [String: String] = [:], configuration: [String: String], initialModel: String? = nil
@@ -122,34 +122,34 @@ extension TrainerState {
   }
 
   /// Of a checkpoint folder, without a look at its other files. Exit code 66 where trainer.json is not there or not readable.
-  package static func read(_ checkpoint: String) throws(Failure) -> TrainerState {
+  package static func read(_ checkpoint: String) throws(ProgramFailure) -> TrainerState {
     let path = checkpoint + "/" + CheckpointName.trainer
     guard FileSystem.kind(path) == .file else {
-      throw Failure(
+      throw ProgramFailure(
         .unreadable, "\(checkpoint) has no \(CheckpointName.trainer): not a checkpoint of this program, or an incomplete copy")
     }
     return try TrainerState(decoding: FileSystem.read(path, limit: 1 << 24), path: path)
   }
 
   /// Reads trainer.json; `path` is for the messages. Exit code 65 where it is damaged or newer than this program.
-  package init(decoding bytes: [UInt8], path: String) throws(Failure) {
+  package init(decoding bytes: [UInt8], path: String) throws(ProgramFailure) {
     let json: JSON
     do throws(JSONError) { json = try JSON.parse(bytes) } catch {
-      throw Failure(.badData, "\(path) is damaged: \(error)")
+      throw ProgramFailure(.badData, "\(path) is damaged: \(error)")
     }
     guard let version = json["format_version"]?.int, version >= 1 else {
-      throw Failure(.badData, "\(path) has no format_version: not a checkpoint of this program, or damaged")
+      throw ProgramFailure(.badData, "\(path) has no format_version: not a checkpoint of this program, or damaged")
     }
     guard version <= Self.formatVersion else {
       let writer = json["program_version"]?.string.map { " (\($0))" } ?? ""
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(path) has format_version \(version), this program reads up to \(Self.formatVersion): the checkpoint was "
           + "written by a newer program\(writer); use that one or a later one")
     }
     let body = Array(bytes.dropLast(Self.checksumLine(of: []).count))
     guard Array(bytes.dropFirst(body.count)) == Self.checksumLine(of: body) else {
-      throw Failure(.badData, "\(path) is damaged or was changed: its checksum is wrong")
+      throw ProgramFailure(.badData, "\(path) is damaged or was changed: its checksum is wrong")
     }
 
     let fields = JSONFields(json, path: path)
@@ -166,13 +166,13 @@ extension TrainerState {
     numericsVersion = try fields.int("numerics_version")
     programVersion = try fields.string("program_version")
     parameterHash = try fields.string("parameter_hash")
-    func texts(_ key: String) throws(Failure) -> [String: String] {
-      try fields.each(key) { (texts, name) throws(Failure) in try texts.string(name) }
+    func texts(_ key: String) throws(ProgramFailure) -> [String: String] {
+      try fields.each(key) { (texts, name) throws(ProgramFailure) in try texts.string(name) }
     }
     if fields.has("initial_model") { initialModel = try fields.string("initial_model") }
     arithmetic = fields.has("arithmetic") ? try texts("arithmetic") : [:]
     configuration = try texts("configuration")
-    files = try fields.each("files") { (files, name) throws(Failure) in
+    files = try fields.each("files") { (files, name) throws(ProgramFailure) in
       let record = try files.fields(name)
       return FileRecord(sha256: try record.string("sha256"), bytes: try record.int("bytes"))
     }

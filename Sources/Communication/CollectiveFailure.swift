@@ -1,7 +1,7 @@
 import SystemSupport
 
 /// How a collective call fails. A function that throws it is collective: every rank calls it, in the same order. One that throws a
-/// plain `Failure` is not, and the compiler lets a collective function throw no such failure: it has to be agreed on first
+/// plain `ProgramFailure` is not, and the compiler lets a collective function throw no such failure: it has to be agreed on first
 /// (`Communicator.onEveryRank`, `onRankZero`), or be what every rank finds alike (`onEveryRank(_:_:)`, `alike(_:)`).
 public struct CollectiveFailure: Error, Sendable, Equatable, CustomStringConvertible {
   /// Which ranks throw the failure at this point.
@@ -12,30 +12,30 @@ public struct CollectiveFailure: Error, Sendable, Equatable, CustomStringConvert
     case thisRank
   }
 
-  public let failure: Failure
+  public let failure: ProgramFailure
   public let reach: Reach
 
-  public init(_ failure: Failure, reach: Reach) {
+  public init(_ failure: ProgramFailure, reach: Reach) {
     self.failure = failure
     self.reach = reach
   }
 
   /// What every rank comes to by itself, from the same values.
-  public static func onEveryRank(_ exitCode: ExitCode, _ message: String) -> CollectiveFailure {
-    CollectiveFailure(Failure(exitCode, message), reach: .everyRank)
+  public static func onEveryRank(_ exitCode: ExitStatus, _ message: String) -> CollectiveFailure {
+    CollectiveFailure(ProgramFailure(exitCode, message), reach: .everyRank)
   }
 
   /// What the other ranks cannot know of: it ends the run at once.
-  public static func onThisRank(_ exitCode: ExitCode, _ message: String) -> CollectiveFailure {
-    CollectiveFailure(Failure(exitCode, message), reach: .thisRank)
+  public static func onThisRank(_ exitCode: ExitStatus, _ message: String) -> CollectiveFailure {
+    CollectiveFailure(ProgramFailure(exitCode, message), reach: .thisRank)
   }
 
-  public var exitCode: ExitCode { failure.exitCode }
+  public var exitCode: ExitStatus { failure.exitCode }
   public var message: String { failure.message }
   public var description: String { message }
 }
 
 /// Runs what every rank does with the same values, so that it fails on all of them alike or on none. Sends nothing.
-public func alike<R>(_ work: () throws(Failure) -> R) throws(CollectiveFailure) -> R {
-  do throws(Failure) { return try work() } catch { throw CollectiveFailure(error, reach: .everyRank) }
+public func alike<R>(_ work: () throws(ProgramFailure) -> R) throws(CollectiveFailure) -> R {
+  do throws(ProgramFailure) { return try work() } catch { throw CollectiveFailure(error, reach: .everyRank) }
 }

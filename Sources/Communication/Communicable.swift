@@ -5,11 +5,11 @@ package protocol Communicable {
   func write(to message: inout MessageWriter)
 
   /// Exit code 70 where the bytes are not what `write` makes.
-  init(from message: inout MessageReader) throws(Failure)
+  init(from message: inout MessageReader) throws(ProgramFailure)
 
   /// Elements of an array, without their number.
   static func write(_ elements: [Self], to message: inout MessageWriter)
-  static func read(count: Int, from message: inout MessageReader) throws(Failure) -> [Self]
+  static func read(count: Int, from message: inout MessageReader) throws(ProgramFailure) -> [Self]
 }
 
 extension Communicable {
@@ -17,7 +17,7 @@ extension Communicable {
     for element in elements { element.write(to: &message) }
   }
 
-  package static func read(count: Int, from message: inout MessageReader) throws(Failure) -> [Self] {
+  package static func read(count: Int, from message: inout MessageReader) throws(ProgramFailure) -> [Self] {
     var elements: [Self] = []
     // No element is written as no bytes at all.
     elements.reserveCapacity(min(count, message.remainingCount))
@@ -33,13 +33,13 @@ package protocol PlainValue: Communicable, BitwiseCopyable {}
 extension PlainValue {
   @inlinable package func write(to message: inout MessageWriter) { message.append(bytesOf: self) }
 
-  @inlinable package init(from message: inout MessageReader) throws(Failure) { self = try message.bytes(of: Self.self) }
+  @inlinable package init(from message: inout MessageReader) throws(ProgramFailure) { self = try message.bytes(of: Self.self) }
 
   package static func write(_ elements: [Self], to message: inout MessageWriter) {
     elements.withUnsafeBytes { message.append($0) }
   }
 
-  package static func read(count: Int, from message: inout MessageReader) throws(Failure) -> [Self] {
+  package static func read(count: Int, from message: inout MessageReader) throws(ProgramFailure) -> [Self] {
     try message.array(of: Self.self, count: count)
   }
 }
@@ -57,7 +57,7 @@ extension Double: PlainValue {}
 extension Communicable where Self: RawRepresentable, RawValue: Communicable {
   package func write(to message: inout MessageWriter) { rawValue.write(to: &message) }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     guard let value = Self(rawValue: try RawValue(from: &message)) else { throw MessageReader.damage }
     self = value
   }
@@ -66,7 +66,7 @@ extension Communicable where Self: RawRepresentable, RawValue: Communicable {
 extension Bool: Communicable {
   package func write(to message: inout MessageWriter) { message.write(UInt8(self ? 1 : 0)) }
 
-  package init(from message: inout MessageReader) throws(Failure) { self = try message.read(UInt8.self) == 1 }
+  package init(from message: inout MessageReader) throws(ProgramFailure) { self = try message.read(UInt8.self) == 1 }
 }
 
 extension String: Communicable {
@@ -78,7 +78,7 @@ extension String: Communicable {
     }
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(decoding: try message.read([UInt8].self), as: UTF8.self)
   }
 }
@@ -89,7 +89,7 @@ extension Array: Communicable where Element: Communicable {
     Element.write(self, to: &message)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     let count = try message.read(Int.self)
     guard count >= 0 else { throw MessageReader.damage }
     self = try Element.read(count: count, from: &message)
@@ -102,7 +102,7 @@ extension Optional: Communicable where Wrapped: Communicable {
     if let self { message.write(self) }
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self = try message.read(Bool.self) ? try message.read(Wrapped.self) : nil
   }
 }
@@ -116,7 +116,7 @@ extension Dictionary: Communicable where Key: Communicable, Value: Communicable 
     }
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init()
     let count = try message.read(Int.self)
     guard count >= 0 else { throw MessageReader.damage }

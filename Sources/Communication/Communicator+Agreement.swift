@@ -6,11 +6,11 @@ extension Communicator {
   /// Rank 0 runs `work`, which makes no collective calls; the others wait without using their cores. Every rank returns
   /// rank 0's value, or throws rank 0's failure.
   package func fromRankZero<Value: Communicable>(
-    _ work: () throws(Failure) -> Value
+    _ work: () throws(ProgramFailure) -> Value
   ) throws(CollectiveFailure) -> Value {
     var outcome: Outcome<Value>?
     if rank == 0 {
-      do throws(Failure) { outcome = .value(try work()) } catch { outcome = .failure(error) }
+      do throws(ProgramFailure) { outcome = .value(try work()) } catch { outcome = .failure(error) }
     }
     try waitForAll()
     switch try broadcast(outcome) {
@@ -22,9 +22,9 @@ extension Communicator {
   /// Rank 0 runs `work`, which makes no collective calls, the others wait without using their cores; a failure reaches all. The result
   /// is on rank 0, nil elsewhere.
   @discardableResult
-  package func onRankZero<R>(_ work: () throws(Failure) -> R) throws(CollectiveFailure) -> R? {
+  package func onRankZero<R>(_ work: () throws(ProgramFailure) -> R) throws(CollectiveFailure) -> R? {
     var result: R?
-    _ = try fromRankZero { () throws(Failure) in
+    _ = try fromRankZero { () throws(ProgramFailure) in
       result = try work()
       return true
     }
@@ -33,22 +33,22 @@ extension Communicator {
 
   /// Every rank brings its own failure, or nil. When there is any, all ranks throw that of the lowest rank that failed;
   /// its message names the rank and its host when it is not rank 0.
-  package func agree(on failure: Failure?) throws(CollectiveFailure) {
+  package func agree(on failure: ProgramFailure?) throws(CollectiveFailure) {
     // The usual case, no failure at all, costs one small message.
     let failed = try ranks(where: failure != nil)
     guard let first = failed.first else { return }
     var own = failure
-    if rank != 0, let failure { own = Failure(failure.exitCode, "rank \(rank) on \(hostName): \(failure.message)") }
+    if rank != 0, let failure { own = ProgramFailure(failure.exitCode, "rank \(rank) on \(hostName): \(failure.message)") }
     guard let shared = try allGather(own)[first] else { throw CollectiveFailure(MessageReader.damage, reach: .thisRank) }
     throw CollectiveFailure(shared, reach: .everyRank)
   }
 
   /// Every rank runs `work`, which makes no collective calls. If it fails anywhere, it fails everywhere, as
   /// `agree(on:)` says.
-  package func onEveryRank<R>(_ work: () throws(Failure) -> R) throws(CollectiveFailure) -> R {
-    var failure: Failure?
+  package func onEveryRank<R>(_ work: () throws(ProgramFailure) -> R) throws(CollectiveFailure) -> R {
+    var failure: ProgramFailure?
     var result: R?
-    do throws(Failure) { result = try work() } catch { failure = error }
+    do throws(ProgramFailure) { result = try work() } catch { failure = error }
     try agree(on: failure)
     guard let result else { preconditionFailure("agree(on:) returns only when no rank failed") }
     return result
@@ -57,9 +57,9 @@ extension Communicator {
   /// Refuses to go on unless every rank brings the same `value`. `what` names it: "the program's version".
   package func requireSame(_ what: String, _ value: String) throws(CollectiveFailure) {
     let groups = try holders(of: value)
-    try onRankZero { () throws(Failure) in
+    try onRankZero { () throws(ProgramFailure) in
       guard groups.count > 1 else { return }
-      throw Failure(
+      throw ProgramFailure(
         .usage, "the ranks differ in \(what): \(groups.joined(separator: "; ")); make it the same on every host")
     }
   }
@@ -87,7 +87,7 @@ extension Communicator {
   ///
   /// A failure that all ranks throw is printed by rank 0 alone, and all ranks leave with its code. One that only this
   /// rank knows is printed here, and ends the whole run, since the other ranks would wait for this one for ever.
-  public func finish(after failure: CollectiveFailure? = nil) -> ExitCode {
+  public func finish(after failure: CollectiveFailure? = nil) -> ExitStatus {
     do throws(CollectiveFailure) {
       if let failure {
         guard failure.reach == .everyRank || size == 1 else { throw failure }
@@ -107,7 +107,7 @@ extension Communicator {
 /// What came of rank 0's work.
 private enum Outcome<Value: Communicable>: Communicable {
   case value(Value)
-  case failure(Failure)
+  case failure(ProgramFailure)
 
   func write(to message: inout MessageWriter) {
     switch self {
@@ -120,21 +120,21 @@ private enum Outcome<Value: Communicable>: Communicable {
     }
   }
 
-  init(from message: inout MessageReader) throws(Failure) {
+  init(from message: inout MessageReader) throws(ProgramFailure) {
     self = try message.read(Bool.self) ? .value(try message.read()) : .failure(try message.read())
   }
 }
 
-extension ExitCode: Communicable {}
+extension ExitStatus: Communicable {}
 
-extension Failure: Communicable {
+extension ProgramFailure: Communicable {
   package func write(to message: inout MessageWriter) {
     message.write(exitCode)
     message.write(self.message)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
-    let exitCode = try message.read(ExitCode.self)
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
+    let exitCode = try message.read(ExitStatus.self)
     self.init(exitCode, try message.read(String.self))
   }
 }

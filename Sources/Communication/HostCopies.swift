@@ -38,7 +38,7 @@ extension Communicator {
     if !problem.isEmpty { problem = "\(what) takes memory on every rank of \(hostName), since it cannot be shared there: \(problem)" }
     if let first = try gather(problem).first(where: { !$0.isEmpty }) { log(first) }
     let opened = shared
-    let copy = try onEveryRank { () throws(Failure) in
+    let copy = try onEveryRank { () throws(ProgramFailure) in
       if let opened { return HostCopy(opened.bytes, owner: opened) }
       let memory = try AlignedMemory(byteCount: count, for: what)
       return HostCopy(UnsafeMutableRawBufferPointer(start: memory.base, count: count), owner: memory)

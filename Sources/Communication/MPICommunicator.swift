@@ -4,12 +4,12 @@ import Glibc
 import SystemSupport
 
 /// All processes that MPI started (MPI_COMM_WORLD), for the thread that makes this.
-public final class MPICommunicator: Communicator {
-  public let rank: Int
-  public let size: Int
-  public private(set) var hosts: [String] = []
-  public let library: String?
-  public var watch: (any LeaveTakingWatch)?
+package final class MPICommunicator: Communicator {
+  package let rank: Int
+  package let size: Int
+  package private(set) var hosts: [String] = []
+  package let library: String?
+  package var watch: (any LeaveTakingWatch)?
 
   /// A copy of MPI_COMM_WORLD, so that a program with MPI calls of its own cannot mix its messages with ours.
   private let group: MPI_Comm
@@ -25,7 +25,7 @@ public final class MPICommunicator: Communicator {
   private static let longestBytes = 1 << 24
 
   /// Initialises MPI, unless the program has done so itself. Once a process.
-  public convenience init() throws(CollectiveFailure) { try self.init(longestPiece: Self.longestMessage) }
+  package convenience init() throws(CollectiveFailure) { try self.init(longestPiece: Self.longestMessage) }
 
   /// No message has more elements than `longestPiece`, because MPI's counts are C ints; tests make it small.
   package init(longestPiece: Int) throws(CollectiveFailure) {
@@ -59,7 +59,7 @@ public final class MPICommunicator: Communicator {
   }
 
   /// Such as "Open MPI v4.1.4"; may be asked before MPI has begun.
-  public static var libraryVersion: String {
+  package static var libraryVersion: String {
     var text = [CChar](repeating: 0, count: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1)
     var length: Int32 = 0
     guard MPI_Get_library_version(&text, &length) == MPI_SUCCESS else { return "unknown MPI library" }
@@ -68,9 +68,9 @@ public final class MPICommunicator: Communicator {
     return String(decoding: words, as: UTF8.self)
   }
 
-  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure) { try broadcastBytes(bytes, in: group) }
+  package func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure) { try broadcastBytes(bytes, in: group) }
 
-  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(CollectiveFailure) {
+  package func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(CollectiveFailure) {
     var part: MPI_Comm?
     let color = takesPart ? 0 : Int32(MPI_UNDEFINED)
     try mpi("MPI_Comm_split", MPI_Comm_split(group, color, Int32(rank), &part))
@@ -86,7 +86,7 @@ public final class MPICommunicator: Communicator {
     }
   }
 
-  public func gatherBytes(_ bytes: [UInt8]) throws(CollectiveFailure) -> [[UInt8]] {
+  package func gatherBytes(_ bytes: [UInt8]) throws(CollectiveFailure) -> [[UInt8]] {
     var count = Int64(bytes.count)
     var counts = [Int64](repeating: 0, count: size)
     try mpi("MPI_Gather", MPI_Gather(&count, 1, cmpi_int64(), &counts, 1, cmpi_int64(), 0, group))
@@ -115,7 +115,7 @@ public final class MPICommunicator: Communicator {
     return all
   }
 
-  public func scatterBytes(_ parts: [[UInt8]]) throws(CollectiveFailure) -> [UInt8] {
+  package func scatterBytes(_ parts: [[UInt8]]) throws(CollectiveFailure) -> [UInt8] {
     let counts = parts.map { Int64($0.count) }
     var count: Int64 = 0
     precondition(rank != 0 || counts.count == size)
@@ -143,7 +143,7 @@ public final class MPICommunicator: Communicator {
     return parts[0]
   }
 
-  public func allGatherRecords(
+  package func allGatherRecords(
     _ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer
   ) throws(CollectiveFailure) {
     precondition(records.count == size * record.count && record.count <= Int(Int32.max))
@@ -153,7 +153,7 @@ public final class MPICommunicator: Communicator {
       MPI_Allgather(record.baseAddress, count, cmpi_byte(), records.baseAddress, count, cmpi_byte(), group))
   }
 
-  public func waitForAll() throws(CollectiveFailure) {
+  package func waitForAll() throws(CollectiveFailure) {
     // MPI_Barrier would do, but it polls without rest, and takes a core from whoever is being waited for.
     var request: MPI_Request?
     try mpi("MPI_Ibarrier", MPI_Ibarrier(group, &request))
@@ -167,7 +167,7 @@ public final class MPICommunicator: Communicator {
     }
   }
 
-  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {
+  package func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {
     try inPieces(values.count) { start, count throws(CollectiveFailure) in
       let piece = values.baseAddress.map { $0 + start }
       // Always in place, so that a check of the order and the sums that rely on it make exactly the same call.
@@ -175,7 +175,7 @@ public final class MPICommunicator: Communicator {
     }
   }
 
-  public func exchange(
+  package func exchange(
     _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
     into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
   ) throws(CollectiveFailure) {
@@ -186,7 +186,7 @@ public final class MPICommunicator: Communicator {
         receive, receiveBlocks.counts, receiveBlocks.offsets, cmpi_float(), group))
   }
 
-  public func allGatherBlocks(
+  package func allGatherBlocks(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
   ) throws(CollectiveFailure) {
     try mpi(
@@ -194,7 +194,7 @@ public final class MPICommunicator: Communicator {
       MPI_Allgatherv(own, blocks.counts[rank], cmpi_float(), all, blocks.counts, blocks.offsets, cmpi_float(), group))
   }
 
-  public func finish() throws(CollectiveFailure) {
+  package func finish() throws(CollectiveFailure) {
     guard !isFinished else { return }
     isFinished = true
     // The ranks wait for each other here once more.
@@ -205,7 +205,7 @@ public final class MPICommunicator: Communicator {
     if finalizes { try mpi("MPI_Finalize", MPI_Finalize()) }
   }
 
-  public func abort(_ exitCode: ExitCode) -> Never {
+  package func abort(_ exitCode: ExitStatus) -> Never {
     if !isFinished { MPI_Abort(group, exitCode.rawValue) }
     exit(exitCode.rawValue)
   }

@@ -29,26 +29,26 @@ package struct MessageReader {
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   /// What every reader throws where bytes are missing, left over or of no meaning. Ranks run one program, so it is none of their doing.
-  package static let damage = Failure(
+  package static let damage = ProgramFailure(
     .internalFault,
     "a message from another rank is damaged: a memory or the network is failing; run the same command again")
 
   /// Bytes that have not been read.
   package var remainingCount: Int { bytes.count - place }
 
-  package mutating func read<Value: Communicable>(_ type: Value.Type = Value.self) throws(Failure) -> Value {
+  package mutating func read<Value: Communicable>(_ type: Value.Type = Value.self) throws(ProgramFailure) -> Value {
     try Value(from: &self)
   }
 
   @inlinable
-  mutating func bytes<Value: BitwiseCopyable>(of type: Value.Type) throws(Failure) -> Value {
+  mutating func bytes<Value: BitwiseCopyable>(of type: Value.Type) throws(ProgramFailure) -> Value {
     let size = MemoryLayout<Value>.size
     guard bytes.count - place >= size else { throw Self.damage }
     defer { place += size }
     return bytes.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: place, as: type) }
   }
 
-  mutating func array<Value: BitwiseCopyable>(of type: Value.Type, count: Int) throws(Failure) -> [Value] {
+  mutating func array<Value: BitwiseCopyable>(of type: Value.Type, count: Int) throws(ProgramFailure) -> [Value] {
     let (size, overflows) = count.multipliedReportingOverflow(by: MemoryLayout<Value>.stride)
     guard !overflows, size <= remainingCount else { throw Self.damage }
     defer { place += size }
@@ -60,7 +60,7 @@ package struct MessageReader {
 
   /// The one value that a message holds.
   package static func value<Value: Communicable>(of bytes: [UInt8]) throws(CollectiveFailure) -> Value {
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       var message = MessageReader(bytes)
       let value = try message.read(Value.self)
       guard message.remainingCount == 0 else { throw damage }

@@ -2,47 +2,47 @@ import Glibc
 import SystemSupport
 
 /// A run of one process, without MPI.
-public final class SoloCommunicator: Communicator {
-  public let rank = 0
-  public let size = 1
-  public let hosts = [currentHostName()]
-  public var watch: (any LeaveTakingWatch)?
+package final class SoloCommunicator: Communicator {
+  package let rank = 0
+  package let size = 1
+  package let hosts = [currentHostName()]
+  package var watch: (any LeaveTakingWatch)?
 
-  public init() {}
+  package init() {}
 
-  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure) {}
+  package func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer) throws(CollectiveFailure) {}
 
-  public func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(CollectiveFailure) {}
+  package func broadcastBytes(_ bytes: UnsafeMutableRawBufferPointer, among takesPart: Bool) throws(CollectiveFailure) {}
 
-  public func gatherBytes(_ bytes: [UInt8]) throws(CollectiveFailure) -> [[UInt8]] { [bytes] }
+  package func gatherBytes(_ bytes: [UInt8]) throws(CollectiveFailure) -> [[UInt8]] { [bytes] }
 
-  public func scatterBytes(_ parts: [[UInt8]]) throws(CollectiveFailure) -> [UInt8] { parts[0] }
+  package func scatterBytes(_ parts: [[UInt8]]) throws(CollectiveFailure) -> [UInt8] { parts[0] }
 
-  public func allGatherRecords(
+  package func allGatherRecords(
     _ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer
   ) throws(CollectiveFailure) {
     precondition(records.count == record.count)
     records.copyMemory(from: record)
   }
 
-  public func waitForAll() throws(CollectiveFailure) {}
+  package func waitForAll() throws(CollectiveFailure) {}
 
-  public func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {}
+  package func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {}
 
-  public func exchange(
+  package func exchange(
     _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
     into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
   ) throws(CollectiveFailure) {
     receive.update(from: send, count: sendBlocks.total)
   }
 
-  public func allGatherBlocks(
+  package func allGatherBlocks(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
   ) throws(CollectiveFailure) {
     all.update(from: own, count: blocks.total)
   }
 
-  public func finish() throws(CollectiveFailure) { watch?.stop() }
+  package func finish() throws(CollectiveFailure) { watch?.stop() }
 
-  public func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
+  package func abort(_ exitCode: ExitStatus) -> Never { exit(exitCode.rawValue) }
 }

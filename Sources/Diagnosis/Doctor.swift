@@ -2,11 +2,11 @@ import Communication
 import SystemSupport
 
 /// Looks at the hosts, the network and the disk that a run would have.
-public enum Doctor {
+package enum Doctor {
   /// Writes nothing but a file on the disk of the run folder, which it removes.
   ///
   /// - Returns: on rank 0, lines for people; nothing elsewhere.
-  public static func examine(runFolder: String, _ communicator: any Communicator) throws(CollectiveFailure) -> [String] {
+  package static func examine(runFolder: String, _ communicator: any Communicator) throws(CollectiveFailure) -> [String] {
     let own = try Activity.during("looking at the hosts") { () throws(CollectiveFailure) in try RankFacts.own(communicator) }
     let ranks = try communicator.gather(own)
     let network = try Activity.during("measuring the network") { () throws(CollectiveFailure) in

@@ -47,7 +47,7 @@ package struct FolderCheck: Equatable, Sendable {
     let file = folder + "/.bert4rec-dist-doctor-\(getpid())"
     defer { unlink(file) }
     let watch = Stopwatch()
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       try FileSystem.writeDurably(file, [UInt8](repeating: 0x5A, count: Self.writtenBytes))
       writeSeconds = watch.seconds
     } catch { problem = error.message }

@@ -83,7 +83,7 @@ extension RankFacts: Communicable {
     message.write(readsNeighbour)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init()
     host = try message.read()
     processor = try message.read()

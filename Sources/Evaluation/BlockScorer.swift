@@ -1,5 +1,5 @@
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// Scores blocks of users, one at a time, and ranks their held-out items. Each thread has one; it knows nothing of others.
@@ -27,7 +27,7 @@ final class BlockScorer {
   }
 
   /// Results in user order.
-  func score(block: Int) throws(Failure) -> [UserResult] {
+  func score(block: Int) throws(ProgramFailure) -> [UserResult] {
     let all = users.users(of: block)
     var results: [UserResult] = []
     results.reserveCapacity(all.count)
@@ -36,7 +36,7 @@ final class BlockScorer {
       try score(all[part], block: block)
       for place in 0..<part.count {
         guard scans[place].isFinite else {
-          throw Failure(
+          throw ProgramFailure(
             .internalFault,
             "the model's scores for user \(all[start + place]) (index, from 0) are not finite: the checkpoint is damaged or "
               + "its training diverged; use an earlier checkpoint")
@@ -48,7 +48,7 @@ final class BlockScorer {
   }
 
   /// Lets all tiles pass by the scans of some of a block's users.
-  private func score(_ part: ArraySlice<Int>, block: Int) throws(Failure) {
+  private func score(_ part: ArraySlice<Int>, block: Int) throws(ProgramFailure) {
     batch.removeAll()
     for (place, user) in part.enumerated() {
       let (history, label) = users.heldOut(of: user)

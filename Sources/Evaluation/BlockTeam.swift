@@ -6,7 +6,7 @@ final class BlockTeam {
   private let queue: WorkQueue
 
   /// One thread per scorer. Each asks before a block whether it should stop; the block then fails with the exit code `stopped`.
-  init(_ scorers: [BlockScorer], _ shouldStop: @escaping @Sendable () -> Bool) throws(Failure) {
+  init(_ scorers: [BlockScorer], _ shouldStop: @escaping @Sendable () -> Bool) throws(ProgramFailure) {
     let work = Work(scorers, shouldStop)
     self.work = work
     queue = try WorkQueue(threads: scorers.count) { thread, piece in work.score(thread: thread, piece: piece) }
@@ -15,7 +15,7 @@ final class BlockTeam {
   deinit { queue.stop() }
 
   /// The results of some blocks in their order, or the failure of the first one that fails.
-  func score(_ blocks: [Int]) -> [Result<[UserResult], Failure>] {
+  func score(_ blocks: [Int]) -> [Result<[UserResult], ProgramFailure>] {
     work.begin(blocks)
     queue.run(pieces: blocks.count)
     return work.take()
@@ -26,7 +26,7 @@ final class BlockTeam {
     private let scorers: [BlockScorer]
     private let shouldStop: @Sendable () -> Bool
     private var blocks: [Int] = []
-    private var results = UnsafeMutableBufferPointer<Result<[UserResult], Failure>>(start: nil, count: 0)
+    private var results = UnsafeMutableBufferPointer<Result<[UserResult], ProgramFailure>>(start: nil, count: 0)
 
     init(_ scorers: [BlockScorer], _ shouldStop: @escaping @Sendable () -> Bool) {
       self.scorers = scorers
@@ -40,8 +40,8 @@ final class BlockTeam {
     }
 
     func score(thread: Int, piece: Int) {
-      do throws(Failure) {
-        if shouldStop() { throw Failure(.stopped, "the evaluation was asked to stop") }
+      do throws(ProgramFailure) {
+        if shouldStop() { throw ProgramFailure(.stopped, "the evaluation was asked to stop") }
         results[piece] = .success(try scorers[thread].score(block: blocks[piece]))
         Activity.advance(by: 1)
       } catch {
@@ -49,7 +49,7 @@ final class BlockTeam {
       }
     }
 
-    func take() -> [Result<[UserResult], Failure>] {
+    func take() -> [Result<[UserResult], ProgramFailure>] {
       defer {
         results.deinitialize()
         results.deallocate()

@@ -2,16 +2,16 @@ import InteractionData
 import SystemSupport
 
 /// How often items stand in users' histories.
-public struct ItemPopularity: Sendable {
+package struct ItemPopularity: Sendable {
   /// Interactions with item `i` at `i - 1`.
-  public let interactions: [Int64]
+  package let interactions: [Int64]
   /// Users with item `i` in their history at `i - 1`.
-  public let users: [Int64]
+  package let users: [Int64]
   /// Users with a history.
-  public let userCount: Int
+  package let userCount: Int
 
   /// Items of the sequences are 1 ... `itemCount`.
-  public init(_ sequences: Sequences, itemCount: Int) {
+  package init(_ sequences: Sequences, itemCount: Int) {
     var interactions = [Int64](repeating: 0, count: itemCount)
     var users = interactions
     var seen = ItemMarks(count: itemCount + 1)
@@ -27,10 +27,10 @@ public struct ItemPopularity: Sendable {
     (self.interactions, self.users, self.userCount) = (interactions, users, userCount)
   }
 
-  public var itemCount: Int { interactions.count }
+  package var itemCount: Int { interactions.count }
 
   /// Whether an item is one of the catalogue; those that others recommend need not be.
-  public func contains(_ item: Int32) -> Bool { (1...max(1, itemCount)).contains(Int(item)) && itemCount > 0 }
+  package func contains(_ item: Int32) -> Bool { (1...max(1, itemCount)).contains(Int(item)) && itemCount > 0 }
 
   /// 0 for an item that is not of the catalogue.
   func interactions(of item: Int32) -> Double { contains(item) ? Double(interactions[Int(item) - 1]) : 0 }

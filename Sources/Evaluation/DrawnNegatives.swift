@@ -14,7 +14,7 @@ extension DrawnBlock: Communicable {
     message.write(items)
   }
 
-  init(from message: inout MessageReader) throws(Failure) {
+  init(from message: inout MessageReader) throws(ProgramFailure) {
     counts = try message.read()
     items = try message.read()
   }

@@ -1,5 +1,5 @@
 import InteractionData
-import MaskedInstances
+import Masking
 
 /// Some of a data set's users, the same ones wherever it is asked: a function of the seed, the data set and the number.
 public struct UserSample: Hashable, Sendable {

@@ -74,20 +74,20 @@ public struct UserResult: Sendable, Equatable {
 /// user comes exactly once, and the calls are the same on any number of ranks: ranks score ahead of them, some blocks
 /// at a time. Hooks only read. What one throws ends the evaluation on every rank with that failure.
 public protocol EvaluationHook: AnyObject {
-  func begin(_ context: EvaluationContext) throws(Failure)
+  func begin(_ context: EvaluationContext) throws(ProgramFailure)
   /// The block's results come next.
-  func beforeRun(_ block: EvaluationBlock) throws(Failure)
+  func beforeRun(_ block: EvaluationBlock) throws(ProgramFailure)
   /// `results`: one per user, in the order of `block.users`.
-  func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(Failure)
-  func end(_ context: EvaluationContext) throws(Failure)
+  func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(ProgramFailure)
+  func end(_ context: EvaluationContext) throws(ProgramFailure)
   /// What goes into the report, read after `end`.
   var metrics: [(key: String, value: Double)] { get }
 }
 
 extension EvaluationHook {
-  public func begin(_ context: EvaluationContext) throws(Failure) {}
-  public func beforeRun(_ block: EvaluationBlock) throws(Failure) {}
-  public func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(Failure) {}
-  public func end(_ context: EvaluationContext) throws(Failure) {}
+  public func begin(_ context: EvaluationContext) throws(ProgramFailure) {}
+  public func beforeRun(_ block: EvaluationBlock) throws(ProgramFailure) {}
+  public func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(ProgramFailure) {}
+  public func end(_ context: EvaluationContext) throws(ProgramFailure) {}
   public var metrics: [(key: String, value: Double)] { [] }
 }

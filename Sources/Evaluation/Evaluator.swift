@@ -1,6 +1,6 @@
 import Communication
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// Ranks every user's held-out item, with all ranks and all their threads at work.
@@ -63,7 +63,7 @@ public final class Evaluator {
     protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, sample: UserSample? = nil, step: Int,
     hooks: [any EvaluationHook] = [], shouldStop: @escaping @Sendable () -> Bool = { false }
   ) throws(CollectiveFailure) -> EvaluationReport? {
-    try alike { () throws(Failure) in try checkVocabulary(of: scorer, tokens) }
+    try alike { () throws(ProgramFailure) in try checkVocabulary(of: scorer, tokens) }
     var distinct: [EvaluationProtocol] = []
     for evaluationProtocol in protocols where !distinct.contains(evaluationProtocol) {
       distinct.append(evaluationProtocol)
@@ -89,19 +89,19 @@ public final class Evaluator {
     let ranking = RankingHook()
     let ownHooks: [any EvaluationHook] = isRoot ? [ranking, MaskedItemHook()] : []
     let called = isRoot ? ownHooks + hooks : []
-    try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.begin(context) } }
+    try communicator.onRankZero { () throws(ProgramFailure) in for hook in called { try hook.begin(context) } }
     let scorers = scorer.workers.map {
       BlockScorer(
         $0, users: users, tokens: tokens, maximumLength: maximumLength, keepSeen: keepSeen,
         candidates: candidates.map { ($0, $1?.negatives) })
     }
-    let team = try communicator.onEveryRank { () throws(Failure) in try BlockTeam(scorers, shouldStop) }
+    let team = try communicator.onEveryRank { () throws(ProgramFailure) in try BlockTeam(scorers, shouldStop) }
     // A rank's blocks are as good as done where those of its own are.
     let ownBlocks = (users.blockCount + communicator.size - 1) / communicator.size
     try Activity.during("\(evaluated.rawValue) of step \(step), \(users.count) users", of: ownBlocks) { () throws(CollectiveFailure) in
       try score(team, users, called)
     }
-    try communicator.onRankZero { () throws(Failure) in for hook in called { try hook.end(context) } }
+    try communicator.onRankZero { () throws(ProgramFailure) in for hook in called { try hook.end(context) } }
     guard isRoot else { return nil }
 
     return EvaluationReport(
@@ -120,7 +120,7 @@ public final class Evaluator {
       let own = Array(stride(from: start + communicator.rank, to: end, by: size))
       let gathered = try communicator.gather(RoundResults(blocks: own, team.score(own)))
       // Whatever goes wrong on one rank stops all of them here, instead of leaving the others to wait for it.
-      try communicator.onRankZero { () throws(Failure) in
+      try communicator.onRankZero { () throws(ProgramFailure) in
         if let first = gathered.compactMap(\.failure).min(by: { $0.block < $1.block }) { throw first.failure }
         // Users of each rank that the hooks have seen.
         var seen = [Int](repeating: 0, count: size)

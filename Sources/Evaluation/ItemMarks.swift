@@ -1,13 +1,13 @@
 /// A set of small whole numbers (item ids) that is emptied in O(1): a number is in it when its stamp is the current
 /// one.
-public struct ItemMarks: Sendable {
+package struct ItemMarks: Sendable {
   private var stamps: [UInt32]
   private var current: UInt32 = 1
 
   /// For numbers in `0 ..< count`.
-  public init(count: Int) { stamps = [UInt32](repeating: 0, count: count) }
+  package init(count: Int) { stamps = [UInt32](repeating: 0, count: count) }
 
-  public mutating func removeAll() {
+  package mutating func removeAll() {
     if current == .max {
       for index in stamps.indices { stamps[index] = 0 }
       current = 0
@@ -17,11 +17,11 @@ public struct ItemMarks: Sendable {
 
   /// True when it was not there before.
   @discardableResult
-  public mutating func insert(_ number: Int) -> Bool {
+  package mutating func insert(_ number: Int) -> Bool {
     if stamps[number] == current { return false }
     stamps[number] = current
     return true
   }
 
-  public func contains(_ number: Int) -> Bool { stamps[number] == current }
+  package func contains(_ number: Int) -> Bool { stamps[number] == current }
 }

@@ -1,5 +1,5 @@
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// One thread's part of a recommender.
@@ -33,7 +33,7 @@ final class ListScorer {
   var instancesAtOnce: Int { scorer.instancesAtOnce }
 
   /// The best items for some of the requests, none of which has an empty history; one that fails leaves the others alone.
-  func lists(_ indices: [Int], of requests: [RecommendationRequest]) -> [Result<[ScoredItem], Failure>] {
+  func lists(_ indices: [Int], of requests: [RecommendationRequest]) -> [Result<[ScoredItem], ProgramFailure>] {
     batch.removeAll()
     var needsTiles = false
     for (place, index) in indices.enumerated() {
@@ -49,7 +49,7 @@ final class ListScorer {
       questions[place].isFinite = true
       if !areFew(request.candidates?.items) { needsTiles = true }
     }
-    do throws(Failure) { try scorer.begin(batch) } catch { return indices.map { _ in .failure(error) } }
+    do throws(ProgramFailure) { try scorer.begin(batch) } catch { return indices.map { _ in .failure(error) } }
     for place in indices.indices {
       if let candidates = questions[place].candidates, areFew(candidates) { scoreOneByOne(candidates, place) }
     }
@@ -61,7 +61,7 @@ final class ListScorer {
     return indices.indices.map { place in
       guard questions[place].isFinite else {
         return .failure(
-          Failure(
+          ProgramFailure(
             .internalFault,
             "the model's scores are not finite: the checkpoint is damaged or its training diverged; "
               + "use an earlier checkpoint"))

@@ -2,20 +2,20 @@ import SystemSupport
 
 /// The original's `masked_lm_loss` and `masked_lm_accuracy`: means over users of the held-out item's cross entropy
 /// over the whole vocabulary, and of whether it scores highest there.
-public final class MaskedItemHook: EvaluationHook {
+package final class MaskedItemHook: EvaluationHook {
   private var lossSum = 0.0
   private var topCount = 0
   private var userCount = 0
 
-  public init() {}
+  package init() {}
 
-  public func begin(_ context: EvaluationContext) {
+  package func begin(_ context: EvaluationContext) {
     lossSum = 0
     topCount = 0
     userCount = 0
   }
 
-  public func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) {
+  package func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) {
     for result in results {
       lossSum += result.maskedItemLoss
       topCount += result.isTopPrediction ? 1 : 0
@@ -23,7 +23,7 @@ public final class MaskedItemHook: EvaluationHook {
     }
   }
 
-  public var metrics: [(key: String, value: Double)] {
+  package var metrics: [(key: String, value: Double)] {
     let users = Double(max(1, userCount))
     return [("masked_lm_loss", lossSum / users), ("masked_lm_accuracy", Double(topCount) / users)]
   }

@@ -1,12 +1,12 @@
 /// MT19937 (Matsumoto & Nishimura 1998), seeded by `init_genrand`, as NumPy's `RandomState(seed)` seeds it.
-public struct MersenneTwister: Sendable {
+package struct MersenneTwister: Sendable {
   private static let size = 624
   private static let shift = 397
 
   private var state: [UInt32]
   private var place: Int
 
-  public init(seed: UInt32) {
+  package init(seed: UInt32) {
     var words = [UInt32](repeating: seed, count: Self.size)
     for index in 1..<Self.size {
       let previous = words[index - 1]
@@ -17,7 +17,7 @@ public struct MersenneTwister: Sendable {
   }
 
   /// The next 32 bits.
-  public mutating func next() -> UInt32 {
+  package mutating func next() -> UInt32 {
     if place == Self.size { regenerate() }
     var word = state[place]
     place += 1

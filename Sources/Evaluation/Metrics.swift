@@ -4,34 +4,34 @@ import SystemSupport
 ///
 /// Ties are neither good nor bad luck: r = 1 + greater + half of the equal ones, so ranks may end in .5 and a
 /// constant model gets the middle rank.
-public enum Metrics {
-  public static let cutoffs = [1, 5, 10]
+package enum Metrics {
+  package static let cutoffs = [1, 5, 10]
 
   /// `greater` and `equal`: candidates that score above and like the label; the label itself is not among the equal
   /// ones.
-  public static func rank(greater: Int, equal: Int) -> Double { 1 + Double(greater) + Double(equal) / 2 }
+  package static func rank(greater: Int, equal: Int) -> Double { 1 + Double(greater) + Double(equal) / 2 }
 
   /// HR@k (= Recall@k): [r <= k].
-  public static func hit(rank: Double, at cutoff: Int) -> Double { rank <= Double(cutoff) ? 1 : 0 }
+  package static func hit(rank: Double, at cutoff: Int) -> Double { rank <= Double(cutoff) ? 1 : 0 }
 
   /// NDCG@k: [r <= k] / log2(r + 1).
-  public static func ndcg(rank: Double, at cutoff: Int) -> Double { rank <= Double(cutoff) ? 1 / PortableMath.log2(rank + 1) : 0 }
+  package static func ndcg(rank: Double, at cutoff: Int) -> Double { rank <= Double(cutoff) ? 1 / PortableMath.log2(rank + 1) : 0 }
 
   /// 1 / r; its mean is the MRR.
-  public static func reciprocalRank(_ rank: Double) -> Double { 1 / rank }
+  package static func reciprocalRank(_ rank: Double) -> Double { 1 / rank }
 
   /// Names of a ranking's metrics in the order of reports.
-  public static let names = cutoffs.map { "hit@\($0)" } + cutoffs.map { "ndcg@\($0)" } + ["mrr"]
+  package static let names = cutoffs.map { "hit@\($0)" } + cutoffs.map { "ndcg@\($0)" } + ["mrr"]
 }
 
 /// Sums of the metrics of many ranks, added one by one in the order given.
-public struct MetricSums: Sendable, Equatable {
-  public private(set) var count = 0
+package struct MetricSums: Sendable, Equatable {
+  package private(set) var count = 0
   private var sums = [Double](repeating: 0, count: Metrics.names.count)
 
-  public init() {}
+  package init() {}
 
-  public mutating func add(rank: Double) {
+  package mutating func add(rank: Double) {
     count += 1
     let cutoffs = Metrics.cutoffs
     for (index, cutoff) in cutoffs.enumerated() {
@@ -42,8 +42,8 @@ public struct MetricSums: Sendable, Equatable {
   }
 
   /// Means in the order of `Metrics.names`; zeros when nothing was added.
-  public var means: [Double] { count == 0 ? sums : sums.map { $0 / Double(count) } }
+  package var means: [Double] { count == 0 ? sums : sums.map { $0 / Double(count) } }
 
   /// The mean of a metric by its name, such as "ndcg@10"; nil for an unknown name.
-  public func mean(_ name: String) -> Double? { Metrics.names.firstIndex(of: name).map { means[$0] } }
+  package func mean(_ name: String) -> Double? { Metrics.names.firstIndex(of: name).map { means[$0] } }
 }

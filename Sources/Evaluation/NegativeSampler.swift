@@ -2,18 +2,18 @@ import InteractionData
 import SystemSupport
 
 /// The candidates of one sampled protocol for all users of a split, label not included.
-public struct NegativeSamples: Sendable, Equatable {
+package struct NegativeSamples: Sendable, Equatable {
   /// User `u` has `items[offsets[u] ..< offsets[u + 1]]`; nothing when the user has no held-out item.
-  public internal(set) var offsets: [Int]  // (users + 1)
-  public internal(set) var items: [Int32]
+  package internal(set) var offsets: [Int]  // (users + 1)
+  package internal(set) var items: [Int32]
   /// Users with fewer than 100 items to draw from: they have all of these (`pop100`).
-  public internal(set) var shortUserCount = 0
+  package internal(set) var shortUserCount = 0
   /// Users for whom drawing was given up: the rest was filled in ascending order (`pop100`).
-  public internal(set) var filledUserCount = 0
+  package internal(set) var filledUserCount = 0
   /// Users who have rated everything: no candidate at all.
-  public internal(set) var emptyUserCount = 0
+  package internal(set) var emptyUserCount = 0
 
-  public subscript(user: Int) -> ArraySlice<Int32> { items[offsets[user]..<offsets[user + 1]] }
+  package subscript(user: Int) -> ArraySlice<Int32> { items[offsets[user]..<offsets[user + 1]] }
 }
 
 /// Draws the negatives of the sampled protocols, so that NumPy gives the same (Tests/Reference/numpy_draws.py holds
@@ -26,11 +26,11 @@ public struct NegativeSamples: Sendable, Equatable {
 /// *Rated* are the held-out item and the history: everything that stands before it. For the test split that is the
 /// whole sequence. For the validation split the test item, which comes later, is not rated: it stays a candidate,
 /// since at that time nobody knows of it.
-public struct NegativeSampler {
-  public static let seed: UInt32 = 12345
+package struct NegativeSampler {
+  package static let seed: UInt32 = 12345
   /// Rounds of 101 draws after which a `pop100` user's missing candidates are filled in ascending order of ids.
   /// Reached only where nearly all unrated items are so rare that drawing 100 distinct ones would take for ever.
-  public static let maximumRounds = 1000
+  package static let maximumRounds = 1000
 
   /// Users for whom something was special.
   struct Exceptions: Equatable {
@@ -73,7 +73,7 @@ public struct NegativeSampler {
   }
 
   /// For all users of a split; nil for `full`.
-  public static func draw(
+  package static func draw(
     _ evaluationProtocol: EvaluationProtocol, sequences: Sequences, itemCounts: [Int64], split heldOut: EvaluationSplit
   ) -> NegativeSamples? {
     guard var sampler = NegativeSampler(evaluationProtocol, itemCounts: itemCounts) else { return nil }

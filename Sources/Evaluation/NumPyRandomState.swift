@@ -1,15 +1,15 @@
 /// The draws of NumPy's legacy `numpy.random.RandomState(seed)`, bit for bit, so that an evaluation's negatives can
 /// be had again in Python. Golden values: Tests/Reference/numpy_draws.py. Weighted draws: `WeightedChoice`.
-public struct NumPyRandomState: Sendable {
+package struct NumPyRandomState: Sendable {
   private var generator: MersenneTwister
 
-  public init(seed: UInt32) { generator = MersenneTwister(seed: seed) }
+  package init(seed: UInt32) { generator = MersenneTwister(seed: seed) }
 
   /// The generator's next 32 bits.
-  public mutating func nextWord() -> UInt32 { generator.next() }
+  package mutating func nextWord() -> UInt32 { generator.next() }
 
   /// `random_sample()`: a multiple of 2^-53 in [0, 1), made of 27 and 26 bits.
-  public mutating func randomSample() -> Double {
+  package mutating func randomSample() -> Double {
     let high = Double(generator.next() >> 5)
     let low = Double(generator.next() >> 6)
     return (high * 67_108_864 + low) / 9_007_199_254_740_992
@@ -19,7 +19,7 @@ public struct NumPyRandomState: Sendable {
   ///
   /// A range below 2^32 takes whole 32-bit draws and keeps none of their bits for the next call; a wider one takes
   /// two draws a try, the high half first; a single possible value takes none.
-  public mutating func randomInteger(from low: Int, to high: Int) -> Int {
+  package mutating func randomInteger(from low: Int, to high: Int) -> Int {
     precondition(low < high)
     let width = UInt64(bitPattern: Int64(high - 1)) &- UInt64(bitPattern: Int64(low))
     if width == 0 { return low }

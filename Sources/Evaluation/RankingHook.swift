@@ -4,23 +4,23 @@ import SystemSupport
 /// HR, NDCG and MRR of each protocol, and what the top-10 lists look like: item coverage@10 (the part of the
 /// catalogue that stands in anybody's list) and mean popularity@10 (interactions of a recommended item, averaged over
 /// a list, then over users).
-public final class RankingHook: EvaluationHook {
+package final class RankingHook: EvaluationHook {
   private var protocols: [EvaluationProtocol] = []
   private var sums: [MetricSums] = []
   private var lists = ListStatistics(itemCounts: [])
   /// " of 6040" where a sample of the users is asked.
   private var ofAll = ""
 
-  public init() {}
+  package init() {}
 
-  public func begin(_ context: EvaluationContext) {
+  package func begin(_ context: EvaluationContext) {
     protocols = context.protocols
     sums = [MetricSums](repeating: MetricSums(), count: protocols.count)
     lists = ListStatistics(itemCounts: context.dataset.itemCounts)
     ofAll = context.userCount < context.totalUserCount ? " of \(context.totalUserCount)" : ""
   }
 
-  public func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) {
+  package func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) {
     for result in results {
       for (index, outcome) in result.outcomes.enumerated() { sums[index].add(rank: outcome.rank) }
       lists.add(result.topItems)
@@ -28,13 +28,13 @@ public final class RankingHook: EvaluationHook {
   }
 
   /// The sums of a protocol; nil when it was not asked for.
-  public func sums(_ evaluationProtocol: EvaluationProtocol) -> MetricSums? {
+  package func sums(_ evaluationProtocol: EvaluationProtocol) -> MetricSums? {
     protocols.firstIndex(of: evaluationProtocol).map { sums[$0] }
   }
 
   /// The original's line of metrics (its full-width comma made an ordinary one), labelled with protocol and number of
   /// users.
-  public func line(_ evaluationProtocol: EvaluationProtocol) -> String {
+  package func line(_ evaluationProtocol: EvaluationProtocol) -> String {
     guard let sums = sums(evaluationProtocol) else { return "" }
     let values = [
       ("ndcg@1", "ndcg@1"), ("hit@1", "hit@1"), ("ndcg@5", "ndcg@5"), ("hit@5", "hit@5"), ("ndcg@10", "ndcg@10"),
@@ -44,7 +44,7 @@ public final class RankingHook: EvaluationHook {
       + (values + ["valid_user:\(sums.count)"]).joined(separator: ", ")
   }
 
-  public var metrics: [(key: String, value: Double)] {
+  package var metrics: [(key: String, value: Double)] {
     zip(protocols, sums).flatMap { $1.metrics($0) } + lists.metrics
   }
 }

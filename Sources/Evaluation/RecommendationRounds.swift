@@ -9,7 +9,7 @@ extension Recommender {
   /// Recommends for the histories that rank 0 has, as the next function does.
   public func recommend(
     count: Int, topK k: Int, keepSeen: Bool, on communicator: any Communicator, history: (Int) -> [Int32],
-    write: (Int, RecommendationList) throws(Failure) -> Bool
+    write: (Int, RecommendationList) throws(ProgramFailure) -> Bool
   ) throws(CollectiveFailure) {
     try recommend(
       count: count, longestList: k, on: communicator,
@@ -27,7 +27,7 @@ extension Recommender {
   ///   - write: takes the next list, on rank 0; false ends it, since nobody wants more.
   public func recommend(
     count: Int, longestList: Int, shared: CandidateItems? = nil, on communicator: any Communicator,
-    request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(Failure) -> Bool
+    request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(ProgramFailure) -> Bool
   ) throws(CollectiveFailure) {
     try Activity.during("recommendations for \(count) histories", of: count) { () throws(CollectiveFailure) in
       try recommendInRounds(
@@ -37,7 +37,7 @@ extension Recommender {
 
   private func recommendInRounds(
     count: Int, longestList: Int, shared: CandidateItems?, on communicator: any Communicator,
-    request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(Failure) -> Bool
+    request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(ProgramFailure) -> Bool
   ) throws(CollectiveFailure) {
     let size = communicator.size
     let common = try communicator.broadcast(shared.map { [$0] } ?? []).first
@@ -52,9 +52,9 @@ extension Recommender {
       }
       var own = try communicator.scatter(requests)
       for place in own.indices where own[place].candidates == nil { own[place].candidates = common }
-      let lists = try communicator.onEveryRank { () throws(Failure) in try recommend(own) }
+      let lists = try communicator.onEveryRank { () throws(ProgramFailure) in try recommend(own) }
       let gathered = try communicator.gather(lists)
-      try communicator.onRankZero { () throws(Failure) in
+      try communicator.onRankZero { () throws(ProgramFailure) in
         var index = start
         for list in gathered.joined() where isWanted {
           isWanted = try write(index, list)
@@ -70,7 +70,7 @@ extension Recommender {
 extension CandidateItems: Communicable {
   package func write(to message: inout MessageWriter) { message.write(items) }
 
-  package init(from message: inout MessageReader) throws(Failure) { self.init(ascending: try message.read()) }
+  package init(from message: inout MessageReader) throws(ProgramFailure) { self.init(ascending: try message.read()) }
 }
 
 extension RecommendationRequest: Communicable {
@@ -82,7 +82,7 @@ extension RecommendationRequest: Communicable {
     message.write(heldOut)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(
       history: try message.read(), topK: try message.read(), keepSeen: try message.read(), candidates: try message.read(),
       heldOut: try message.read())
@@ -95,7 +95,7 @@ extension RecommendationList: Communicable {
     message.write(isFallback)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(items: try message.read(), isFallback: try message.read())
   }
 }

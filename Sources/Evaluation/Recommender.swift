@@ -1,5 +1,5 @@
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// What is recommended for one history, best first.
@@ -26,7 +26,7 @@ public final class Recommender {
   private let queue: WorkQueue
 
   /// `itemCounts`: occurrences of item `i` at `i - 1`. Throws `usage` when the model was made for another catalogue.
-  public init(scorer: any SequenceScorer, itemCounts: [Int64], maximumLength: Int) throws(Failure) {
+  public init(scorer: any SequenceScorer, itemCounts: [Int64], maximumLength: Int) throws(ProgramFailure) {
     let tokens = TokenIDs(itemCount: itemCounts.count)
     try checkVocabulary(of: scorer, tokens)
     self.tokens = tokens
@@ -48,13 +48,13 @@ public final class Recommender {
   /// `internalFault` when scores are not finite.
   public func recommend(
     histories: [[Int32]], topK k: Int, keepSeen: Bool = false
-  ) throws(Failure) -> [RecommendationList] {
-    guard k >= 1 else { throw Failure(.usage, "top-k is \(k); it must be at least 1") }
+  ) throws(ProgramFailure) -> [RecommendationList] {
+    guard k >= 1 else { throw ProgramFailure(.usage, "top-k is \(k); it must be at least 1") }
     return try recommend(histories.map { RecommendationRequest(history: $0, topK: k, keepSeen: keepSeen) })
   }
 
   /// One list a request, in the same order. Throws the first failure of `answers(to:grouping:)`.
-  public func recommend(_ requests: [RecommendationRequest]) throws(Failure) -> [RecommendationList] {
+  public func recommend(_ requests: [RecommendationRequest]) throws(ProgramFailure) -> [RecommendationList] {
     var lists: [RecommendationList] = []
     lists.reserveCapacity(requests.count)
     for answer in answers(to: requests) { lists.append(try answer.get()) }
@@ -75,8 +75,8 @@ public final class Recommender {
   /// candidates hold what is not an item, `internalFault` where scores are not finite. The other requests are answered all the same.
   public func answers(
     to requests: [RecommendationRequest], grouping: Grouping = .full
-  ) -> [Result<RecommendationList, Failure>] {
-    var answers: [Result<RecommendationList, Failure>] = []
+  ) -> [Result<RecommendationList, ProgramFailure>] {
+    var answers: [Result<RecommendationList, ProgramFailure>] = []
     answers.reserveCapacity(requests.count)
     var known: [Int] = []
     for (index, request) in requests.enumerated() {
@@ -104,11 +104,11 @@ public final class Recommender {
     return answers
   }
 
-  private func failure(of request: RecommendationRequest, _ index: Int) -> Failure? {
-    if request.topK < 1 { return Failure(.usage, "top-k is \(request.topK); it must be at least 1") }
+  private func failure(of request: RecommendationRequest, _ index: Int) -> ProgramFailure? {
+    if request.topK < 1 { return ProgramFailure(.usage, "top-k is \(request.topK); it must be at least 1") }
     for (name, items) in [("history", request.history), ("the candidates of history", request.candidates?.items ?? [])] {
       for item in items where item < 1 || Int(item) > tokens.itemCount {
-        return Failure(.badData, "\(name) \(index) holds the item id \(item); items are 1 to \(tokens.itemCount)")
+        return ProgramFailure(.badData, "\(name) \(index) holds the item id \(item); items are 1 to \(tokens.itemCount)")
       }
     }
     return nil
@@ -125,7 +125,7 @@ private final class RecommendationWork: @unchecked Sendable {
   private let scorers: [ListScorer]
   private(set) var pieces: [[Int]] = []
   private var requests: [RecommendationRequest] = []
-  private var results = UnsafeMutableBufferPointer<[Result<[ScoredItem], Failure>]>(start: nil, count: 0)
+  private var results = UnsafeMutableBufferPointer<[Result<[ScoredItem], ProgramFailure>]>(start: nil, count: 0)
 
   init(_ scorers: [ListScorer]) { self.scorers = scorers }
 
@@ -139,7 +139,7 @@ private final class RecommendationWork: @unchecked Sendable {
 
   func score(thread: Int, piece: Int) { results[piece] = scorers[thread].lists(pieces[piece], of: requests) }
 
-  func take() -> [[Result<[ScoredItem], Failure>]] {
+  func take() -> [[Result<[ScoredItem], ProgramFailure>]] {
     defer {
       results.deinitialize()
       results.deallocate()
@@ -150,10 +150,10 @@ private final class RecommendationWork: @unchecked Sendable {
 }
 
 /// A model scores exactly the tokens of the catalogue it was trained on.
-func checkVocabulary(of scorer: any SequenceScorer, _ tokens: TokenIDs) throws(Failure) {
-  guard tokens.itemCount >= 1 else { throw Failure(.badData, "the catalogue has no items") }
+func checkVocabulary(of scorer: any SequenceScorer, _ tokens: TokenIDs) throws(ProgramFailure) {
+  guard tokens.itemCount >= 1 else { throw ProgramFailure(.badData, "the catalogue has no items") }
   guard scorer.vocabularySize == tokens.vocabularySize else {
-    throw Failure(
+    throw ProgramFailure(
       .usage,
       "the model has \(scorer.vocabularySize) token rows, but \(tokens.itemCount) items need \(tokens.vocabularySize): "
         + "it was trained on another catalogue; use the data set it was trained on")

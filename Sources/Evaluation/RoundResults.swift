@@ -6,14 +6,14 @@ struct RoundResults {
   /// A failure, and the block that it happened in.
   struct BlockFailure {
     let block: Int
-    let failure: Failure
+    let failure: ProgramFailure
   }
 
   private(set) var users: [UserResult] = []
   private(set) var failure: BlockFailure?
 
   /// The results of some blocks, ascending, or the failure of the first one that fails.
-  init(blocks: [Int], _ results: [Result<[UserResult], Failure>]) {
+  init(blocks: [Int], _ results: [Result<[UserResult], ProgramFailure>]) {
     for (block, result) in zip(blocks, results) {
       switch result {
       case .success(let users): self.users += users
@@ -32,7 +32,7 @@ extension RoundResults: Communicable {
     message.write(failure)
   }
 
-  init(from message: inout MessageReader) throws(Failure) {
+  init(from message: inout MessageReader) throws(ProgramFailure) {
     users = try message.read()
     failure = try message.read()
   }
@@ -44,7 +44,7 @@ extension RoundResults.BlockFailure: Communicable {
     message.write(failure)
   }
 
-  init(from message: inout MessageReader) throws(Failure) {
+  init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(block: try message.read(), failure: try message.read())
   }
 }
@@ -59,7 +59,7 @@ extension UserResult: Communicable {
     message.write(topItems)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(
       user: try message.read(), label: try message.read(), outcomes: try message.read(), maskedItemLoss: try message.read(),
       isTopPrediction: try message.read(), topItems: try message.read())
@@ -73,7 +73,7 @@ extension ProtocolOutcome: Communicable {
     message.write(candidateCount)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(evaluationProtocol: try message.read(), rank: try message.read(), candidateCount: try message.read())
   }
 }

@@ -1,4 +1,4 @@
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// What scores sequences: a model, or anything else that is to be evaluated like one.
@@ -8,7 +8,7 @@ public protocol SequenceScorer: AnyObject {
 
   /// Scores of all V tokens for each instance of a batch with one masked row each: (B, V), row-major, valid until the
   /// next call.
-  func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float>
+  func scores(_ batch: PackedBatch) throws(ProgramFailure) -> UnsafeBufferPointer<Float>
 }
 
 extension SequenceScorer {
@@ -17,10 +17,10 @@ extension SequenceScorer {
   package var instancesAtOnce: Int { max(1, min(EvaluationBlock.size, (1 << 22) / vocabularySize)) }
 
   /// Scores with what was promised about them checked.
-  package func checkedScores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
+  package func checkedScores(_ batch: PackedBatch) throws(ProgramFailure) -> UnsafeBufferPointer<Float> {
     let result = try scores(batch)
     guard result.count == batch.instanceCount * vocabularySize else {
-      throw Failure(
+      throw ProgramFailure(
         .internalFault,
         "a scorer returned \(result.count) scores for \(batch.instanceCount) instances of \(vocabularySize) tokens")
     }

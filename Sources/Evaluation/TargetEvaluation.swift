@@ -3,7 +3,7 @@ import SystemSupport
 
 /// Takes a list of recommended items for each question in turn and sums the metrics, with those of the most popular items beside. The
 /// order of the questions is the order of the sums, so digits depend on nothing else.
-public struct TargetEvaluation {
+package struct TargetEvaluation {
   private let questions: TargetQuestions
   private let cutoffs: [Int]
   private let keepSeen: Bool
@@ -25,7 +25,7 @@ public struct TargetEvaluation {
   ///     and novelty.
   ///   - cutoffs: ascending, from 1.
   ///   - keepSeen: what the baseline's lists hold; the lists that are given are taken as they are.
-  public init(_ questions: TargetQuestions, popularity: ItemPopularity?, cutoffs: [Int], keepSeen: Bool) {
+  package init(_ questions: TargetQuestions, popularity: ItemPopularity?, cutoffs: [Int], keepSeen: Bool) {
     precondition(!cutoffs.isEmpty && cutoffs[0] >= 1 && zip(cutoffs, cutoffs.dropFirst()).allSatisfy { $0 < $1 })
     self.questions = questions
     self.cutoffs = cutoffs
@@ -40,10 +40,10 @@ public struct TargetEvaluation {
   }
 
   /// Items that a list needs.
-  public var listLength: Int { cutoffs.last ?? 0 }
+  package var listLength: Int { cutoffs.last ?? 0 }
 
   /// The next question's list, best first; longer ones are cut, and an empty one is a miss.
-  public mutating func add(_ list: [Int32]) {
+  package mutating func add(_ list: [Int32]) {
     Liveness.tick()
     let question = questions.questions[next]
     next += 1
@@ -55,7 +55,7 @@ public struct TargetEvaluation {
   }
 
   /// After the last list. `subject` is what was evaluated, such as "step 1500"; `counts` and `notes` of the caller come first.
-  public func report(
+  package func report(
     subject: String, step: Int? = nil, counts: [(key: String, value: Int)] = [], notes: [String] = []
   ) -> TargetReport {
     precondition(next == questions.questions.count, "a list for each question")

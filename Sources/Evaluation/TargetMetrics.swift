@@ -7,10 +7,10 @@ import SystemSupport
 /// ndcg@k = Σ_{r <= k} rel(r) / log2(r + 1) over Σ_{r <= min(k, T)} 1 / log2(r + 1) (Järvelin & Kekäläinen 2002);
 /// map@k = Σ_{r <= k} rel(r) f(r) / r / T; mrr@k = 1 / (first r <= k with rel(r) = 1), or 0.
 /// The same as RecTools' `HitRate`, `Recall`, `Precision`, `NDCG(divide_by_achievable=True)`, `MAP` and `MRR`.
-public enum TargetMetrics {
+package enum TargetMetrics {
   /// In the order of reports.
-  public static let names = ["hit", "recall", "precision", "ndcg", "map", "mrr"]
-  public static let defaultCutoffs = [1, 5, 10, 20, 50]
+  package static let names = ["hit", "recall", "precision", "ndcg", "map", "mrr"]
+  package static let defaultCutoffs = [1, 5, 10, 20, 50]
 
   /// One list's values: (cut-offs, names), row-major.
   ///
@@ -18,7 +18,7 @@ public enum TargetMetrics {
   ///   - found: whether the item at each place is a target, best first.
   ///   - targetCount: T, at least 1; those that no list can hold count too.
   ///   - cutoffs: ascending.
-  public static func values(found: [Bool], targetCount: Int, cutoffs: [Int]) -> [Double] {
+  package static func values(found: [Bool], targetCount: Int, cutoffs: [Int]) -> [Double] {
     precondition(targetCount > 0)
     var values: [Double] = []
     values.reserveCapacity(cutoffs.count * names.count)

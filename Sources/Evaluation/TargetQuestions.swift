@@ -2,23 +2,23 @@ import InteractionData
 import SystemSupport
 
 /// Whom an evaluation of lists asks about: what each user did before, and what afterwards. Items are numbers of `ItemNumbers`.
-public struct TargetQuestions: Sendable {
-  public struct Question: Sendable, Equatable {
+package struct TargetQuestions: Sendable {
+  package struct Question: Sendable, Equatable {
     /// The oldest first, items of the catalogue only; empty where nothing is known.
-    public var history: [Int32]
+    package var history: [Int32]
     /// At least one. Those above the catalogue can be in no list that is made of it.
-    public var targets: Set<Int32>
+    package var targets: Set<Int32>
 
-    public init(history: [Int32], targets: Set<Int32>) { (self.history, self.targets) = (history, targets) }
+    package init(history: [Int32], targets: Set<Int32>) { (self.history, self.targets) = (history, targets) }
   }
 
-  public private(set) var questions: [Question] = []
+  package private(set) var questions: [Question] = []
   /// External ids of those who are asked about, in the same order.
-  public private(set) var users = ExternalIDs()
+  package private(set) var users = ExternalIDs()
   /// For JSON, in order.
-  public private(set) var counts: [(key: String, value: Int)] = []
+  package private(set) var counts: [(key: String, value: Int)] = []
   /// What a reader should know of it, in words.
-  public private(set) var notes: [String] = []
+  package private(set) var notes: [String] = []
 
   /// Users of a file of targets, in order of first appearance, each with all of its items there: an item that stands there again is one
   /// target.
@@ -27,7 +27,7 @@ public struct TargetQuestions: Sendable {
   ///   - targets: the file as a data set of its own.
   ///   - histories: what users did before; nil where nothing is known. Its items are the catalogue of `items`.
   ///   - items: gives numbers to all items.
-  public init(targets: Dataset, histories: Dataset?, items: ItemNumbers) throws(Failure) {
+  package init(targets: Dataset, histories: Dataset?, items: ItemNumbers) throws(ProgramFailure) {
     var numbers: [Int32] = []
     for index in 0..<targets.itemIDs.count { numbers.append(try items.number(targets.itemIDs[index])) }
     let index = histories.map { ItemIndex($0.userIDs) }
@@ -65,7 +65,7 @@ public struct TargetQuestions: Sendable {
 
   /// Each user's held-out item as the only target, with all items before it as the history. Throws `badData` where nobody has one.
   /// `testsLater`: the data end before a split by time (`LeaveOneOut`).
-  public init(_ dataset: Dataset, leaveOneOut split: EvaluationSplit, testsLater: Bool = false) throws(Failure) {
+  package init(_ dataset: Dataset, leaveOneOut split: EvaluationSplit, testsLater: Bool = false) throws(ProgramFailure) {
     let all = LeaveOneOut(dataset.sequences, holdout: .testAndValidation, testsLater: testsLater)
     for user in 0..<dataset.sequences.userCount {
       guard let (history, label) = all.heldOut(of: user, split: split) else { continue }
@@ -73,7 +73,7 @@ public struct TargetQuestions: Sendable {
       users.append(dataset.userIDs[user])
     }
     guard !questions.isEmpty else {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "no user of \(dataset.name) has \(LeaveOneOut.minimumLength) interactions, so there is no item to hold out; give longer "
           + "histories, or what users did later with --targets")
@@ -88,7 +88,7 @@ public struct TargetQuestions: Sendable {
   }
 
   /// How many targets their users had before: where lists hide the history, no list can have them.
-  public var targetsInHistory: Int {
+  package var targetsInHistory: Int {
     questions.reduce(0) { count, question in count + Set(question.history).count(where: question.targets.contains) }
   }
 }

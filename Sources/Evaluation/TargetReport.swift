@@ -1,26 +1,26 @@
 import SystemSupport
 
 /// What an evaluation of lists found.
-public struct TargetReport: Sendable {
+package struct TargetReport: Sendable {
   /// What was evaluated, for the table's first line.
-  public var subject: String
+  package var subject: String
   /// Updates that a model has had; nil for another program's lists.
-  public var step: Int?
+  package var step: Int?
   /// Users with targets, all of whom the means are over.
-  public var users: Int
+  package var users: Int
   /// Ascending.
-  public var cutoffs: [Int]
+  package var cutoffs: [Int]
   /// In order: "recall@10[full]", ..., then those of the most popular items under "popularity/recall@10[full]".
-  public var metrics: [(key: String, value: Double)]
+  package var metrics: [(key: String, value: Double)]
   /// "targets", "unknown_targets", ...
-  public var counts: [(key: String, value: Int)]
-  public var notes: [String]
+  package var counts: [(key: String, value: Int)]
+  package var notes: [String]
 
   /// The metric under a key; nil when there is none.
-  public func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
+  package func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
 
   /// One line of JSON.
-  public var json: String {
+  package var json: String {
     var members = step.map { [JSON.Member("step", .integer($0))] } ?? []
     members.append(JSON.Member("users", .integer(users)))
     members += counts.map { JSON.Member($0.key, .integer($0.value)) }
@@ -30,7 +30,7 @@ public struct TargetReport: Sendable {
   }
 
   /// A row per metric, a column per cut-off.
-  public var table: String {
+  package var table: String {
     let hasBaseline = metrics.contains { $0.key.hasPrefix("popularity/") }
     let targets = counts.first { $0.key == "targets" }.map { ", \($0.value) targets" } ?? ""
     var rows = [["metric"] + cutoffs.map { "@\($0)" }]

@@ -1,4 +1,4 @@
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// Scores the instances of a batch for one tile of the vocabulary after the other, so that the scores of a large catalogue never
@@ -8,7 +8,7 @@ package protocol TileScorer: AnyObject {
   var instancesAtOnce: Int { get }
 
   /// Takes a batch with one masked row per instance, which the calls below are about.
-  func begin(_ batch: PackedBatch) throws(Failure)
+  func begin(_ batch: PackedBatch) throws(ProgramFailure)
 
   /// The very bits that the token has in its tile.
   func score(instance: Int, token: Int) -> Float
@@ -63,7 +63,7 @@ private final class WholeRowScorer: TileScorer {
 
   var instancesAtOnce: Int { scorer.instancesAtOnce }
 
-  func begin(_ batch: PackedBatch) throws(Failure) { scores = try scorer.checkedScores(batch) }
+  func begin(_ batch: PackedBatch) throws(ProgramFailure) { scores = try scorer.checkedScores(batch) }
 
   func score(instance: Int, token: Int) -> Float { scores[instance * scorer.vocabularySize + token] }
 

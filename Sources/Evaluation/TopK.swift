@@ -91,12 +91,12 @@ package struct TopK {
 }
 
 /// The items by descending count, ties by ascending id.
-public struct MostPopular: Sendable {
+package struct MostPopular: Sendable {
   private let counts: [Int64]
   private let order: [Int32]
 
   /// `itemCounts`: the count of item `i` at `i - 1`, in any order.
-  public init(itemCounts: [Int64]) {
+  package init(itemCounts: [Int64]) {
     counts = itemCounts
     let indices = itemCounts.indices.sorted { (a: Int, b: Int) -> Bool in
       itemCounts[a] != itemCounts[b] ? itemCounts[a] > itemCounts[b] : a < b
@@ -105,7 +105,7 @@ public struct MostPopular: Sendable {
   }
 
   /// The first `k` items that are not excluded; their score is their count.
-  public func first(_ k: Int, excluding excluded: ItemMarks) -> [ScoredItem] {
+  package func first(_ k: Int, excluding excluded: ItemMarks) -> [ScoredItem] {
     var result: [ScoredItem] = []
     for item in order where !excluded.contains(Int(item)) {
       if result.count == k { break }
@@ -115,10 +115,10 @@ public struct MostPopular: Sendable {
   }
 
   /// The first `k` items.
-  public func first(_ k: Int) -> [ScoredItem] { order.prefix(k).map(scored) }
+  package func first(_ k: Int) -> [ScoredItem] { order.prefix(k).map(scored) }
 
   /// The first `k` of some items.
-  public func first(_ k: Int, among items: CandidateItems) -> [ScoredItem] {
+  package func first(_ k: Int, among items: CandidateItems) -> [ScoredItem] {
     let sorted = items.items.sorted { a, b in
       let (left, right) = (counts[Int(a) - 1], counts[Int(b) - 1])
       return left != right ? left > right : a < b

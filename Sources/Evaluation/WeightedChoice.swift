@@ -8,13 +8,13 @@
 /// far NumPy's rounded sum can stand from the first sum minus what was found is known (about 6 n 2^-53). A number
 /// further than that from both neighbouring boundaries falls where NumPy lets it fall; only for the others the sum is
 /// really taken.
-public final class WeightedChoice {
+package final class WeightedChoice {
   private let probabilities: [Double]  // (n)
   /// The first pass's cumulative sum, divided by its last.
   private let distribution: [Double]  // (n)
   private let total: Double
   /// How many indices can be drawn at all.
-  public let drawableCount: Int
+  package let drawableCount: Int
   private let doubt: Double
   /// Passes for which the whole sum was taken.
   package private(set) var exactPassCount = 0
@@ -28,7 +28,7 @@ public final class WeightedChoice {
 
   /// `probabilities`: not negative, with a sum of 1 up to rounding (NumPy refuses others). `alwaysExact` takes every
   /// sum, as NumPy does: the same draws, slowly.
-  public init(probabilities: [Double], alwaysExact: Bool = false) {
+  package init(probabilities: [Double], alwaysExact: Bool = false) {
     precondition(!probabilities.isEmpty && probabilities.allSatisfy { $0 >= 0 && $0 <= 1 })
     self.probabilities = probabilities
     var sums: [Double] = []
@@ -47,7 +47,7 @@ public final class WeightedChoice {
   }
 
   /// Overwrites `drawn` with `count` distinct indices from 0, in the order NumPy returns them.
-  public func draw(_ count: Int, from state: inout NumPyRandomState, into drawn: inout [Int]) {
+  package func draw(_ count: Int, from state: inout NumPyRandomState, into drawn: inout [Int]) {
     precondition(count <= drawableCount)
     drawn.removeAll(keepingCapacity: true)
     found.removeAll(keepingCapacity: true)

@@ -16,8 +16,8 @@ public enum ReductionMode: String, Sendable, CaseIterable {
 /// no standard says so. It is used where a trial at the start, with a vector of exactly the gradient's length whose sum depends on
 /// the order, gives the tree's bits on every rank; otherwise the same sum is made by `MovedBytesReduction`.
 /// `methodDescription` says which, and why.
-public final class GradientAllReduce {
-  public let methodDescription: String
+package final class GradientAllReduce {
+  package let methodDescription: String
 
   private enum Method {
     case alone, allreduce
@@ -32,7 +32,7 @@ public final class GradientAllReduce {
   private let schedule: TreeSchedule
 
   /// 4 MiB of float32: long enough for a network's full rate, and little beside the gradients.
-  public static let segmentLength = 1 << 20
+  package static let segmentLength = 1 << 20
 
   /// Collective.
   /// - Parameters:
@@ -40,7 +40,7 @@ public final class GradientAllReduce {
   ///   - length: elements of the gradient buffer.
   ///   - scratch: `length` elements that the trial may overwrite (the gradient buffer itself, before the first step).
   ///   - segmentLength: elements that are moved at a time where MPI_Allreduce is not used.
-  public init(
+  package init(
     communicator: any Communicator, shardCount: Int, length: Int, mode: ReductionMode,
     scratch: UnsafeMutableBufferPointer<Float>, segmentLength: Int = GradientAllReduce.segmentLength
   ) throws(CollectiveFailure) {
@@ -62,7 +62,7 @@ public final class GradientAllReduce {
       methodDescription = "MPI_Allreduce, in whatever order (reduction: fast)"
       return
     }
-    let moved = try communicator.onEveryRank { () throws(Failure) in
+    let moved = try communicator.onEveryRank { () throws(ProgramFailure) in
       try MovedBytesReduction(
         communicator: communicator, shardCount: shardCount, length: length, segmentLength: segmentLength)
     }
@@ -93,7 +93,7 @@ public final class GradientAllReduce {
   }
 
   /// What it takes on a rank at most, in bytes, with what MPI_Allreduce may take: a copy of what it sums.
-  public static func byteCount(
+  package static func byteCount(
     rank: Int, size: Int, shardCount: Int, length: Int, mode: ReductionMode, segmentLength: Int = segmentLength
   ) -> Int {
     guard size > 1, shardCount >= size else { return 0 }
@@ -107,7 +107,7 @@ public final class GradientAllReduce {
   /// Collective. `sums`: this rank's maximal nodes in ascending order, as an accumulator or `ThreadMerge` gives them;
   /// they may be overwritten. `result` gets the sum of all shards; it may be the buffer of the first of `sums`, which
   /// saves a copy. Allocates nothing.
-  public func reduce(_ sums: [PartialSum], into result: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {
+  package func reduce(_ sums: [PartialSum], into result: UnsafeMutableBufferPointer<Float>) throws(CollectiveFailure) {
     precondition(result.count == length && sums.count == ownNodes.count)
     for (sum, node) in zip(sums, ownNodes) { precondition(sum.node == node && sum.values.count == length) }
     if case .movedBytes(let moved) = method {
@@ -130,7 +130,7 @@ public final class GradientAllReduce {
   ) throws(CollectiveFailure) -> Bool {
     let length = scratch.count
     guard let summed = scratch.baseAddress, length > 0 else { return true }
-    let memory = try communicator.onEveryRank { () throws(Failure) in
+    let memory = try communicator.onEveryRank { () throws(ProgramFailure) in
       try AlignedMemory(byteCount: moved.segmentLength * MemoryLayout<Float>.stride, for: "the trial of MPI_Allreduce")
     }
     let segment = memory.elements(Float.self)

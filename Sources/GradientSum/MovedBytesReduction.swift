@@ -30,7 +30,7 @@ final class MovedBytesReduction {
   private let receiveBuffer: UnsafeMutablePointer<Float>
 
   /// Sends nothing. `length`: elements of the buffers. Every rank has at least one of the `shardCount` shards.
-  init(communicator: any Communicator, shardCount: Int, length: Int, segmentLength: Int) throws(Failure) {
+  init(communicator: any Communicator, shardCount: Int, length: Int, segmentLength: Int) throws(ProgramFailure) {
     precondition(shardCount >= communicator.size && segmentLength > 0)
     let nodes = Self.nodes(size: communicator.size, shardCount: shardCount)
     self.communicator = communicator

@@ -1,11 +1,11 @@
 import SystemSupport
 
 /// The sum of one tree node's shards, in a buffer that belongs to the accumulator that made it.
-public struct PartialSum: @unchecked Sendable {
-  public let node: TreeNode
-  public let values: UnsafeMutableBufferPointer<Float>
+package struct PartialSum: @unchecked Sendable {
+  package let node: TreeNode
+  package let values: UnsafeMutableBufferPointer<Float>
 
-  public init(node: TreeNode, values: UnsafeMutableBufferPointer<Float>) {
+  package init(node: TreeNode, values: UnsafeMutableBufferPointer<Float>) {
     self.node = node
     self.values = values
   }
@@ -17,19 +17,19 @@ public struct PartialSum: @unchecked Sendable {
 /// shard without instances is added as well, as the zeros that it got. Complete pairs are added at once, as in a binary
 /// counter, so there are at most 2 log2(shards) + 1 buffers; their pages come into being when they are first touched, by
 /// the thread that uses them. One thread at a time may use an accumulator.
-public final class ShardAccumulator: @unchecked Sendable {
-  public let shards: Range<Int>
+package final class ShardAccumulator: @unchecked Sendable {
+  package let shards: Range<Int>
   /// Elements of a buffer.
-  public let length: Int
+  package let length: Int
   /// The sums of the maximal nodes of the shards added so far, in ascending order; valid until `reset()`.
-  public private(set) var sums: [PartialSum] = []
+  package private(set) var sums: [PartialSum] = []
 
   private let memory: AlignedMemory
   private let buffers: [UnsafeMutableBufferPointer<Float>]
   private var free: [UnsafeMutableBufferPointer<Float>]
   private var nextShard: Int
 
-  public init(shards: Range<Int>, length: Int) throws(Failure) {
+  package init(shards: Range<Int>, length: Int) throws(ProgramFailure) {
     self.shards = shards
     self.length = length
     nextShard = shards.lowerBound
@@ -43,23 +43,23 @@ public final class ShardAccumulator: @unchecked Sendable {
   }
 
   /// How many buffers a range of shards needs: while one is being filled, those that hold the sums of the shards before it.
-  public static func bufferCount(shards: Range<Int>) -> Int {
+  package static func bufferCount(shards: Range<Int>) -> Int {
     shards.reduce(0) { max($0, ShardTree.maximalNodes(of: shards.lowerBound..<$1).count + 1) }
   }
 
   /// The memory of its buffers.
-  public static func byteCount(shards: Range<Int>, length: Int) -> Int { bufferCount(shards: shards) * stride(length) }
+  package static func byteCount(shards: Range<Int>, length: Int) -> Int { bufferCount(shards: shards) * stride(length) }
 
   /// Bytes from a buffer to the next, in whole cache lines, as the vector kernels like it.
   private static func stride(_ length: Int) -> Int { (length * MemoryLayout<Float>.stride + 63) / 64 * 64 }
 
   /// Most buffers that were in use at a time.
-  public private(set) var usedBufferCount = 0
+  package private(set) var usedBufferCount = 0
 
-  public var isComplete: Bool { nextShard == shards.upperBound }
+  package var isComplete: Bool { nextShard == shards.upperBound }
 
   /// Begins a new step; what `sums` held is no longer valid.
-  public func reset() {
+  package func reset() {
     sums.removeAll(keepingCapacity: true)
     free.removeAll(keepingCapacity: true)
     free.append(contentsOf: buffers.reversed())
@@ -67,7 +67,7 @@ public final class ShardAccumulator: @unchecked Sendable {
   }
 
   /// A buffer of `length` numbers for the next shard: zeros, to add its gradient into, or anything, to be overwritten.
-  public func nextBuffer(zeroed: Bool = true) -> UnsafeMutableBufferPointer<Float> {
+  package func nextBuffer(zeroed: Bool = true) -> UnsafeMutableBufferPointer<Float> {
     guard let buffer = free.popLast() else { preconditionFailure("a buffer for each shard, and no more") }
     usedBufferCount = max(usedBufferCount, buffers.count - free.count)
     if zeroed { buffer.update(repeating: 0) }
@@ -75,7 +75,7 @@ public final class ShardAccumulator: @unchecked Sendable {
   }
 
   /// Takes the buffer that `nextBuffer()` gave, with the gradient of `shard` in it.
-  public func add(shard: Int, _ buffer: UnsafeMutableBufferPointer<Float>) {
+  package func add(shard: Int, _ buffer: UnsafeMutableBufferPointer<Float>) {
     precondition(shard == nextShard && shards.contains(shard), "shards come in ascending order, each once")
     precondition(buffer.count == length)
     nextShard += 1

@@ -10,16 +10,16 @@ import SystemSupport
 /// The tree's complete parts are nodes: (level, index) sums shards `index << level ..< (index + 1) << level`. Whoever
 /// holds a contiguous range of shards can sum it to its maximal nodes without knowing the rest, and nodes of neighbours
 /// merge later.
-public struct TreeNode: Equatable, Sendable {
-  public let level: Int
-  public let index: Int
+package struct TreeNode: Equatable, Sendable {
+  package let level: Int
+  package let index: Int
 
-  public init(level: Int, index: Int) {
+  package init(level: Int, index: Int) {
     self.level = level
     self.index = index
   }
 
-  public var shards: Range<Int> { index << level..<(index + 1) << level }
+  package var shards: Range<Int> { index << level..<(index + 1) << level }
 
   /// Whether `self + right` is the sum of a larger node.
   func isLeftSibling(of right: TreeNode) -> Bool { level == right.level && index & 1 == 0 && right.index == index + 1 }
@@ -27,16 +27,16 @@ public struct TreeNode: Equatable, Sendable {
   var parent: TreeNode { TreeNode(level: level + 1, index: index >> 1) }
 }
 
-public enum ShardTree {
+package enum ShardTree {
   /// The contiguous shards of part `part` out of `count` (of a rank, or of a thread within a rank's shards). Parts
   /// differ by at most one shard; with more parts than shards some are empty.
-  public static func range(part: Int, of count: Int, in shards: Range<Int>) -> Range<Int> {
+  package static func range(part: Int, of count: Int, in shards: Range<Int>) -> Range<Int> {
     precondition(part >= 0 && part < count)
     return shards.lowerBound + part * shards.count / count..<shards.lowerBound + (part + 1) * shards.count / count
   }
 
   /// The fewest nodes that make up a range of shards, in ascending order.
-  public static func maximalNodes(of shards: Range<Int>) -> [TreeNode] {
+  package static func maximalNodes(of shards: Range<Int>) -> [TreeNode] {
     var nodes: [TreeNode] = []
     var next = shards.lowerBound
     while next < shards.upperBound {

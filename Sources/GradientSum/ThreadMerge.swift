@@ -4,17 +4,17 @@
 /// `prepare()`, then any number of threads call `add(elements:)` for ranges that together cover the buffers once, then
 /// `sums` holds the maximal nodes of all shards. The additions go element by element, so the ranges do not matter to
 /// the result. One accumulator works too: then there is nothing to add.
-public final class ThreadMerge: @unchecked Sendable {
+package final class ThreadMerge: @unchecked Sendable {
   /// The sums of the maximal nodes of all accumulators' shards, in ascending order, in buffers of the accumulators;
   /// valid when all elements have been added, until an accumulator is reset.
-  public private(set) var sums: [PartialSum] = []
+  package private(set) var sums: [PartialSum] = []
 
-  public let accumulators: [ShardAccumulator]
+  package let accumulators: [ShardAccumulator]
   private let schedule: TreeSchedule
   private var parts: [UnsafeMutableBufferPointer<Float>] = []
 
   /// `accumulators` in ascending order of their shards, without gaps; some may have no shards.
-  public init(_ accumulators: [ShardAccumulator]) {
+  package init(_ accumulators: [ShardAccumulator]) {
     precondition(!accumulators.isEmpty)
     for (left, right) in zip(accumulators, accumulators.dropFirst()) {
       precondition(left.shards.upperBound == right.shards.lowerBound && left.length == right.length)
@@ -23,7 +23,7 @@ public final class ThreadMerge: @unchecked Sendable {
     schedule = TreeSchedule(merging: accumulators.flatMap { ShardTree.maximalNodes(of: $0.shards) })
   }
 
-  public func prepare() {
+  package func prepare() {
     parts.removeAll(keepingCapacity: true)
     sums.removeAll(keepingCapacity: true)
     for accumulator in accumulators {
@@ -33,7 +33,7 @@ public final class ThreadMerge: @unchecked Sendable {
     for (node, slot) in zip(schedule.nodes, schedule.slots) { sums.append(PartialSum(node: node, values: parts[slot])) }
   }
 
-  public func add(elements: Range<Int>) {
+  package func add(elements: Range<Int>) {
     for addition in schedule.additions {
       guard let into = parts[addition.into].baseAddress, let from = parts[addition.from].baseAddress else { continue }
       GradientSum.add(from + elements.lowerBound, into: into + elements.lowerBound, count: elements.count)

@@ -5,7 +5,7 @@ import SystemSupport
 /// Bytes that come block by block.
 protocol ByteStream: AnyObject {
   /// The next block, valid until the next call; nil at the end.
-  func next() throws(Failure) -> UnsafeRawBufferPointer?
+  func next() throws(ProgramFailure) -> UnsafeRawBufferPointer?
 }
 
 /// libarchive, which nothing else calls: its readers of compressed data, and of the members of archives. Names of
@@ -34,7 +34,7 @@ final class ArchiveHandle {
   private let upstream: Upstream?
 
   /// Reads one stream of compressed data; `packed` must stay valid.
-  init(decompressing packed: UnsafeRawBufferPointer, _ packing: Packing, name: String) throws(Failure) {
+  init(decompressing packed: UnsafeRawBufferPointer, _ packing: Packing, name: String) throws(ProgramFailure) {
     (handle, self.name, self.packing, upstream) = (Self.make(), name, packing, nil)
     let support =
       switch packing {
@@ -46,7 +46,7 @@ final class ArchiveHandle {
       }
     // Where it lacks a library, libarchive would start a program in its place.
     guard support == ARCHIVE_OK else {
-      throw Failure(
+      throw ProgramFailure(
         .badData, "\(name): \(packing.name), which this machine's libarchive does not read; unpack it (\(packing.command)) and give G")
     }
     try check(archive_read_support_format_raw(handle))
@@ -55,14 +55,14 @@ final class ArchiveHandle {
   }
 
   /// Reads the members of a zip archive; `packed` must stay valid.
-  init(zip packed: UnsafeRawBufferPointer, name: String) throws(Failure) {
+  init(zip packed: UnsafeRawBufferPointer, name: String) throws(ProgramFailure) {
     (handle, self.name, packing, upstream) = (Self.make(), name, .zip, nil)
     try check(archive_read_support_format_zip(handle))
     try open(packed)
   }
 
   /// Reads the members of a tar archive.
-  init(tar stream: any ByteStream, name: String) throws(Failure) {
+  init(tar stream: any ByteStream, name: String) throws(ProgramFailure) {
     let upstream = Upstream(stream)
     (handle, self.name, packing, self.upstream) = (Self.make(), name, .tar, upstream)
     try check(archive_read_support_format_tar(handle))
@@ -82,12 +82,12 @@ final class ArchiveHandle {
 
   deinit { archive_read_free(handle) }
 
-  private func open(_ packed: UnsafeRawBufferPointer) throws(Failure) {
+  private func open(_ packed: UnsafeRawBufferPointer) throws(ProgramFailure) {
     try check(archive_read_open_memory2(handle, packed.baseAddress, packed.count, 1 << 18))
   }
 
   /// The next member, or nil at the end; a compressed stream has one, or none where nothing is in it.
-  func nextMember() throws(Failure) -> Member? {
+  func nextMember() throws(ProgramFailure) -> Member? {
     // The names' encoding, for this thread and call.
     let utf8 = carchive_utf8()
     let before = utf8.flatMap { uselocale($0) }
@@ -112,7 +112,7 @@ final class ArchiveHandle {
   }
 
   /// The next bytes of the member, valid until the next call; nil at its end.
-  func nextBlock() throws(Failure) -> Block? {
+  func nextBlock() throws(ProgramFailure) -> Block? {
     var (bytes, count, offset): (UnsafeRawPointer?, Int, Int64) = (nil, 0, 0)
     let state = archive_read_data_block(handle, &bytes, &count, &offset)
     if state == ARCHIVE_EOF { return nil }
@@ -127,15 +127,15 @@ final class ArchiveHandle {
   /// How often the data are compressed.
   var layers: Int { Int(archive_filter_count(handle)) - 1 }
 
-  private func check(_ state: Int32) throws(Failure) {
+  private func check(_ state: Int32) throws(ProgramFailure) {
     if state == ARCHIVE_OK { return }
     if let failure = upstream?.failure { throw failure }
     throw failure(archive_error_string(handle).map { String(cString: $0) } ?? "no reason is given")
   }
 
   /// Of data that cannot be unpacked.
-  func failure(_ reason: String) -> Failure {
-    Failure(
+  func failure(_ reason: String) -> ProgramFailure {
+    ProgramFailure(
       .badData,
       "\(name): \(packing.name) that cannot be unpacked (\(reason)): it is cut off, damaged or packed in a way that is not read; "
         + "get it again, or unpack it (\(packing.command)) and give what comes out")
@@ -144,12 +144,12 @@ final class ArchiveHandle {
   /// Hands a stream's blocks to libarchive, and keeps the failure that it cannot carry.
   private final class Upstream {
     private let stream: any ByteStream
-    private(set) var failure: Failure?
+    private(set) var failure: ProgramFailure?
 
     init(_ stream: any ByteStream) { self.stream = stream }
 
     func read(_ target: UnsafeMutablePointer<UnsafeRawPointer?>) -> Int {
-      do throws(Failure) {
+      do throws(ProgramFailure) {
         guard let block = try stream.next() else { return 0 }
         target.pointee = block.baseAddress
         return block.count

@@ -38,10 +38,10 @@ struct BadRows {
   }
 
   /// Fails when more than 1 % of all rows are bad and nobody allowed it.
-  func check(goodRows: Int, options: LoadingOptions) throws(Failure) {
+  func check(goodRows: Int, options: LoadingOptions) throws(ProgramFailure) {
     if total > Self.shown { log("bad rows: \(total) in all (\(summary)), the first \(Self.shown) are shown") }
     guard !options.skipBadRows, let first, total * 100 > goodRows + total else { return }
-    throw Failure(
+    throw ProgramFailure(
       .badData,
       "\(total) of \(goodRows + total) rows cannot be read (\(summary)), which is more than 1 %; the first is "
         + "\(first). "

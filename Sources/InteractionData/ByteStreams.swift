@@ -20,7 +20,7 @@ final class WatchedStream: ByteStream {
 
   init(_ stream: any ByteStream) { self.stream = stream }
 
-  func next() throws(Failure) -> UnsafeRawBufferPointer? {
+  func next() throws(ProgramFailure) -> UnsafeRawBufferPointer? {
     let block = try stream.next()
     if block == nil { isAtEnd = true }
     return block
@@ -44,13 +44,13 @@ final class DecompressedStream: ByteStream {
   /// `packed` must stay valid.
   init(
     _ packed: UnsafeRawBufferPointer, _ packing: Packing, name: String, bound: UnpackingBound, passed: ((Range<Int>) -> Void)? = nil
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     handle = try ArchiveHandle(decompressing: packed, packing, name: name)
     (self.packed, self.bound, self.passed) = (packed, bound, passed)
     checksum = packing == .gzip ? GzipChecksum(packed) : nil
   }
 
-  func next() throws(Failure) -> UnsafeRawBufferPointer? {
+  func next() throws(ProgramFailure) -> UnsafeRawBufferPointer? {
     if isAtEnd { return nil }
     if !isOpen {
       isOpen = true
@@ -70,7 +70,7 @@ final class DecompressedStream: ByteStream {
     return block.bytes
   }
 
-  private func end() throws(Failure) -> UnsafeRawBufferPointer? {
+  private func end() throws(ProgramFailure) -> UnsafeRawBufferPointer? {
     isAtEnd = true
     let consumed = handle.consumed
     if checksum?.isRight(consumed: consumed) == false { throw handle.failure("its checksum is another") }
@@ -93,7 +93,7 @@ final class MemberStream: ByteStream {
 
   init(_ handle: ArchiveHandle, bound: UnpackingBound) { (self.handle, self.bound) = (handle, bound) }
 
-  func next() throws(Failure) -> UnsafeRawBufferPointer? {
+  func next() throws(ProgramFailure) -> UnsafeRawBufferPointer? {
     let next = if let held { held } else { try handle.nextBlock() }
     guard let block = next else { return nil }
     // Files with holes: tar leaves zeros out.

@@ -1,7 +1,7 @@
 import SystemSupport
 
 /// Which items may be recommended, as a file has it: one list for everybody, or one per user.
-public enum CandidateLists: Sendable {
+package enum CandidateLists: Sendable {
   /// External ids.
   case forAll(ExternalIDs)
   case perUser(Histories)
@@ -13,22 +13,22 @@ public enum CandidateLists: Sendable {
   ///   - catalogue: finds the items that matter.
   ///   - log: Gets a line on how the file is read.
   /// - Throws: Exit code 65 for what cannot be read and for a file without any id, 66 where it cannot be opened.
-  public static func read(
+  package static func read(
     _ path: String, catalogue: ItemIndex, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
-  ) throws(Failure) -> CandidateLists {
+  ) throws(ProgramFailure) -> CandidateLists {
     if path == "-" {
-      throw Failure(.usage, "candidates cannot be read from standard input; write them to a file")
+      throw ProgramFailure(.usage, "candidates cannot be read from standard input; write them to a file")
     }
     if let list = try oneList(path, catalogue, log) { return .forAll(list) }
     if FileSystem.kind(path) == .other {
-      throw Failure(.usage, "\(path): a list of candidates per user cannot be read from a pipe; write it to a file")
+      throw ProgramFailure(.usage, "\(path): a list of candidates per user cannot be read from a pipe; write it to a file")
     }
     let lists = try Histories.read(path, options: options, log: log)
-    if lists.users.count == 0 { throw Failure(.badData, "\(path): no candidates; it is empty") }
+    if lists.users.count == 0 { throw ProgramFailure(.badData, "\(path): no candidates; it is empty") }
     return .perUser(lists)
   }
 
-  private static func oneList(_ path: String, _ catalogue: ItemIndex, _ log: (String) -> Void) throws(Failure) -> ExternalIDs? {
+  private static func oneList(_ path: String, _ catalogue: ItemIndex, _ log: (String) -> Void) throws(ProgramFailure) -> ExternalIDs? {
     if FileSystem.kind(path) == .directory { return nil }
     let input = try InputBytes(path)
     defer { withExtendedLifetime(input) {} }
@@ -50,7 +50,7 @@ public enum CandidateLists: Sendable {
       if id.contains(where: { " \t,;|".utf8.contains($0) }) { wide += 1 }
     }
     guard first != nil, wide == 0 || 2 * whole > ids.count else { return nil }
-    if ids.count == 0 { throw Failure(.badData, "\(path): no candidates; it holds only a header") }
+    if ids.count == 0 { throw ProgramFailure(.badData, "\(path): no candidates; it holds only a header") }
     log("\(input.name): read as: one list of \(ids.count) items, an id per line")
     return ids
   }

@@ -31,37 +31,37 @@ public struct ColumnChoice: Sendable, Equatable {
 
   /// Reads `role=column,...`; exit code 64 for anything else, which `origin` (such as "--columns") is blamed for.
   /// `session` makes each session a history of its own, in the user's place.
-  public init(_ text: String, origin: String) throws(Failure) {
+  public init(_ text: String, origin: String) throws(ProgramFailure) {
     var seen: Set<String> = []
     for part in text.split(separator: ",", omittingEmptySubsequences: true) {
       let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let role = sides[0].lowercased().filter { $0 != " " }
       let value = sides.count == 2 ? Self.trimmed(sides[1]) : ""
       guard sides.count == 2, !value.isEmpty, Self.roles.contains(role) || role == "header" else {
-        throw Failure(
+        throw ProgramFailure(
           .usage,
           "\(origin): \"\(part)\" is not ROLE=COLUMN; roles are \(Self.roles.joined(separator: ", ")), a column is a name or a "
             + "number from 1, such as user=customer,item=3,time=none")
       }
-      guard seen.insert(role).inserted else { throw Failure(.usage, "\(origin): \(role) is named twice") }
+      guard seen.insert(role).inserted else { throw ProgramFailure(.usage, "\(origin): \(role) is named twice") }
       try set(role, value, origin)
     }
     if seen.contains("user") && seen.contains("session") {
-      throw Failure(.usage, "\(origin): a history belongs to a user or to a session; name one of the two")
+      throw ProgramFailure(.usage, "\(origin): a history belongs to a user or to a session; name one of the two")
     }
   }
 
-  private mutating func set(_ role: String, _ value: String, _ origin: String) throws(Failure) {
+  private mutating func set(_ role: String, _ value: String, _ origin: String) throws(ProgramFailure) {
     let column: Column = value == "none" ? .none : .named(value)
     switch role {
     case "user", "session", "item":
-      guard column != .none else { throw Failure(.usage, "\(origin): there must be a column for the \(role)") }
+      guard column != .none else { throw ProgramFailure(.usage, "\(origin): there must be a column for the \(role)") }
       if role == "item" { item = column } else { user = column }
     case "time": time = column
     case "rating": rating = column
     case "event": event = column
     default:
-      guard column == .none else { throw Failure(.usage, "\(origin): header can only be none") }
+      guard column == .none else { throw ProgramFailure(.usage, "\(origin): header can only be none") }
       header = column
     }
   }

@@ -24,9 +24,9 @@ public enum DataFormat: String, Sendable, CaseIterable {
   }
 
   /// Reads a name; exit code 64 for an unknown one, which `origin` (such as "--format") is blamed for.
-  public static func named(_ name: String, origin: String) throws(Failure) -> DataFormat {
+  public static func named(_ name: String, origin: String) throws(ProgramFailure) -> DataFormat {
     if let format = DataFormat(rawValue: name.lowercased()) { return format }
-    throw Failure(
+    throw ProgramFailure(
       .usage,
       "\(origin): no format is called \"\(name)\"; there are \(allCases.map(\.rawValue).joined(separator: ", "))")
   }

@@ -1,13 +1,13 @@
 import SystemSupport
 
 /// A data set with what was found out about it.
-public struct LoadedDataset: Sendable {
-  public var dataset: Dataset
-  public var statistics: DatasetStatistics
+package struct LoadedDataset: Sendable {
+  package var dataset: Dataset
+  package var statistics: DatasetStatistics
   /// What users did from the split's time on, a data set of its own; nil without a split.
-  public var targets: Dataset?
+  package var targets: Dataset?
 
-  public init(dataset: Dataset, statistics: DatasetStatistics, targets: Dataset? = nil) {
+  package init(dataset: Dataset, statistics: DatasetStatistics, targets: Dataset? = nil) {
     self.dataset = dataset
     self.statistics = statistics
     self.targets = targets
@@ -15,7 +15,7 @@ public struct LoadedDataset: Sendable {
 }
 
 /// Reads users' files, or one prepared folder.
-public enum DatasetLoader {
+package enum DatasetLoader {
   /// Reads a data set.
   ///
   /// - Parameters:
@@ -25,17 +25,17 @@ public enum DatasetLoader {
   ///   - report: Gets lines for the user: how each file is read, column by column.
   ///   - log: Gets the rows that cannot be read.
   /// - Throws: Exit code 64 for no path, 65 for what is no data set, 66 for what cannot be opened.
-  public static func load(
+  package static func load(
     _ paths: [String], options: LoadingOptions = LoadingOptions(), report: (String) -> Void, log: (String) -> Void
-  ) throws(Failure) -> LoadedDataset {
+  ) throws(ProgramFailure) -> LoadedDataset {
     let paths = try InputPaths.expanded(paths)
-    guard let first = paths.first else { throw Failure(.usage, "no input file is given") }
+    guard let first = paths.first else { throw ProgramFailure(.usage, "no input file is given") }
     if paths.count == 1, first != "-", PreparedFolder.isPreparedFolder(first) {
       if options.filters != InteractionFilters() {
-        throw Failure(.usage, "\(first) is a prepared folder; filters are for the files that it was made of")
+        throw ProgramFailure(.usage, "\(first) is a prepared folder; filters are for the files that it was made of")
       }
       if options.splitTime != nil {
-        throw Failure(
+        throw ProgramFailure(
           .usage, "\(first) is a prepared folder, which has no times: --split-time (split_time) is for the files that it was made of")
       }
       let loaded = try PreparedFolder.open(first)
@@ -46,7 +46,7 @@ public enum DatasetLoader {
     if let time = options.splitTime, rows.table.count + rows.later.count > 0 { try requireBoth(rows, time, file: first) }
     guard rows.table.count > 0 else {
       let filtered = rows.filteredRows.reduce(0) { $0 + $1.value }
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         filtered > 0
           ? "\(first): none of its interactions pass the filters (\(filtered) left out)"
@@ -62,26 +62,26 @@ public enum DatasetLoader {
   }
 
   /// The same, all lines to one place.
-  public static func load(
+  package static func load(
     _ paths: [String], options: LoadingOptions = LoadingOptions(), log: (String) -> Void
-  ) throws(Failure) -> LoadedDataset {
+  ) throws(ProgramFailure) -> LoadedDataset {
     try load(paths, options: options, report: log, log: log)
   }
 
   /// The name that the data set at a path (or at the first of several, a line each) gets, without reading the data.
-  package static func name(of path: String) throws(Failure) -> String {
+  package static func name(of path: String) throws(ProgramFailure) -> String {
     let path = try InputPaths.expanded(InputPaths.split(path)).first ?? path
     if path == "-" { return "data" }
     return PreparedFolder.isPreparedFolder(path) ? try PreparedFolder.name(of: path) : DatasetName.from(path: path)
   }
 
   /// Refuses a split that all interactions are on one side of.
-  private static func requireBoth(_ rows: borrowing InputReader.Rows, _ time: Int64, file: String) throws(Failure) {
+  private static func requireBoth(_ rows: borrowing InputReader.Rows, _ time: Int64, file: String) throws(ProgramFailure) {
     guard rows.table.count == 0 || rows.later.count == 0 else { return }
     let isEarly = rows.later.count == 0
     let times = isEarly ? rows.table.times.elements : rows.later.times.elements
     let (first, last) = (times.min() ?? 0, times.max() ?? 0)
-    throw Failure(
+    throw ProgramFailure(
       .badData,
       "\(file): all \(times.count) interactions are \(isEarly ? "before" : "at or after") --split-time (split_time) "
         + "\(InteractionFilters.text(ofTime: time)), so \(isEarly ? "there is nothing to test on" : "there is nothing to train on"); "
@@ -91,7 +91,7 @@ public enum DatasetLoader {
   /// Adds what lies behind a split: the targets, and their figures. Of the filters those of single interactions hold for them too.
   private static func add(
     _ rows: inout InteractionRows, _ time: Int64, _ filters: InteractionFilters, _ path: String, to loaded: inout LoadedDataset
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     var ofTargets = InteractionFilters()
     ofTargets.dropsDuplicates = filters.dropsDuplicates
     ofTargets.collapsesRepeats = filters.collapsesRepeats
@@ -106,12 +106,12 @@ public enum DatasetLoader {
   }
 
   /// A column of one value in nearly every row is no item.
-  private static func requireItems(_ loaded: LoadedDataset, isFound: Bool, file: String) throws(Failure) {
+  private static func requireItems(_ loaded: LoadedDataset, isFound: Bool, file: String) throws(ProgramFailure) {
     let counts = loaded.dataset.itemCounts
     guard isFound, let most = counts.first, loaded.statistics.interactions >= 100, loaded.statistics.users > 1,
       Double(most) > 0.98 * Double(loaded.statistics.interactions)
     else { return }
-    throw Failure(
+    throw ProgramFailure(
       .badData,
       "\(file): \(most) of \(loaded.statistics.interactions) interactions are with the one item "
         + "\(PrintableText.quoted(loaded.dataset.itemIDs[0])), so its column is probably not the item; name the right one with "
@@ -121,7 +121,7 @@ public enum DatasetLoader {
   private static func build(
     _ rows: inout InteractionRows, _ path: String, _ filters: InteractionFilters, _ droppedRows: [String: Int],
     _ filteredRows: [String: Int]
-  ) throws(Failure) -> LoadedDataset {
+  ) throws(ProgramFailure) -> LoadedDataset {
     var filtered = filteredRows
     let grouped = rows.group()
     let duplicates = grouped.duplicateCount
@@ -130,7 +130,7 @@ public enum DatasetLoader {
       filter.apply(filters)
       filtered.merge(filter.counts) { $0 + $1 }
       guard !grouped.values.isEmpty else {
-        throw Failure(.badData, "\(path): no interaction passes the filters (\(filtered.reduce(0) { $0 + $1.value }) left out)")
+        throw ProgramFailure(.badData, "\(path): no interaction passes the filters (\(filtered.reduce(0) { $0 + $1.value }) left out)")
       }
     }
     // Items by descending count, ties by first appearance; ids from 1. Those that filters left nothing of have none.
@@ -173,9 +173,9 @@ enum InputReader {
   static func read(
     _ paths: [String], options: LoadingOptions, readsHistories: Bool = false, report: (String) -> Void,
     log: (String) -> Void
-  ) throws(Failure) -> Rows {
+  ) throws(ProgramFailure) -> Rows {
     if paths.count(where: { InputPaths.file(of: $0) == "-" }) > 1 {
-      throw Failure(.usage, "standard input (-) is given twice; it can be read once")
+      throw ProgramFailure(.usage, "standard input (-) is given twice; it can be read once")
     }
     // All files are opened and looked at before the first one is read.
     var inputs: [(input: InputBytes, layout: FileLayout)] = []
@@ -184,36 +184,36 @@ enum InputReader {
       let (input, found) = try look(path, options, readsHistories, isAlone: paths.count == 1)
       guard let layout = found else {
         if readsHistories { continue }
-        throw Failure(.badData, "\(input.name): empty; it has no line with an interaction")
+        throw ProgramFailure(.badData, "\(input.name): empty; it has no line with an interaction")
       }
       for (number, line) in layout.description.enumerated() {
         report(number == 0 ? "\(input.name): \(line)" + (input.packing.map { ", unpacked from \($0)" } ?? "") : line)
       }
       if let first = inputs.first, !first.layout.isCompatible(with: layout) {
-        throw Failure(
+        throw ProgramFailure(
           .badData,
           "\(input.name): \(layout.title); but \(first.input.name): \(first.layout.title). Files that make one data set need "
             + "the same columns in the same format")
       }
       inputs.append((input, layout))
     }
-    return try withoutActuallyEscaping(log) { log throws(Failure) in
+    return try withoutActuallyEscaping(log) { log throws(ProgramFailure) in
       var sink = RowSink(
         hasTimes: inputs.first?.layout.hasTimes ?? false, options: options, allowsUserOnly: readsHistories, log: log)
       let isItemFound = options.columns.item == nil && inputs.contains { $0.layout.hasSeveralColumns }
       // The first goes first: a file is unmapped as soon as it has been read.
       while !inputs.isEmpty {
         let (input, layout) = inputs.removeFirst()
-        try Activity.during("unpacking \(input.name)") { () throws(Failure) in try input.complete() }
+        try Activity.during("unpacking \(input.name)") { () throws(ProgramFailure) in try input.complete() }
         switch layout {
         case .table(let layout):
-          try Activity.during("reading \(input.name)", of: input.bytes.count) { () throws(Failure) in
+          try Activity.during("reading \(input.name)", of: input.bytes.count) { () throws(ProgramFailure) in
             try RowReader.read(input, layout, into: &sink)
           }
         case .json(let layout):
-          try Activity.during("reading \(input.name)") { () throws(Failure) in try ObjectReader.read(input, layout, into: &sink) }
+          try Activity.during("reading \(input.name)") { () throws(ProgramFailure) in try ObjectReader.read(input, layout, into: &sink) }
         case .netflix(let layout):
-          try Activity.during("reading \(input.name)") { () throws(Failure) in try NetflixLayout.read(input, layout, into: &sink) }
+          try Activity.during("reading \(input.name)") { () throws(ProgramFailure) in try NetflixLayout.read(input, layout, into: &sink) }
         }
       }
       try sink.badRows.check(goodRows: sink.goodCount, options: options)
@@ -227,9 +227,9 @@ enum InputReader {
   /// Opens an input and finds out what it is.
   private static func look(
     _ path: String, _ options: LoadingOptions, _ readsHistories: Bool, isAlone: Bool
-  ) throws(Failure) -> (InputBytes, FileLayout?) {
+  ) throws(ProgramFailure) -> (InputBytes, FileLayout?) {
     let input = try InputBytes(path, beginning: isAlone ? nil : beginning)
-    func detect() throws(Failure) -> FileLayout? {
+    func detect() throws(ProgramFailure) -> FileLayout? {
       try LayoutDetection.detect(input, options: options, readsHistories: readsHistories)
     }
     if input.isComplete { return (input, try detect()) }
@@ -241,17 +241,17 @@ enum InputReader {
     return (input, layout)
   }
 
-  private static func notAFile(_ path: String, among paths: [String]) -> Failure {
+  private static func notAFile(_ path: String, among paths: [String]) -> ProgramFailure {
     if PreparedFolder.isPreparedFolder(path) {
-      return Failure(.badData, "\(path) is a prepared folder, which is a data set by itself; give it alone")
+      return ProgramFailure(.badData, "\(path) is a prepared folder, which is a data set by itself; give it alone")
     }
     let manifest = path + "/" + PreparedFolder.manifestName
     if FileSystem.kind(manifest) != nil {
-      return Failure(
+      return ProgramFailure(
         .badData,
         "\(manifest) is not the manifest of a prepared folder, or it is damaged; write the folder again with prepare")
     }
-    return Failure(
+    return ProgramFailure(
       .badData,
       "\(path) is a folder without \(PreparedFolder.manifestName), so not one that prepare wrote; give files, or the "
         + "folder of 'bert4rec-dist prepare FILE --output FOLDER'")

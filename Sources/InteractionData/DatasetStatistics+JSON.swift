@@ -2,10 +2,10 @@ import SystemSupport
 
 /// As manifest.json has it. What earlier programs did not count may be absent.
 extension DatasetStatistics {
-  init(_ fields: JSONFields) throws(Failure) {
-    func optional(_ key: String) throws(Failure) -> Int? { fields.has(key) ? try fields.int(key) : nil }
-    func counts(_ key: String) throws(Failure) -> [String: Int] {
-      try fields.each(key) { (counts, name) throws(Failure) in try counts.int(name) }
+  init(_ fields: JSONFields) throws(ProgramFailure) {
+    func optional(_ key: String) throws(ProgramFailure) -> Int? { fields.has(key) ? try fields.int(key) : nil }
+    func counts(_ key: String) throws(ProgramFailure) -> [String: Int] {
+      try fields.each(key) { (counts, name) throws(ProgramFailure) in try counts.int(name) }
     }
     users = try fields.int("users")
     items = try fields.int("items")
@@ -44,7 +44,7 @@ extension DatasetStatistics {
 }
 
 extension DatasetStatistics.Lengths {
-  fileprivate init(_ fields: JSONFields) throws(Failure) {
+  fileprivate init(_ fields: JSONFields) throws(ProgramFailure) {
     minimum = try fields.double("min")
     quartile1 = try fields.double("25%")
     median = try fields.double("50%")
@@ -62,7 +62,7 @@ extension DatasetStatistics.Lengths {
 }
 
 extension DatasetStatistics.Split {
-  fileprivate init(_ fields: JSONFields) throws(Failure) {
+  fileprivate init(_ fields: JSONFields) throws(ProgramFailure) {
     time = try fields.string("time")
     interactions = try fields.int("interactions")
     users = try fields.int("users")

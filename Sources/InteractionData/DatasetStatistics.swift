@@ -1,27 +1,27 @@
 import SystemSupport
 
 /// What `prepare` tells about a data set.
-public struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
+package struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
   /// Quantiles of the users' numbers of interactions, interpolated linearly as NumPy's default does.
-  public struct Lengths: Sendable, Equatable {
-    public var minimum: Double
-    public var quartile1: Double
-    public var median: Double
-    public var quartile3: Double
-    public var percentile95: Double
-    public var maximum: Double
+  package struct Lengths: Sendable, Equatable {
+    package var minimum: Double
+    package var quartile1: Double
+    package var median: Double
+    package var quartile3: Double
+    package var percentile95: Double
+    package var maximum: Double
   }
 
   /// What lies behind a split by time.
-  public struct Split: Sendable, Equatable {
+  package struct Split: Sendable, Equatable {
     /// The first moment that is no history.
-    public var time: String
-    public var interactions: Int
-    public var users: Int
+    package var time: String
+    package var interactions: Int
+    package var users: Int
     /// Users who have targets and no history.
-    public var usersWithoutHistory: Int
+    package var usersWithoutHistory: Int
     /// Interactions with items that no history holds.
-    public var unknownItems: Int
+    package var unknownItems: Int
 
     init(time: String, targets: Dataset, histories: Dataset) {
       let (users, items) = (ItemIndex(histories.userIDs), ItemIndex(histories.itemIDs))
@@ -35,32 +35,32 @@ public struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
-  public var users: Int
-  public var items: Int
-  public var interactions: Int
+  package var users: Int
+  package var items: Int
+  package var interactions: Int
   /// Interactions / (users x items).
-  public var density: Double
-  public var lengths: Lengths
+  package var density: Double
+  package var lengths: Lengths
   /// Users with fewer than 3 interactions: they only train.
-  public var shortUsers: Int
+  package var shortUsers: Int
   /// Users whose last two interactions have the same time, so that the order of the file decides which one is the
   /// test item; nil without a time column.
-  public var usersEndingOnTie: Int?
+  package var usersEndingOnTie: Int?
   /// Rows whose user, item and time an earlier row has; nil without a time column.
-  public var duplicates: Int?
+  package var duplicates: Int?
   /// Interactions with an item that was in the user's history before; nil in folders of earlier programs.
-  public var repeats: Int?
+  package var repeats: Int?
   /// Users of whom the last item, which the test holds out, is such a repeat: a recommender that leaves out the items of a
   /// user's history can never hit it.
-  public var usersEndingOnRepeat: Int?
+  package var usersEndingOnRepeat: Int?
   /// Rows that were left out, by reason.
-  public var droppedRows: [String: Int]
+  package var droppedRows: [String: Int]
   /// Rows that filters left out, by filter.
-  public var filteredRows: [String: Int]?
+  package var filteredRows: [String: Int]?
   /// All else is of what lies before; nil without a split.
-  public var split: Split?
+  package var split: Split?
 
-  public init(
+  package init(
     sequences: Sequences, itemCount: Int, usersEndingOnTie: Int? = nil, duplicates: Int? = nil,
     droppedRows: [String: Int] = [:], filteredRows: [String: Int] = [:]
   ) {
@@ -109,7 +109,7 @@ public struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Several lines for people, without a line end after the last.
-  public var description: String {
+  package var description: String {
     func number(_ value: Double) -> String { DecimalText.short(value, upTo: 2) }
     let quantiles = [
       ("min", lengths.minimum), ("25 %", lengths.quartile1), ("median", lengths.median), ("75 %", lengths.quartile3),

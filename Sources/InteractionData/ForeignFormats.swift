@@ -11,13 +11,13 @@ enum ForeignFormats {
     ([0xFE, 0xFF], "UTF-16 text", "iconv -f UTF-16 -t UTF-8 F > G"),
   ]
 
-  static func refuse(_ input: InputBytes) throws(Failure) {
+  static func refuse(_ input: InputBytes) throws(ProgramFailure) {
     defer { withExtendedLifetime(input) {} }
     let (bytes, name) = (input.body, input.name)
     let block = bytes.prefix(LayoutDetection.blockSize)
     let line = block.prefix { $0 != 0x0A }
-    func failure(_ what: String, _ command: String) -> Failure {
-      Failure(
+    func failure(_ what: String, _ command: String) -> ProgramFailure {
+      ProgramFailure(
         .badData,
         "\(name):1: \(PrintableText.quoted(line)): \(what), which is not read yet; convert it (\(command)) and give G")
     }
@@ -30,7 +30,7 @@ enum ForeignFormats {
         "a Parquet file", "python3 -c 'import pandas; pandas.read_parquet(\"F\").to_csv(\"G\", index=False)'")
     }
     if let nul = block.firstIndex(of: 0) {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(name):1: \(PrintableText.quoted(line)): binary data (a zero byte at offset \(nul)); give a text file "
           + "with one "

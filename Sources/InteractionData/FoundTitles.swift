@@ -45,14 +45,14 @@ struct FoundTitles {
 
   /// Of each item of the catalogue, nil where the file has none. Exit code 65 where more than 1 % of the rows cannot be read, and
   /// where none of the items is known.
-  func take(log: (String) -> Void) throws(Failure) -> [[UInt8]?] {
+  func take(log: (String) -> Void) throws(ProgramFailure) -> [[UInt8]?] {
     if let firstBad {
-      if badCount * 100 > rowCount { throw Failure(.badData, "\(firstBad); \(badCount) of \(rowCount) rows are such: correct the file") }
+      if badCount * 100 > rowCount { throw ProgramFailure(.badData, "\(firstBad); \(badCount) of \(rowCount) rows are such: correct the file") }
       log("\(firstBad); \(badCount) of \(rowCount) rows are left out")
     }
     if otherCount > 0 { log("\(file): \(otherCount) rows give an item another title than an earlier one, which counts") }
     guard titles.contains(where: { $0 != nil }) else {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(file): none of its items is one of the model's: its ids are such as \(PrintableText.quoted(someID)), the model's such as "
           + "\(known); give the file whose ids the model was trained on")

@@ -17,7 +17,7 @@ struct HeaderlessLayout {
     first = hasRowNumbers ? 1 : 0
   }
 
-  func roles() throws(Failure) -> ColumnRoles {
+  func roles() throws(ProgramFailure) -> ColumnRoles {
     if options.columns.user != nil || options.columns.item != nil { return try chosenRoles() }
     var roles = try foundRoles()
     let values = sample.values(of: roles.item)
@@ -40,7 +40,7 @@ struct HeaderlessLayout {
     return roles.needed(by: options.filters)
   }
 
-  private func optional(_ column: ColumnChoice.Column?, _ roles: ColumnRoles, _ role: String) throws(Failure) -> Int? {
+  private func optional(_ column: ColumnChoice.Column?, _ roles: ColumnRoles, _ role: String) throws(ProgramFailure) -> Int? {
     guard let column, column != .none else { return nil }
     guard let place = column.place(in: nil, count: sample.columnCount) else {
       throw NamedRoles.unknown(column, role, sample)
@@ -49,21 +49,21 @@ struct HeaderlessLayout {
   }
 
   /// Columns by number; those that are not named are found among the others.
-  private func chosenRoles() throws(Failure) -> ColumnRoles {
-    func place(_ column: ColumnChoice.Column, _ role: String) throws(Failure) -> Int {
+  private func chosenRoles() throws(ProgramFailure) -> ColumnRoles {
+    func place(_ column: ColumnChoice.Column, _ role: String) throws(ProgramFailure) -> Int {
       guard let place = column.place(in: nil, count: sample.columnCount) else {
         throw NamedRoles.unknown(column, role, sample)
       }
       return place
     }
     let choice = options.columns
-    let chosenItem = try choice.item.map { column throws(Failure) in try place(column, "item") }
-    let chosenUser = try choice.user.map { column throws(Failure) in try place(column, "user") }
+    let chosenItem = try choice.item.map { column throws(ProgramFailure) in try place(column, "item") }
+    let chosenUser = try choice.user.map { column throws(ProgramFailure) in try place(column, "user") }
     let user = chosenUser ?? (chosenItem == 0 ? 1 : 0)
     let item = chosenItem ?? (user == 0 ? 1 : 0)
-    guard user != item else { throw Failure(.usage, "\(sample.file): \(sample.called(item)) cannot be both user and item") }
+    guard user != item else { throw ProgramFailure(.usage, "\(sample.file): \(sample.called(item)) cannot be both user and item") }
     guard chosenItem != nil || sample.columnCount == 2 else {
-      throw Failure(.usage, "\(sample.file): --columns names a user, but no item; there are \(everything)")
+      throw ProgramFailure(.usage, "\(sample.file): --columns names a user, but no item; there are \(everything)")
     }
     var roles = ColumnRoles(user: user, item: item)
     let values = sample.values(of: item).filter { !MissingValue.isOne($0) }
@@ -84,7 +84,7 @@ struct HeaderlessLayout {
 
   private func roles(
     _ user: Int, _ item: Int, time: Int? = nil, rating: Int? = nil, event: Int? = nil
-  ) throws(Failure) -> ColumnRoles {
+  ) throws(ProgramFailure) -> ColumnRoles {
     var roles = ColumnRoles(
       user: first + user, item: first + item, rating: rating.map { first + $0 }, event: event.map { first + $0 })
     // A pattern that was given is applied afterwards.
@@ -94,7 +94,7 @@ struct HeaderlessLayout {
     return roles
   }
 
-  private func foundRoles() throws(Failure) -> ColumnRoles {
+  private func foundRoles() throws(ProgramFailure) -> ColumnRoles {
     if count == 2 { return try pairRoles() }
     let times = (0..<count).filter { content($0).looksLikeTime }
     if let coordinate = (1..<count - 1).first(where: { content($0).isCoordinate && content($0 + 1).isCoordinate }) {
@@ -108,7 +108,7 @@ struct HeaderlessLayout {
     }
   }
 
-  private func pairRoles() throws(Failure) -> ColumnRoles {
+  private func pairRoles() throws(ProgramFailure) -> ColumnRoles {
     if separator != .pairs { try refuseProse() }
     var roles = try roles(0, 1)
     let values = sample.values(of: first + 1)
@@ -122,7 +122,7 @@ struct HeaderlessLayout {
 
   /// A user's visits with a latitude and a longitude: Gowalla and Brightkite (user, time, latitude, longitude, place),
   /// Foursquare (user, place, ..., latitude, longitude, ..., time).
-  private func checkIns(_ coordinate: Int, _ times: [Int]) throws(Failure) -> ColumnRoles {
+  private func checkIns(_ coordinate: Int, _ times: [Int]) throws(ProgramFailure) -> ColumnRoles {
     if times == [1], coordinate == 2, count == 5 { return try roles(0, 4, time: 1) }
     if times.count == 1, times[0] > 1, coordinate > 1 { return try roles(0, 1, time: times[0]) }
     throw ambiguous(
@@ -137,7 +137,7 @@ struct HeaderlessLayout {
   }
 
   /// YooChoose's clicks (session, time, item, category) and purchases (session, time, item, price, quantity).
-  private func sessionTimeItem() throws(Failure) -> ColumnRoles {
+  private func sessionTimeItem() throws(ProgramFailure) -> ColumnRoles {
     let item = content(2)
     let rest = (3..<max(count, 3)).map(content)
     let isItem = !item.isFractional && !item.looksLikeTime && !item.isBracketedList
@@ -152,7 +152,7 @@ struct HeaderlessLayout {
     return try roles(0, 2, time: 1)
   }
 
-  private func threeColumns() throws(Failure) -> ColumnRoles {
+  private func threeColumns() throws(ProgramFailure) -> ColumnRoles {
     let (user, item) = isAmazonItemThenUser ? (1, 0) : (0, 1)
     let third = content(2)
     try refuseUnknownHeader(2)
@@ -164,7 +164,7 @@ struct HeaderlessLayout {
     return try roles(user, item, rating: 2)
   }
 
-  private func fourColumns() throws(Failure) -> ColumnRoles {
+  private func fourColumns() throws(ProgramFailure) -> ColumnRoles {
     let (user, item) = isAmazonItemThenUser ? (1, 0) : (0, 1)
     let (third, fourth) = (content(2), content(3))
     let event = third.isEventWord ? 2 : fourth.isEventWord ? 3 : nil
@@ -190,7 +190,7 @@ struct HeaderlessLayout {
   }
 
   /// Taobao's behaviours: one column of event words, one of times, and the user and the item before them.
-  private func manyColumns(_ times: [Int]) throws(Failure) -> ColumnRoles {
+  private func manyColumns(_ times: [Int]) throws(ProgramFailure) -> ColumnRoles {
     let events = (2..<count).filter { content($0).isEventWord }
     if count == 5, events.count == 1, times.count == 1, times[0] >= 2 {
       return try roles(0, 1, time: times[0], event: events[0])
@@ -199,7 +199,7 @@ struct HeaderlessLayout {
   }
 
   /// Lines `7 3 6 9` have the shape of a table.
-  private func refuseLists() throws(Failure) {
+  private func refuseLists() throws(ProgramFailure) {
     guard separator == .spaces, sample.records.count >= 10, content(0).areDistinct,
       (0..<count).allSatisfy({ content($0).isNumeric && !content($0).isRating })
     else { return }
@@ -208,15 +208,15 @@ struct HeaderlessLayout {
 
   // MARK: Refusals
 
-  private func ambiguous(_ reason: String) -> Failure {
+  private func ambiguous(_ reason: String) -> ProgramFailure {
     sample.failure(
       "\(reason); there are \(everything). Say it with --columns user=1,item=2,time=NUMBER (data_columns), or with --format "
         + "lists (data_format), if these are lines `user item item ...`, or add a first line that names the columns; known names: "
         + ColumnNames.accepted)
   }
 
-  private func failure(_ column: Int, _ reason: String) -> Failure {
-    Failure(
+  private func failure(_ column: Int, _ reason: String) -> ProgramFailure {
+    ProgramFailure(
       .badData,
       "\(sample.file):\(sample.lines[0]): \(PrintableText.quoted(sample.records[0][first + column])): \(reason) (without a "
         + "header the columns are user, item, rating, time; --columns user=1,item=2,time=NUMBER (data_columns) says others, and so "
@@ -224,7 +224,7 @@ struct HeaderlessLayout {
   }
 
   /// A first line that is text where all others are numbers or times is a header, of names that nobody told us.
-  private func refuseUnknownHeader(_ column: Int) throws(Failure) {
+  private func refuseUnknownHeader(_ column: Int) throws(ProgramFailure) {
     let records = sample.records
     func isValue(_ field: [UInt8]) -> Bool {
       ColumnContent.number(field) != nil || ColumnContent([field]).timeFormat != nil
@@ -239,7 +239,7 @@ struct HeaderlessLayout {
   }
 
   /// Sentences with a comma each are no table.
-  private func refuseProse() throws(Failure) {
+  private func refuseProse() throws(ProgramFailure) {
     let sentences = sample.records.count { $0[first].contains(0x20) && $0[first + 1].first == 0x20 }
     if 2 * sentences > sample.records.count { throw failure(0, "text rather than a table") }
   }

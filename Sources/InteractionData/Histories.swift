@@ -1,9 +1,9 @@
 import SystemSupport
 
 /// Users' histories as a file has them, without any vocabulary: what recommendations are asked for.
-public struct Histories: Sendable {
+package struct Histories: Sendable {
   /// External ids, in order of first appearance.
-  public let users: ExternalIDs
+  package let users: ExternalIDs
   private let itemIDs: ExternalIDs
   /// Numbers of `itemIDs`, from 1.
   private let sequences: Sequences
@@ -14,9 +14,9 @@ public struct Histories: Sendable {
   /// has no users.
   ///
   /// - Throws: Exit code 65 for data that cannot be read, 66 for a file that cannot be opened.
-  public static func read(
+  package static func read(
     _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
-  ) throws(Failure) -> Histories {
+  ) throws(ProgramFailure) -> Histories {
     precondition(options.splitTime == nil, "histories are read whole")
     if path != "-", PreparedFolder.isPreparedFolder(path) {
       let dataset = try PreparedFolder.open(path).dataset
@@ -31,24 +31,24 @@ public struct Histories: Sendable {
     return Histories(users: users, itemIDs: itemIDs, sequences: grouped.sequences())
   }
 
-  public func itemCount(of user: Int) -> Int { sequences.length(of: user) }
+  package func itemCount(of user: Int) -> Int { sequences.length(of: user) }
 
   /// Items of the longest history.
-  public var longest: Int { (0..<sequences.userCount).reduce(0) { max($0, sequences.length(of: $1)) } }
+  package var longest: Int { (0..<sequences.userCount).reduce(0) { max($0, sequences.length(of: $1)) } }
 
   /// A catalogue's item for each item of the histories, 0 for those that it does not have.
-  public func translation(_ catalogue: ItemIndex) -> [Int32] { (0..<itemIDs.count).map { catalogue.item(itemIDs[$0]) ?? 0 } }
+  package func translation(_ catalogue: ItemIndex) -> [Int32] { (0..<itemIDs.count).map { catalogue.item(itemIDs[$0]) ?? 0 } }
 
   /// A user's items in a catalogue, the oldest first, without those that it does not have.
-  public func items(of user: Int, _ translation: [Int32]) -> [Int32] {
+  package func items(of user: Int, _ translation: [Int32]) -> [Int32] {
     sequences[user].lazy.map { translation[Int($0) - 1] }.filter { $0 != 0 }
   }
 
   /// Interactions with items that a catalogue does not have.
-  public func unknownCount(_ translation: [Int32]) -> Int {
+  package func unknownCount(_ translation: [Int32]) -> Int {
     (0..<sequences.userCount).reduce(0) { $0 + sequences[$1].count { translation[Int($0) - 1] == 0 } }
   }
 
   /// External ids of a user's items, the oldest first.
-  public func items(of user: Int) -> [ArraySlice<UInt8>] { sequences[user].map { itemIDs[Int($0) - 1] } }
+  package func items(of user: Int) -> [ArraySlice<UInt8>] { sequences[user].map { itemIDs[Int($0) - 1] } }
 }

@@ -24,8 +24,8 @@ struct IDLines {
   func read(
     _ bytes: UnsafeRawBufferPointer, path: String, firstNumber: Int64, advice: String,
     _ body: (_ fields: [UnsafeRawBufferPointer]) throws(Problem) -> Void
-  ) throws(Failure) -> ExternalIDs {
-    func bad(_ line: Int, _ what: String) -> Failure { Failure(.badData, "\(path):\(line): \(what)\(advice)") }
+  ) throws(ProgramFailure) -> ExternalIDs {
+    func bad(_ line: Int, _ what: String) -> ProgramFailure { ProgramFailure(.badData, "\(path):\(line): \(what)\(advice)") }
     guard bytes.starts(with: header), bytes.last == 0x0A else {
       throw bad(1, "the header \"\(columns.joined(separator: ", "))\" or the last line's end is missing")
     }
@@ -46,7 +46,7 @@ struct IDLines {
       place = end + 1
     }
     guard ItemIndex(ids).count == ids.count else {
-      throw Failure(.badData, "\(path): an external id stands there twice\(advice)")
+      throw ProgramFailure(.badData, "\(path): an external id stands there twice\(advice)")
     }
     return ids
   }

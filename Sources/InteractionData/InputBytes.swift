@@ -18,7 +18,7 @@ final class InputBytes {
   /// Opens a file, or one in an archive (`archive:member`).
   /// - Parameter beginning: Of packed data, no more than some bytes more than these are unpacked; `complete` gets all.
   /// - Throws: Exit code 65 for packed data that cannot be unpacked or are too many for the memory, 66 for what cannot be opened.
-  init(_ path: String, beginning: Int? = nil) throws(Failure) {
+  init(_ path: String, beginning: Int? = nil) throws(ProgramFailure) {
     let part = InputPaths.member(of: path)
     let path = part?.archive ?? path
     let file = path == "-" ? "standard input" : path
@@ -47,7 +47,7 @@ final class InputBytes {
     try unpack(source, atLeast: beginning)
   }
 
-  private func unpack(_ source: PackedSource, atLeast least: Int?) throws(Failure) {
+  private func unpack(_ source: PackedSource, atLeast least: Int?) throws(ProgramFailure) {
     let (buffer, isWhole) = try source.unpack(atLeast: least)
     isComplete = isWhole
     if let mapping { Self.release(mapping.bytes, 0..<mapping.bytes.count) }
@@ -55,7 +55,7 @@ final class InputBytes {
   }
 
   /// Unpacks what only the beginning is there of.
-  func complete() throws(Failure) {
+  func complete() throws(ProgramFailure) {
     guard !isComplete, let source else { return }
     // Not both at once.
     (bytes, unpacked) = (UnsafeRawBufferPointer(start: nil, count: 0), nil)
@@ -63,7 +63,7 @@ final class InputBytes {
   }
 
   /// Lets go of all but the first `count` bytes of packed data until they are read.
-  func shrink(to count: Int) throws(Failure) {
+  func shrink(to count: Int) throws(ProgramFailure) {
     guard let source, isComplete, bytes.count > count else { return }
     (bytes, unpacked) = (UnsafeRawBufferPointer(start: nil, count: 0), nil)
     try unpack(source, atLeast: count)
@@ -72,7 +72,7 @@ final class InputBytes {
   /// "gzip", "zip" and the like; nil where nothing is unpacked.
   var packing: String? { source?.description }
 
-  private static func readWhole(_ path: String, _ name: String) throws(Failure) -> PagedBytes {
+  private static func readWhole(_ path: String, _ name: String) throws(ProgramFailure) -> PagedBytes {
     let descriptor =
       path == "-"
       ? STDIN_FILENO
@@ -91,7 +91,7 @@ final class InputBytes {
       }
       if count == 0 { return bytes }
       guard bytes.count + count <= most, bytes.append(UnsafeRawBufferPointer(start: block, count: count)) else {
-        throw Failure(
+        throw ProgramFailure(
           .badData,
           "\(name): there is no memory for more than its first \(MemorySize.text(Double(bytes.count))); give a file, which may be "
             + "larger than memory")

@@ -14,7 +14,7 @@ extension InputPaths {
   }
 
   /// The file that is opened for a path.
-  public static func file(of path: String) -> String { member(of: path)?.archive ?? path }
+  package static func file(of path: String) -> String { member(of: path)?.archive ?? path }
 
   /// What stands before and behind each colon.
   static func cuts(_ path: String) -> [(before: String, behind: String)] {

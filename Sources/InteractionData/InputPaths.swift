@@ -2,10 +2,10 @@ import Glibc
 import SystemSupport
 
 /// The paths of a data set's files.
-public enum InputPaths {
+package enum InputPaths {
   /// Several paths in one text, as the configuration key `data` has them: a line each. A line end that belongs to a path has a
   /// backslash before it; of backslashes that themselves stand before a line end there are twice as many.
-  public static func split(_ text: String) -> [String] {
+  package static func split(_ text: String) -> [String] {
     var paths: [String] = []
     var path = String.UnicodeScalarView()
     var backslashes = 0
@@ -29,7 +29,7 @@ public enum InputPaths {
   }
 
   /// What `split` makes these paths of again.
-  public static func joined(_ paths: [String]) -> String {
+  package static func joined(_ paths: [String]) -> String {
     var text = String.UnicodeScalarView()
     for (index, path) in paths.enumerated() {
       var backslashes = 0
@@ -47,7 +47,7 @@ public enum InputPaths {
 
   /// Patterns, which no file has for its name, become the files that match, sorted; what stands behind a colon is a file
   /// in each of them. Exit code 66 where none does.
-  static func expanded(_ paths: [String]) throws(Failure) -> [String] {
+  static func expanded(_ paths: [String]) throws(ProgramFailure) -> [String] {
     var expanded: [String] = []
     for path in paths {
       guard path != "-", isPattern(path), FileSystem.kind(path) == nil, member(of: path) == nil else {
@@ -58,7 +58,7 @@ public enum InputPaths {
       for (pattern, member) in cuts(path) where found.isEmpty && isPattern(pattern) {
         found = matches(pattern).map { $0 + ":" + member }
       }
-      if found.isEmpty { throw Failure(.unreadable, "cannot read \(path): no file matches it") }
+      if found.isEmpty { throw ProgramFailure(.unreadable, "cannot read \(path): no file matches it") }
       expanded += found
     }
     return expanded

@@ -41,14 +41,14 @@ public struct InteractionFilters: Sendable, Equatable {
   }
 
   /// A point in time as the options have it: a day, ISO-8601 text, or an epoch; in nanoseconds. Exit code 64 else.
-  public static func time(_ text: String, origin: String) throws(Failure) -> Int64 {
+  public static func time(_ text: String, origin: String) throws(ProgramFailure) -> Int64 {
     let value = Array(text.utf8)
     if let format = ColumnContent([value]).timeFormat, format != .numbers,
       case .nanoseconds(let time) = value.withUnsafeBytes({ TimeValue.parse($0, format) })
     {
       return time
     }
-    throw Failure(
+    throw ProgramFailure(
       .usage, "\(origin): \(PrintableText.quoted(value)) is no time; give 2014-07-23, 2014-07-23T10:00:00Z or seconds since 1970")
   }
 

@@ -1,5 +1,5 @@
 /// Finds an item's number by its external id.
-public struct ItemIndex: Sendable {
+package struct ItemIndex: Sendable {
   private final class Table: @unchecked Sendable {
     let ids: IDTable
     init(_ ids: consuming IDTable) { self.ids = ids }
@@ -11,7 +11,7 @@ public struct ItemIndex: Sendable {
   private let items: [Int32]
 
   /// Item `i` has the id at index `i - 1`; the first one counts where an id is given twice.
-  public init(_ ids: ExternalIDs) {
+  package init(_ ids: ExternalIDs) {
     var table = IDTable()
     var items: [Int32] = []
     items.reserveCapacity(ids.count)
@@ -28,12 +28,12 @@ public struct ItemIndex: Sendable {
   }
 
   /// How many distinct ids there are.
-  public var count: Int { items.count }
+  package var count: Int { items.count }
 
   /// The item (1 ...) with an id, or nil.
-  public func item(_ externalID: ArraySlice<UInt8>) -> Int32? { externalID.withUnsafeBytes { find($0) } }
+  package func item(_ externalID: ArraySlice<UInt8>) -> Int32? { externalID.withUnsafeBytes { find($0) } }
 
-  public func item(_ externalID: some Collection<UInt8>) -> Int32? {
+  package func item(_ externalID: some Collection<UInt8>) -> Int32? {
     externalID.withContiguousStorageIfAvailable { find(UnsafeRawBufferPointer($0)) }
       ?? Array(externalID).withUnsafeBytes { find($0) }
   }

@@ -20,7 +20,7 @@ package enum ItemTable {
   /// No id stands there twice. Fails with exit code 65, with the line and `advice`; `path` is for the messages.
   package static func decode(
     _ bytes: UnsafeRawBufferPointer, path: String, advice: String = ""
-  ) throws(Failure) -> (ids: ExternalIDs, counts: [Int64]) {
+  ) throws(ProgramFailure) -> (ids: ExternalIDs, counts: [Int64]) {
     var counts: [Int64] = []
     let ids = try lines.read(bytes, path: path, firstNumber: 1, advice: advice) { fields throws(IDLines.Problem) in
       guard let count = IDLines.number(fields[2]) else { throw IDLines.Problem("the count is not a whole number") }
@@ -44,7 +44,7 @@ enum UserTable {
     return text
   }
 
-  static func decode(_ bytes: UnsafeRawBufferPointer, path: String, advice: String) throws(Failure) -> ExternalIDs {
+  static func decode(_ bytes: UnsafeRawBufferPointer, path: String, advice: String) throws(ProgramFailure) -> ExternalIDs {
     try lines.read(bytes, path: path, firstNumber: 0, advice: advice) { _ in }
   }
 }

@@ -5,11 +5,11 @@ import SystemSupport
 /// Read are tables whose first line names an item and a title (commas, tabs, semicolons or bars; RecBole's `.item`),
 /// MovieLens' `movies.dat` and `u.item`, which have no such line: id, then title, and JSON or Python objects with such keys.
 /// Compressed ones, too.
-public struct ItemTitles: Sendable {
+package struct ItemTitles: Sendable {
   /// UTF-8, item `i` at `i - 1`.
   private let titles: [[UInt8]]
   /// Items of the catalogue that the file has no title for.
-  public let missingCount: Int
+  package let missingCount: Int
 
   static let names = [
     "title", "itemtitle", "movietitle", "producttitle", "booktitle", "songtitle", "tracktitle", "gametitle", "newstitle", "name",
@@ -21,7 +21,7 @@ public struct ItemTitles: Sendable {
   ///   - log: Gets a line on how the file is read, and one each on rows that are not.
   /// - Throws: Exit code 65, with the line, for a file of no known layout, where more than 1 % of the rows cannot be read, and
   ///   where it knows none of the items; 66 where it cannot be opened.
-  public static func read(_ path: String, for catalogue: ExternalIDs, log: (String) -> Void) throws(Failure) -> ItemTitles {
+  package static func read(_ path: String, for catalogue: ExternalIDs, log: (String) -> Void) throws(ProgramFailure) -> ItemTitles {
     let input = try InputBytes(path)
     defer { withExtendedLifetime(input) {} }
     try ForeignFormats.refuse(input)
@@ -42,7 +42,7 @@ public struct ItemTitles: Sendable {
   private init(titles: [[UInt8]], missingCount: Int) { (self.titles, self.missingCount) = (titles, missingCount) }
 
   /// UTF-8; empty where the file has none. `item` from 1.
-  public subscript(item: Int32) -> [UInt8] { titles[Int(item) - 1] }
+  package subscript(item: Int32) -> [UInt8] { titles[Int(item) - 1] }
 }
 
 /// How a file of titles is laid out.
@@ -58,7 +58,7 @@ struct TitleTable {
       + (hasHeader ? "" : " (no header)")
   }
 
-  static func detect(_ input: InputBytes) throws(Failure) -> TitleTable {
+  static func detect(_ input: InputBytes) throws(ProgramFailure) -> TitleTable {
     var line = 0
     var first: [UInt8] = []
     for separator in [Separator.doubleColon, .tab, .comma, .semicolon, .pipe] {
@@ -78,8 +78,8 @@ struct TitleTable {
         return TitleTable(separator: separator, hasHeader: false, columnCount: count, item: 0, title: 1)
       }
     }
-    if first.isEmpty { throw Failure(.badData, "\(input.name): empty; it has no titles") }
-    throw Failure(
+    if first.isEmpty { throw ProgramFailure(.badData, "\(input.name): empty; it has no titles") }
+    throw ProgramFailure(
       .badData,
       "\(input.name):\(line): \(PrintableText.quoted(first)): no known layout of titles; give a table whose first line names an item "
         + "and a title, such as item_id,title, or MovieLens' movies.dat or u.item")

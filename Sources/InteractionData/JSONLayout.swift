@@ -57,7 +57,7 @@ struct JSONLayoutDetection {
     return !firstLineIsObject(body, .json) && firstLineIsObject(body, .python) ? .python : .json
   }
 
-  func detect() throws(Failure) -> JSONLayout? {
+  func detect() throws(ProgramFailure) -> JSONLayout? {
     guard let base = body.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return nil }
     let isLines = Self.firstLineIsObject(body, dialect)
     var found = Columns()
@@ -76,7 +76,7 @@ struct JSONLayoutDetection {
     }
     guard !found.rows.isEmpty else {
       if records.line == 0 { return nil }
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(name):\(max(1, records.line)): \(PrintableText.quoted(records.text)): not \(Self.title(dialect, isLines)) with "
           + "members; the first object cannot be read")
@@ -93,7 +93,7 @@ struct JSONLayoutDetection {
     }
   }
 
-  private func layout(_ found: Columns, _ isLines: Bool) throws(Failure) -> JSONLayout {
+  private func layout(_ found: Columns, _ isLines: Bool) throws(ProgramFailure) -> JSONLayout {
     func sample(_ kept: [Int]) -> Sample {
       Sample(
         file: name, names: kept.map { found.paths[$0].name }, firstLine: found.lines[0], columnCount: kept.count,

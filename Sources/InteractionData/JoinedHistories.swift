@@ -12,7 +12,7 @@ struct JoinedHistories {
   mutating func add(
     user userID: UnsafeRawBufferPointer, list: UnsafeRawBufferPointer, item: UnsafeRawBufferPointer?, _ place: RowSink.Place,
     _ sink: inout RowSink
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     var texts: [UnsafeRawBufferPointer] = []
     Self.separator.forEach(in: list) { text in
       texts.append(text)

@@ -20,7 +20,7 @@ struct LayoutDetection {
   /// The layout of an input, or nil where it has no line that is not blank. Fails with exit code 65 when nothing fits.
   static func detect(
     _ input: InputBytes, options: LoadingOptions = LoadingOptions(), readsHistories: Bool = false
-  ) throws(Failure) -> FileLayout? {
+  ) throws(ProgramFailure) -> FileLayout? {
     defer { withExtendedLifetime(input) {} }
     let body = input.body
     let block = UnsafeRawBufferPointer(rebasing: body.prefix(blockSize))
@@ -69,7 +69,7 @@ struct LayoutDetection {
     return cut(separator, quoting: .doubled)
   }
 
-  private func detect() throws(Failure) -> TableLayout? {
+  private func detect() throws(ProgramFailure) -> TableLayout? {
     var scanner = RecordScanner(text, separator: .tab, storedFields: 1)
     guard scanner.next() else { return nil }
     let (firstText, firstLine) = (Array(scanner.text), scanner.line)
@@ -121,7 +121,7 @@ struct LayoutDetection {
     throw unrecognised(firstLine, firstText, "no columns")
   }
 
-  private func accepted(_ cut: Cut) throws(Failure) -> TableLayout {
+  private func accepted(_ cut: Cut) throws(ProgramFailure) -> TableLayout {
     if 2 * cut.records.count < cut.total, !(readsHistories && cut.separator == .pairs) {
       // The first record that does not fit shows what is wrong.
       var scanner = RecordScanner(text, separator: cut.separator, quoting: cut.quoting, storedFields: Self.storedFields)
@@ -134,10 +134,10 @@ struct LayoutDetection {
     return try layout(of: cut)
   }
 
-  private func unrecognised(_ line: Int, _ text: [UInt8], _ detected: String) -> Failure {
+  private func unrecognised(_ line: Int, _ text: [UInt8], _ detected: String) -> ProgramFailure {
     let start = "\(name):\(line): \(PrintableText.quoted(text)): no known layout of interactions (found: \(detected)); "
-    if let separator = UnreadSeparator(self.text) { return Failure(.badData, start + separator.advice) }
-    return Failure(
+    if let separator = UnreadSeparator(self.text) { return ProgramFailure(.badData, start + separator.advice) }
+    return ProgramFailure(
       .badData,
       start + "give lines "
         + "'user item' with one space between, or columns user, item, rating, time separated by tabs, '::', commas, "
@@ -146,8 +146,8 @@ struct LayoutDetection {
   }
 
   /// Of histories, which nobody looks at before they are answered.
-  private func unsaid(_ what: String, _ line: Int, _ text: [UInt8]) -> Failure {
-    Failure(
+  private func unsaid(_ what: String, _ line: Int, _ text: [UInt8]) -> ProgramFailure {
+    ProgramFailure(
       .badData,
       "\(name):\(line): \(PrintableText.quoted(text)): \(what) and no header, and plain numbers are not taken for ratings or "
         + "times; say what the lines are: --data-format lists (user item item ..., the oldest first), or --columns "
@@ -157,7 +157,7 @@ struct LayoutDetection {
 
   // MARK: Columns
 
-  private func layout(of cut: Cut) throws(Failure) -> TableLayout {
+  private func layout(of cut: Cut) throws(ProgramFailure) -> TableLayout {
     if let names = try header(of: cut) { return try layout(of: cut, names: names) }
     let sample = Sample(
       file: name, names: nil, firstLine: cut.lines[0], columnCount: cut.columnCount, records: cut.records, lines: cut.lines)
@@ -175,7 +175,7 @@ struct LayoutDetection {
 
   /// The names of the columns, where the first record has them. Row names, as R's write.table writes them, have no name,
   /// nor has what stands behind a separator at the end of each row.
-  private func header(of cut: Cut) throws(Failure) -> [String]? {
+  private func header(of cut: Cut) throws(ProgramFailure) -> [String]? {
     if options.columns.header != nil { return nil }
     var header = cut.first.map { String(decoding: $0, as: UTF8.self) }
     let isKnown = NamedRoles.areKnown(header, options.columns)
@@ -187,7 +187,7 @@ struct LayoutDetection {
     }
     guard header.count == cut.columnCount else {
       if !isKnown { return nil }
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(name):\(cut.firstLine): \(PrintableText.quoted(header.joined(separator: " ").utf8)): the header has \(header.count) "
           + "names, but the rows have \(cut.columnCount) columns; correct the header, or leave it out and say which column is "
@@ -213,7 +213,7 @@ struct LayoutDetection {
     return (0..<cut.columnCount).contains { column in cut.records.dropFirst().allSatisfy { isValue($0[column]) } }
   }
 
-  private func layout(of cut: Cut, names: [String]) throws(Failure) -> TableLayout {
+  private func layout(of cut: Cut, names: [String]) throws(ProgramFailure) -> TableLayout {
     // A shorter header does not fit the columns, so it is none of the cut's records.
     let hasHeader = cut.records.first.map { $0 == cut.first } ?? false
     let isTyped = names.contains(where: ColumnNames.isTyped)
@@ -279,7 +279,7 @@ struct LayoutDetection {
   // MARK: Lines of lists
 
   /// `user item item ...`, as the user said.
-  private func listLayout() throws(Failure) -> TableLayout {
+  private func listLayout() throws(ProgramFailure) -> TableLayout {
     var (tabs, spaces, commas, total) = (0, 0, 0, 0)
     var texts: [[UInt8]] = []
     var scanner = RecordScanner(text, separator: .tab, storedFields: 1)
@@ -295,7 +295,7 @@ struct LayoutDetection {
     return try listLayout(outer, texts)
   }
 
-  private func listLayout(_ outer: UInt8, _ texts: [[UInt8]]) throws(Failure) -> TableLayout {
+  private func listLayout(_ outer: UInt8, _ texts: [[UInt8]]) throws(ProgramFailure) -> TableLayout {
     let rests: [[UInt8]] = texts.compactMap { text in
       let line = text.drop { $0 == 0x20 }
       return line.firstIndex(of: outer).map { Array(line[($0 + 1)...]) }
@@ -313,7 +313,7 @@ struct LayoutDetection {
   }
 
   /// Lines `user item item ...` of different lengths, each user in one of them, and all of it ids.
-  private func unevenLists() throws(Failure) -> TableLayout? {
+  private func unevenLists() throws(ProgramFailure) -> TableLayout? {
     for (outer, separator) in [(UInt8(0x20), Separator.spaces), (0x09, .tab), (UInt8(ascii: ","), .comma)] {
       var (texts, users, counts, long): ([[UInt8]], Set<[UInt8]>, [Int: Int], Int) = ([], [], [:], 0)
       var scanner = RecordScanner(text, separator: separator, quoting: Quoting.none, storedFields: 1)

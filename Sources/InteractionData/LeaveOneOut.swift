@@ -24,24 +24,24 @@ public enum Holdout: String, Sendable, CaseIterable {
 
 /// The leave-one-out split of Sun et al. (section 4.1): a user's last item is the test item, the one before it the validation
 /// item. Users with fewer than 3 interactions only train.
-public struct LeaveOneOut: Sendable {
-  public static let minimumLength = 3
+package struct LeaveOneOut: Sendable {
+  package static let minimumLength = 3
 
-  public let sequences: Sequences
-  public let holdout: Holdout
+  package let sequences: Sequences
+  package let holdout: Holdout
   /// A split by time: what is tested lies behind the sequences, so that the last item is the validation item.
-  public let testsLater: Bool
+  package let testsLater: Bool
 
-  public init(_ sequences: Sequences, holdout: Holdout, testsLater: Bool = false) {
+  package init(_ sequences: Sequences, holdout: Holdout, testsLater: Bool = false) {
     self.sequences = sequences
     self.holdout = holdout
     self.testsLater = testsLater
   }
 
-  public func hasEvaluationItems(user: Int) -> Bool { sequences.length(of: user) >= Self.minimumLength }
+  package func hasEvaluationItems(user: Int) -> Bool { sequences.length(of: user) >= Self.minimumLength }
 
   /// The items of a user that training may see.
-  public func trainingItems(of user: Int) -> UnsafeBufferPointer<Int32> {
+  package func trainingItems(of user: Int) -> UnsafeBufferPointer<Int32> {
     let all = sequences[user]
     guard all.count >= Self.minimumLength else { return all }
     return UnsafeBufferPointer(rebasing: all[..<(all.count - max(0, holdout.itemCount - (testsLater ? 1 : 0)))])
@@ -49,7 +49,7 @@ public struct LeaveOneOut: Sendable {
 
   /// What a model is given and asked for: everything before the held-out item, and that item. Nil for users that only train, and for
   /// a test that lies behind the sequences.
-  public func heldOut(of user: Int, split: EvaluationSplit) -> (history: UnsafeBufferPointer<Int32>, label: Int32)? {
+  package func heldOut(of user: Int, split: EvaluationSplit) -> (history: UnsafeBufferPointer<Int32>, label: Int32)? {
     let all = sequences[user]
     guard all.count >= Self.minimumLength, !(testsLater && split == .test) else { return nil }
     let place = all.count - (split == .test || testsLater ? 1 : 2)

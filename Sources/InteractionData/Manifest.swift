@@ -23,25 +23,25 @@ struct Manifest {
   }
 
   /// Fails with exit code 65 for what is no manifest, or one of another version.
-  static func decode(_ bytes: [UInt8], path: String) throws(Failure) -> Manifest {
+  static func decode(_ bytes: [UInt8], path: String) throws(ProgramFailure) -> Manifest {
     let json: JSON
     do throws(JSONError) { json = try JSON.parse(bytes) } catch {
-      throw Failure(.badData, "\(path): not a manifest of a prepared folder: \(error)")
+      throw ProgramFailure(.badData, "\(path): not a manifest of a prepared folder: \(error)")
     }
     let fields = JSONFields(json, path: path)
     let version = try fields.int("format_version")
     guard version == currentVersion else {
-      throw Failure(
+      throw ProgramFailure(
         .badData, "\(path): format version \(version), this program reads \(currentVersion); prepare the data again")
     }
     let name = try fields.string("name")
     // The name becomes a folder's.
     guard name == DatasetName.sanitised(name.utf8) else {
-      throw Failure(.badData, "\(path): \(PrintableText.quoted(name.utf8)) is no data set's name")
+      throw ProgramFailure(.badData, "\(path): \(PrintableText.quoted(name.utf8)) is no data set's name")
     }
     return Manifest(
       name: name, fingerprint: try fields.string("fingerprint"), statistics: try DatasetStatistics(fields.fields("statistics")),
-      files: try fields.each("files") { (files, name) throws(Failure) in
+      files: try fields.each("files") { (files, name) throws(ProgramFailure) in
         let file = try files.fields(name)
         return File(size: try file.int("size"), sha256: try file.string("sha256"))
       })

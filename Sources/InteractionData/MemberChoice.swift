@@ -54,8 +54,8 @@ struct MemberChoice {
   }
 
   /// The member that is read, and its place among all, from 0.
-  func chosen() throws(Failure) -> (place: Int, member: ArchiveHandle.Member) {
-    func failure(_ text: String) -> Failure { Failure(.badData, "\(archive): \(text)") }
+  func chosen() throws(ProgramFailure) -> (place: Int, member: ArchiveHandle.Member) {
+    func failure(_ text: String) -> ProgramFailure { ProgramFailure(.badData, "\(archive): \(text)") }
     let example = "as in --data \(typed):\(String(decoding: (fitting.names + files.names).first ?? [], as: UTF8.self))"
     let list = fitting.count > 0 || wanted != nil ? fitting : files
     if files.count == 0 { throw failure("no file is in this archive") }

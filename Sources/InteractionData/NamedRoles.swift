@@ -19,7 +19,7 @@ struct NamedRoles {
     return has(choice.user, ColumnNames.user) && has(choice.item, ColumnNames.item)
   }
 
-  func roles() throws(Failure) -> ColumnRoles {
+  func roles() throws(ProgramFailure) -> ColumnRoles {
     let item = try itemColumn()
     let user = try userColumn(besides: item)
     var roles = ColumnRoles(user: user, item: item)
@@ -34,14 +34,14 @@ struct NamedRoles {
     return roles.needed(by: options.filters)
   }
 
-  private func chosen(_ column: ColumnChoice.Column, _ role: String) throws(Failure) -> Int {
+  private func chosen(_ column: ColumnChoice.Column, _ role: String) throws(ProgramFailure) -> Int {
     if let place = column.place(in: names, count: sample.columnCount) { return place }
     throw Self.unknown(column, role, sample)
   }
 
-  static func unknown(_ column: ColumnChoice.Column, _ role: String, _ sample: Sample) -> Failure {
+  static func unknown(_ column: ColumnChoice.Column, _ role: String, _ sample: Sample) -> ProgramFailure {
     guard case .named(let name) = column else { return sample.failure("no column for the \(role)") }
-    return Failure(
+    return ProgramFailure(
       .badData,
       "\(sample.file):\(sample.firstLine): there is no column \(PrintableText.quoted(name.utf8)) for the \(role); there are "
         + sample.shown(Array(0..<sample.columnCount)))
@@ -49,12 +49,12 @@ struct NamedRoles {
 
   private func optional(
     _ column: ColumnChoice.Column?, _ known: [String], _ role: String, besides: [Int]
-  ) throws(Failure) -> Int? {
+  ) throws(ProgramFailure) -> Int? {
     if let column { return column == .none ? nil : try chosen(column, role) }
     return ColumnNames.places(of: known, in: names).first { !besides.contains($0) }
   }
 
-  private func itemColumn() throws(Failure) -> Int {
+  private func itemColumn() throws(ProgramFailure) -> Int {
     if let item = choice.item { return try chosen(item, "item") }
     let user = choice.user?.place(in: names, count: sample.columnCount)
     let best = ColumnNames.places(of: ColumnNames.user, in: names).first
@@ -64,10 +64,10 @@ struct NamedRoles {
     throw absent("item", ColumnNames.item)
   }
 
-  private func userColumn(besides item: Int) throws(Failure) -> Int {
+  private func userColumn(besides item: Int) throws(ProgramFailure) -> Int {
     if let user = choice.user {
       let place = try chosen(user, "user")
-      if place == item { throw Failure(.usage, "\(sample.file): \(sample.called(item)) cannot be both user and item") }
+      if place == item { throw ProgramFailure(.usage, "\(sample.file): \(sample.called(item)) cannot be both user and item") }
       return place
     }
     let places = ColumnNames.places(of: ColumnNames.user, in: names).filter { $0 != item }
@@ -85,8 +85,8 @@ struct NamedRoles {
         } ?? "; --columns user=COLUMN (data_columns) names another column"))
   }
 
-  private func absent(_ role: String, _ known: [String]) -> Failure {
-    Failure(
+  private func absent(_ role: String, _ known: [String]) -> ProgramFailure {
+    ProgramFailure(
       .badData,
       "\(sample.file):\(sample.firstLine): \(PrintableText.quoted(names.joined(separator: " ").utf8)): a header without a "
         + "column for the \(role); say which it is with --columns \(role)=NAME (data_columns), or name one \(known[0]) (or "
@@ -94,7 +94,7 @@ struct NamedRoles {
   }
 
   /// Columns of several items.
-  private func findLists(_ roles: inout ColumnRoles) throws(Failure) {
+  private func findLists(_ roles: inout ColumnRoles) throws(ProgramFailure) {
     let isSequence = names.map { ColumnNames.isSequence($0) }
     if let list = names.indices.first(where: { isSequence[$0] && ColumnNames.normalised(names[$0]).hasPrefix("item") }) {
       // RecBole's benchmark files: the items before, and the one that follows them.
@@ -122,7 +122,7 @@ struct NamedRoles {
 /// Columns that cannot be items.
 enum ItemCheck {
   /// Refuses an item column that was found rather than named, where its values cannot be items'.
-  static func refuse(_ sample: Sample, _ item: Int, isNamed: Bool, hasTime: Bool = false) throws(Failure) {
+  static func refuse(_ sample: Sample, _ item: Int, isNamed: Bool, hasTime: Bool = false) throws(ProgramFailure) {
     let content = sample.content(of: item)
     // Numbers may be ids where a name says so, or where another column is the time.
     let isTime = content.isWrittenTime && !content.isNumeric || !isNamed && !hasTime && content.looksLikeTime

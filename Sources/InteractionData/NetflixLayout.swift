@@ -16,7 +16,7 @@ struct NetflixLayout: Sendable {
   /// The layout, where the first line opens a movie and those behind it fit, or where it is named.
   static func detect(
     _ text: UnsafeRawBufferPointer, name: String, _ options: LoadingOptions
-  ) throws(Failure) -> NetflixLayout? {
+  ) throws(ProgramFailure) -> NetflixLayout? {
     if let format = options.format, format != .netflix { return nil }
     var scanner = RecordScanner(text, separator: .comma, quoting: Quoting.none, storedFields: columnCount)
     guard scanner.next() else { return nil }
@@ -33,7 +33,7 @@ struct NetflixLayout: Sendable {
     let format = options.timePattern.map { .pattern($0) } ?? ColumnContent(dates).timeFormat
     if others == 0, !dates.isEmpty, let format { return NetflixLayout(time: format) }
     if options.format == nil { return nil }
-    throw Failure(.badData, "\(name):\(line): \(PrintableText.quoted(first)): not \(NetflixLayout(time: .iso8601).title)")
+    throw ProgramFailure(.badData, "\(name):\(line): \(PrintableText.quoted(first)): not \(NetflixLayout(time: .iso8601).title)")
   }
 
   /// The number before the colon of a line that opens a movie.
@@ -43,9 +43,9 @@ struct NetflixLayout: Sendable {
     return number.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 } ? number : nil
   }
 
-  static func read(_ input: InputBytes, _ layout: NetflixLayout, into sink: inout RowSink) throws(Failure) {
+  static func read(_ input: InputBytes, _ layout: NetflixLayout, into sink: inout RowSink) throws(ProgramFailure) {
     defer { withExtendedLifetime(input) {} }
-    if sink.filters.events != nil { throw Failure(.badData, "\(input.name): --events needs a column for the event, and there is none") }
+    if sink.filters.events != nil { throw ProgramFailure(.badData, "\(input.name): --events needs a column for the event, and there is none") }
     var scanner = RecordScanner(input.body, separator: .comma, quoting: Quoting.none, storedFields: columnCount)
     let timeReader = TimeValue.Reader(layout.time)
     var item = UnsafeRawBufferPointer(start: nil, count: 0)

@@ -48,7 +48,7 @@ struct ObjectReader: ~Copyable {
   private var badEvents: [Bool] = []
   private var hasKeyTwice = false
 
-  static func read(_ input: InputBytes, _ layout: JSONLayout, into sink: inout RowSink) throws(Failure) {
+  static func read(_ input: InputBytes, _ layout: JSONLayout, into sink: inout RowSink) throws(ProgramFailure) {
     defer { withExtendedLifetime(input) {} }
     try sink.requireColumns(layout.roles, file: input.name)
     guard let base = input.body.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
@@ -95,7 +95,7 @@ struct ObjectReader: ~Copyable {
     }
   }
 
-  private mutating func read(into sink: inout RowSink) throws(Failure) {
+  private mutating func read(into sink: inout RowSink) throws(ProgramFailure) {
     var records = ObjectRecords(input.body, dialect: layout.dialect, isLines: layout.isLines, checksLines: false)
     let start = input.bytes.count - input.body.count
     var discarded = 0
@@ -106,7 +106,7 @@ struct ObjectReader: ~Copyable {
           sink.note(.notAnObject, place)
           continue
         }
-        throw Failure(
+        throw ProgramFailure(
           .badData,
           "\(input.name):\(records.line): \(PrintableText.quoted(records.text)): not the object that should follow here; the "
             + "file is damaged or cut off")
@@ -135,7 +135,7 @@ struct ObjectReader: ~Copyable {
     }
   }
 
-  private mutating func handOverEvents(_ place: RowSink.Place, _ sink: inout RowSink) throws(Failure) {
+  private mutating func handOverEvents(_ place: RowSink.Place, _ sink: inout RowSink) throws(ProgramFailure) {
     guard let eventCount else { return sink.note(.emptyID, place) }
     for isTwice in badEvents { sink.note(isTwice ? .keyTwice : .notAnObject, place) }
     let width = eventColumns.count
@@ -248,7 +248,7 @@ struct ObjectReader: ~Copyable {
 
   // MARK: One interaction
 
-  private mutating func hand(over place: RowSink.Place, to sink: inout RowSink) throws(Failure) {
+  private mutating func hand(over place: RowSink.Place, to sink: inout RowSink) throws(ProgramFailure) {
     let (userID, itemID) = (text(user), text(item))
     if case .list = found[user] { return sink.note(.missingUser, place) }
     if !sink.hasIDs(userID, itemID, place) { return }
@@ -277,7 +277,7 @@ struct ObjectReader: ~Copyable {
   /// The items of an array.
   private mutating func append(
     _ range: Range<Int>, _ time: Int64, _ place: RowSink.Place, _ sink: inout RowSink
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     var cursor = JSONCursor(base, (range.lowerBound + 1)..<range.upperBound, layout.dialect)
     let closing: Unicode.Scalar = base[range.lowerBound] == UInt8(ascii: "(") ? ")" : "]"
     var items: [Found] = []

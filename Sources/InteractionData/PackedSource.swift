@@ -29,7 +29,7 @@ final class PackedSource {
   init(
     _ bytes: UnsafeRawBufferPointer, _ packing: Packing, file: String, typed: String, member wanted: String?, isWanted: Bool,
     release: ((Range<Int>) -> Void)?
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     (self.bytes, self.packing, self.file, self.release) = (bytes, packing, file, release)
     let bound = UnpackingBound(name: file, packing: packing)
     var isTar = packing == .tar
@@ -68,25 +68,25 @@ final class PackedSource {
 
   fileprivate static func open(
     _ bytes: UnsafeRawBufferPointer, _ stream: WatchedStream?, _ file: String
-  ) throws(Failure) -> ArchiveHandle {
+  ) throws(ProgramFailure) -> ArchiveHandle {
     if let stream { return try ArchiveHandle(tar: stream, name: file) }
     return try ArchiveHandle(zip: bytes, name: file)
   }
 
   fileprivate static func tarStream(
     _ bytes: UnsafeRawBufferPointer, _ packing: Packing, _ file: String, _ bound: UnpackingBound
-  ) throws(Failure) -> WatchedStream {
+  ) throws(ProgramFailure) -> WatchedStream {
     if packing == .tar { return WatchedStream(MemoryStream(bytes)) }
     return WatchedStream(try DecompressedStream(bytes, packing, name: file, bound: bound))
   }
 
   /// Of a file that is asked for a member and has none.
-  static func noArchive(_ file: String) -> Failure {
-    Failure(.badData, "\(file) is no archive (zip or tar), so no file in it can be named behind a colon; give \(file) alone")
+  static func noArchive(_ file: String) -> ProgramFailure {
+    ProgramFailure(.badData, "\(file) is no archive (zip or tar), so no file in it can be named behind a colon; give \(file) alone")
   }
 
-  private static func nested(_ packing: Packing, _ name: String) -> Failure {
-    Failure(
+  private static func nested(_ packing: Packing, _ name: String) -> ProgramFailure {
+    ProgramFailure(
       .badData,
       "\(name): \(packing.name) within what is packed itself, which is not read; unpack it once and give what comes out")
   }
@@ -94,7 +94,7 @@ final class PackedSource {
   // MARK: Unpacking
 
   /// What is unpacked: all of it, or at least `least` bytes; then more may follow, and it is not whole.
-  func unpack(atLeast least: Int?) throws(Failure) -> (bytes: PagedBytes, isWhole: Bool) {
+  func unpack(atLeast least: Int?) throws(ProgramFailure) -> (bytes: PagedBytes, isWhole: Bool) {
     let bound = UnpackingBound(name: name, packing: packing)
     if let member, inner == nil {
       if let whole {
@@ -122,13 +122,13 @@ final class PackedSource {
   }
 
   /// Of a member that is compressed itself.
-  private func open(_ packing: Packing, _ bytes: PagedBytes) throws(Failure) {
+  private func open(_ packing: Packing, _ bytes: PagedBytes) throws(ProgramFailure) {
     if packing.isArchive { throw Self.nested(packing, name) }
     inner = (bytes, packing)
     description = "\(packing) in \(description)"
   }
 
-  private func memberStream(_ member: Int, _ bound: UnpackingBound) throws(Failure) -> MemberStream {
+  private func memberStream(_ member: Int, _ bound: UnpackingBound) throws(ProgramFailure) -> MemberStream {
     let handle = try Self.open(bytes, isTar ? Self.tarStream(bytes, packing, file, bound) : nil, file)
     var found = try handle.nextMember()
     for _ in 0..<member { found = try handle.nextMember() }
@@ -139,7 +139,7 @@ final class PackedSource {
 
   fileprivate static func copy(
     _ stream: any ByteStream, _ first: UnsafeRawBufferPointer?, _ buffer: PagedBytes, atLeast least: Int?, _ bound: UnpackingBound
-  ) throws(Failure) -> Bool {
+  ) throws(ProgramFailure) -> Bool {
     var next = first
     while let block = next {
       try bound.check(buffer.count + block.count)
@@ -156,7 +156,7 @@ extension PackedSource.Search {
   /// Goes through the whole archive: a second file that may be meant, or damage, can stand at its end.
   fileprivate mutating func go(
     through bytes: UnsafeRawBufferPointer, _ packing: Packing, _ isTar: Bool, _ file: String, _ bound: UnpackingBound
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     let stream = isTar ? try PackedSource.tarStream(bytes, packing, file, bound) : nil
     let handle = try PackedSource.open(bytes, stream, file)
     // libarchive reads what it finds before a place where the file is cut.

@@ -17,9 +17,9 @@ enum PredictionLayout {
   }
 
   /// Fails with exit code 65 where the first line is of no known layout.
-  static func detect(_ input: InputBytes) throws(Failure) -> PredictionLayout {
+  static func detect(_ input: InputBytes) throws(ProgramFailure) -> PredictionLayout {
     var lines = RecordScanner(input.body, separator: .tab, quoting: Quoting.none, storedFields: 1)
-    guard lines.next() else { throw Failure(.badData, "\(input.name): empty; it has no predictions") }
+    guard lines.next() else { throw ProgramFailure(.badData, "\(input.name): empty; it has no predictions") }
     let first = Array(lines.text)
     if first.first(where: { $0 != 0x20 }) == UInt8(ascii: "{") { return .objects }
     for separator in [Separator.comma, .tab, .semicolon, .pipe, .spaces] {
@@ -29,7 +29,7 @@ enum PredictionLayout {
     for separator in [Separator.tab, .spaces] {
       if let fields = fields(of: input, separator), isTREC(fields) { return .table(PredictionTable(trec: separator)) }
     }
-    throw Failure(
+    throw ProgramFailure(
       .badData,
       "\(input.name):\(lines.line): \(PrintableText.quoted(first)): no known layout of predictions; give a first line that names the "
         + "columns, such as user_id,item_id,score or user_id,item_id,rank, JSON lines {\"user_id\": ..., \"item_id\": ..., "
@@ -62,13 +62,13 @@ struct PredictionTable {
   let description: String
 
   /// By the names of a header; nil where they name no user and item.
-  init?(header: [String], _ separator: Separator, file: String, line: Int) throws(Failure) {
+  init?(header: [String], _ separator: Separator, file: String, line: Int) throws(ProgramFailure) {
     guard let user = ColumnNames.place(of: ColumnNames.user, in: header),
       let item = ColumnNames.places(of: ColumnNames.item, in: header).first(where: { $0 != user })
     else { return nil }
     let rank = ColumnNames.place(of: PredictionLayout.rankNames, in: header)
     guard let order = rank ?? ColumnNames.place(of: PredictionLayout.scoreNames, in: header) else {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(file):\(line): \(PrintableText.quoted(header.joined(separator: " ").utf8)): no column says in which order the items are "
           + "recommended; name one rank (1 is the best) or score (the highest is the best)")
@@ -92,7 +92,7 @@ struct PredictionTable {
     description = "TREC run, by the score"
   }
 
-  func read(_ body: UnsafeRawBufferPointer, into rows: inout PredictionRows) throws(Failure) {
+  func read(_ body: UnsafeRawBufferPointer, into rows: inout PredictionRows) throws(ProgramFailure) {
     var scanner = RecordScanner(body, separator: separator, storedFields: max(user, item, order) + 1)
     if !isTREC { _ = scanner.next() }
     while scanner.next() {
@@ -118,12 +118,12 @@ struct PredictionTable {
 extension PredictionRows {
   mutating func append(
     _ user: [UInt8], _ item: [UInt8], order: UnsafeRawBufferPointer, isRank: Bool, line: Int, text: UnsafeRawBufferPointer
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     // The closures are left before the rows are written.
-    var failure: Failure?
+    var failure: ProgramFailure?
     user.withUnsafeBytes { user in
       item.withUnsafeBytes { item in
-        do throws(Failure) { try append(user: user, item: item, order: order, isRank: isRank, line: line, text: text) } catch {
+        do throws(ProgramFailure) { try append(user: user, item: item, order: order, isRank: isRank, line: line, text: text) } catch {
           failure = error
         }
       }
@@ -141,7 +141,7 @@ enum PredictionObjects {
     var score: [UInt8]?
   }
 
-  static func read(_ body: UnsafeRawBufferPointer, into rows: inout PredictionRows) throws(Failure) {
+  static func read(_ body: UnsafeRawBufferPointer, into rows: inout PredictionRows) throws(ProgramFailure) {
     guard let bytes = body.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return }
     var records = ObjectRecords(body, dialect: .json, isLines: true)
     var areRanked: Bool?
@@ -157,9 +157,9 @@ enum PredictionObjects {
         throw rows.failure(line, text, areRanked ? "no rank, which the lines before have" : "a rank, which the lines before do not have")
       }
       areRanked = fields.rank != nil
-      var failure: Failure?
+      var failure: ProgramFailure?
       order.withUnsafeBytes { order in
-        do throws(Failure) {
+        do throws(ProgramFailure) {
           try rows.append(user, item, order: order, isRank: fields.rank != nil, line: line, text: text)
         } catch {
           failure = error

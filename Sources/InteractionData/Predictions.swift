@@ -1,11 +1,11 @@
 import SystemSupport
 
 /// What a program recommended to users, as a file has it: each user's items, the best first.
-public struct Predictions: Sendable {
+package struct Predictions: Sendable {
   /// External ids, in order of first appearance.
-  public let users: ExternalIDs
+  package let users: ExternalIDs
   /// How many rows there are.
-  public var count: Int { sequences.interactionCount }
+  package var count: Int { sequences.interactionCount }
   private let itemIDs: ExternalIDs
   /// Numbers of `itemIDs`, from 1.
   private let sequences: Sequences
@@ -17,7 +17,7 @@ public struct Predictions: Sendable {
   /// - Parameter log: Gets a line on how the file is read.
   /// - Throws: Exit code 65, with the line, for what cannot be read and for an item that a user has twice: all of these would change
   ///   the numbers. 66 for a file that cannot be opened.
-  public static func read(_ path: String, log: (String) -> Void) throws(Failure) -> Predictions {
+  package static func read(_ path: String, log: (String) -> Void) throws(ProgramFailure) -> Predictions {
     let input = try InputBytes(path)
     defer { withExtendedLifetime(input) {} }
     try ForeignFormats.refuse(input)
@@ -28,7 +28,7 @@ public struct Predictions: Sendable {
     case .table(let table): try table.read(input.body, into: &rows)
     case .objects: try PredictionObjects.read(input.body, into: &rows)
     }
-    if rows.count == 0 { throw Failure(.badData, "\(input.name): no predictions; it is empty or holds only a header") }
+    if rows.count == 0 { throw ProgramFailure(.badData, "\(input.name): no predictions; it is empty or holds only a header") }
     let sequences = try rows.grouped()
     return Predictions(users: rows.userIDs.externalIDs(), itemIDs: rows.itemIDs.externalIDs(), sequences: sequences)
   }
@@ -38,7 +38,7 @@ public struct Predictions: Sendable {
   }
 
   /// External ids of a user's items, the best first.
-  public func items(of user: Int) -> [ArraySlice<UInt8>] { sequences[user].map { itemIDs[Int($0) - 1] } }
+  package func items(of user: Int) -> [ArraySlice<UInt8>] { sequences[user].map { itemIDs[Int($0) - 1] } }
 }
 
 /// Rows of predictions in the order of the file.
@@ -64,7 +64,7 @@ struct PredictionRows: ~Copyable {
   mutating func append(
     user: UnsafeRawBufferPointer, item: UnsafeRawBufferPointer, order: UnsafeRawBufferPointer, isRank: Bool, line: Int,
     text: UnsafeRawBufferPointer
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     if rows.count & 0xFFFF == 0 { Liveness.tick() }
     if MissingValue.isOne(user) || MissingValue.isOne(item) { throw failure(line, text, "the user or the item is missing") }
     guard let value = NumberText.parse(order), value.isFinite else {
@@ -76,12 +76,12 @@ struct PredictionRows: ~Copyable {
     rows.append(Row(user: userNumber, item: itemNumber, line: line, key: isRank ? value : -value))
   }
 
-  func failure(_ line: Int, _ text: some Collection<UInt8>, _ problem: String) -> Failure {
-    Failure(.badData, "\(file):\(line): \(PrintableText.quoted(text)): \(problem); correct the file")
+  func failure(_ line: Int, _ text: some Collection<UInt8>, _ problem: String) -> ProgramFailure {
+    ProgramFailure(.badData, "\(file):\(line): \(PrintableText.quoted(text)): \(problem); correct the file")
   }
 
   /// Each user's items in order. Throws where a user has one twice.
-  func grouped() throws(Failure) -> Sequences {
+  func grouped() throws(ProgramFailure) -> Sequences {
     try refuseRepeats()
     let rows = rows
     let order = rows.indices.sorted { a, b in
@@ -96,7 +96,7 @@ struct PredictionRows: ~Copyable {
   }
 
   /// The first row of the file whose user has its item in an earlier one.
-  private func refuseRepeats() throws(Failure) {
+  private func refuseRepeats() throws(ProgramFailure) {
     let rows = rows
     let order = rows.indices.sorted { a, b in
       let (left, right) = (rows[a], rows[b])
@@ -110,7 +110,7 @@ struct PredictionRows: ~Copyable {
     }
     guard let first else { return }
     let row = rows[first.row]
-    throw Failure(
+    throw ProgramFailure(
       .badData,
       "\(file):\(row.line): the item \(PrintableText.quoted(itemIDs[row.item])) is recommended twice to the user "
         + "\(PrintableText.quoted(userIDs[row.user])), before in line \(rows[first.before].line); give each item of a user once")

@@ -6,7 +6,7 @@ enum RowReader {
   private static let discardedAtOnce = 1 << 25
 
   /// Hands over the rows that can be read; notes the others.
-  static func read(_ input: InputBytes, _ layout: TableLayout, into sink: inout RowSink) throws(Failure) {
+  static func read(_ input: InputBytes, _ layout: TableLayout, into sink: inout RowSink) throws(ProgramFailure) {
     // Fields point into the input's bytes.
     defer { withExtendedLifetime(input) {} }
     let roles = layout.roles
@@ -80,7 +80,7 @@ enum RowReader {
 
   private static func noteCount(
     _ scanner: borrowing RecordScanner, _ layout: TableLayout, _ file: String, _ sink: inout RowSink
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     let place = place(scanner, file)
     if sink.allowsUserOnly, layout.isOfPairs, scanner.fieldCount == 1, !MissingValue.isOne(scanner[0]) {
       return try sink.introduce(scanner[0], place)
@@ -96,7 +96,7 @@ enum RowReader {
   static func append(
     _ list: ListSyntax, _ text: UnsafeRawBufferPointer, user: UnsafeRawBufferPointer, _ time: Int64, _ place: RowSink.Place,
     _ sink: inout RowSink
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     // All or nothing: a list with a hole has lost an item.
     var hasHole = false
     list.forEach(in: text) { item in

@@ -44,7 +44,7 @@ struct RowSink: ~Copyable {
   }
 
   /// Introduces a user without items.
-  mutating func introduce(_ user: UnsafeRawBufferPointer, _ place: Place) throws(Failure) {
+  mutating func introduce(_ user: UnsafeRawBufferPointer, _ place: Place) throws(ProgramFailure) {
     if rows.userIDs.intern(user) == nil { throw tooMany("user", place) }
   }
 
@@ -65,7 +65,7 @@ struct RowSink: ~Copyable {
   @inline(__always)
   mutating func append(
     _ userID: UnsafeRawBufferPointer, _ itemID: UnsafeRawBufferPointer, _ time: Int64, _ place: @autoclosure () -> Place
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     if isSplit, time >= splitTime { return try appendLater(userID, itemID, time, place()) }
     guard let user = rows.userIDs.intern(userID) else { throw tooMany("user", place()) }
     guard let item = rows.itemIDs.intern(itemID) else { throw tooMany("item", place()) }
@@ -75,24 +75,24 @@ struct RowSink: ~Copyable {
   @inline(never)
   private mutating func appendLater(
     _ userID: UnsafeRawBufferPointer, _ itemID: UnsafeRawBufferPointer, _ time: Int64, _ place: Place
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     guard let user = later.userIDs.intern(userID) else { throw tooMany("user", place) }
     guard let item = later.itemIDs.intern(itemID) else { throw tooMany("item", place) }
     later.append(user: user, item: item, time: time)
   }
 
-  mutating func number(ofUser id: UnsafeRawBufferPointer, _ place: Place) throws(Failure) -> Int32 {
+  mutating func number(ofUser id: UnsafeRawBufferPointer, _ place: Place) throws(ProgramFailure) -> Int32 {
     guard let user = rows.userIDs.intern(id) else { throw tooMany("user", place) }
     return user
   }
 
-  mutating func number(ofItem id: UnsafeRawBufferPointer, _ place: Place) throws(Failure) -> Int32 {
+  mutating func number(ofItem id: UnsafeRawBufferPointer, _ place: Place) throws(ProgramFailure) -> Int32 {
     guard let item = rows.itemIDs.intern(id) else { throw tooMany("item", place) }
     return item
   }
 
-  private func tooMany(_ what: String, _ place: Place) -> Failure {
-    Failure(.badData, "\(place.file):\(place.line): more than 2 billion distinct \(what)s")
+  private func tooMany(_ what: String, _ place: Place) -> ProgramFailure {
+    ProgramFailure(.badData, "\(place.file):\(place.line): more than 2 billion distinct \(what)s")
   }
 
   // MARK: Times
@@ -159,9 +159,9 @@ struct RowSink: ~Copyable {
   }
 
   /// Refuses filters of columns that a file has not.
-  func requireColumns(_ roles: ColumnRoles, file: String) throws(Failure) {
-    func absent(_ option: String, _ role: String) -> Failure {
-      Failure(.badData, "\(file): \(option) needs a column for the \(role), and none is known; name it with --columns \(role)=COLUMN")
+  func requireColumns(_ roles: ColumnRoles, file: String) throws(ProgramFailure) {
+    func absent(_ option: String, _ role: String) -> ProgramFailure {
+      ProgramFailure(.badData, "\(file): \(option) needs a column for the \(role), and none is known; name it with --columns \(role)=COLUMN")
     }
     if filters.minimumRating != nil && roles.rating == nil { throw absent("--min-rating", "rating") }
     if filters.events != nil && roles.event == nil { throw absent("--events", "event") }
@@ -169,7 +169,7 @@ struct RowSink: ~Copyable {
     if filters.after != nil && roles.time == nil { throw absent("--after", "time") }
     if isSplit && roles.time == nil { throw absent("--split-time (split_time)", "time") }
     if isSplit && roles.history != nil {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(file): --split-time (split_time): rows that repeat a user's history (item_id_list) have no time for each item of it; give "
           + "the file of single interactions")

@@ -28,7 +28,7 @@ struct Sample {
     columns.prefix(8).map(shown).joined(separator: ", ") + (columns.count > 8 ? ", ..." : "")
   }
 
-  func failure(_ reason: String) -> Failure { Failure(.badData, "\(file):\(firstLine): \(reason)") }
+  func failure(_ reason: String) -> ProgramFailure { ProgramFailure(.badData, "\(file):\(firstLine): \(reason)") }
 }
 
 /// Which column is what.

@@ -21,9 +21,9 @@ enum SequencesFile {
 
   /// Checks everything that the header and the array claim; the sequences keep the file mapped. `itemCounts` is what
   /// the values must add up to.
-  static func open(_ file: MappedFile, path: String, itemCounts: [Int64]) throws(Failure) -> Sequences {
-    func damaged(_ what: String) -> Failure {
-      Failure(.badData, "\(path): \(what); the folder is damaged, write it again with prepare")
+  static func open(_ file: MappedFile, path: String, itemCounts: [Int64]) throws(ProgramFailure) -> Sequences {
+    func damaged(_ what: String) -> ProgramFailure {
+      ProgramFailure(.badData, "\(path): \(what); the folder is damaged, write it again with prepare")
     }
     let bytes = file.bytes
     guard let base = bytes.baseAddress, bytes.count >= headerSize, bytes.starts(with: magic) else {

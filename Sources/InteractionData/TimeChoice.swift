@@ -8,7 +8,7 @@ struct TimeChoice {
   let choice: ColumnChoice.Column?
   let pattern: TimePattern?
 
-  func time() throws(Failure) -> ColumnRoles.Time? {
+  func time() throws(ProgramFailure) -> ColumnRoles.Time? {
     if let choice {
       if choice == .none { return nil }
       guard let place = choice.place(in: sample.names, count: sample.columnCount) else {
@@ -24,7 +24,7 @@ struct TimeChoice {
       let fitting = columns.filter { fits($0, pattern) }
       if let time = try best(fitting) { return time }
       if known.isEmpty {
-        throw Failure(
+        throw ProgramFailure(
           .badData, "\(sample.file):\(sample.firstLine): no column holds times \(PrintableText.quoted(pattern.text.utf8))")
       }
     }
@@ -88,12 +88,12 @@ struct TimeChoice {
     return .init(column: column, format: format, hasZone: format == .iso8601 && content.hasZone)
   }
 
-  private func unreadable(_ column: Int) -> Failure {
+  private func unreadable(_ column: Int) -> ProgramFailure {
     let values = sample.values(of: column)
     let place = values.firstIndex { !MissingValue.isOne($0) } ?? 0
     let line = sample.lines.indices.contains(place) ? sample.lines[place] : sample.firstLine
     let value = values.indices.contains(place) ? values[place] : []
-    return Failure(
+    return ProgramFailure(
       .badData,
       "\(sample.file):\(line): \(PrintableText.quoted(value)): \(sample.called(column)) is neither a number nor a time in a "
         + "known form such as 2014-07-23T10:00:00Z, 23.07.2014 or Wed Jul 23 10:00:00 2014; say how it is written with "
@@ -102,7 +102,7 @@ struct TimeChoice {
   }
 
   /// A day and a time of the day in two columns.
-  private func withClock(_ readable: [Int]) throws(Failure) -> ColumnRoles.Time? {
+  private func withClock(_ readable: [Int]) throws(ProgramFailure) -> ColumnRoles.Time? {
     guard pattern == nil, let names = sample.names else { return nil }
     let days = readable.filter { granularity($0) == Self.day }
     guard !days.isEmpty, days.count == readable.count, var time = try best(days) else { return nil }
@@ -139,7 +139,7 @@ struct TimeChoice {
   }
 
   /// Of columns that agree the finest; nil for none. Exit code 65 where some disagree.
-  private func best(_ candidates: [Int]) throws(Failure) -> ColumnRoles.Time? {
+  private func best(_ candidates: [Int]) throws(ProgramFailure) -> ColumnRoles.Time? {
     guard let first = candidates.first else { return nil }
     var finest = first
     for other in candidates.dropFirst() where granularity(other) < granularity(finest) { finest = other }

@@ -1,7 +1,7 @@
 import SystemSupport
 
 /// How a time column is written.
-public enum TimeFormat: Equatable, Sendable {
+package enum TimeFormat: Equatable, Sendable {
   case epoch(EpochUnit)
   /// Numbers that are no dates; only their order means something.
   case numbers
@@ -27,7 +27,7 @@ public enum TimeFormat: Equatable, Sendable {
   }
 }
 
-public enum EpochUnit: String, Sendable {
+package enum EpochUnit: String, Sendable {
   case seconds, milliseconds, microseconds, nanoseconds
 
   /// The unit that puts a value into the years that data sets come from: 1e11 would be the year 5138 in seconds and

@@ -17,7 +17,7 @@ public struct TimePattern: Sendable, Equatable {
   private static let short = ["D": "%m/%d/%y", "T": "%H:%M:%S", "F": "%Y-%m-%d", "R": "%H:%M"]
 
   /// Exit code 64 for an unknown letter, or where no year is asked for; `origin` (such as "--time-format") is blamed.
-  public init(_ text: String, origin: String) throws(Failure) {
+  public init(_ text: String, origin: String) throws(ProgramFailure) {
     self.text = text
     var letters: [Letter] = []
     var rest = Array(text.utf8)[...]
@@ -33,7 +33,7 @@ public struct TimePattern: Sendable, Equatable {
           continue
         }
         guard let letter = next, letter == UInt8(ascii: "%") || Self.known.contains(letter) else {
-          throw Failure(
+          throw ProgramFailure(
             .usage,
             "\(origin): \(PrintableText.quoted(text.utf8)) holds a letter that is not known; there are "
               + "%Y %y %m %d %e %b %B %a %A %j %H %I %M %S %f %p %z %Z %s %T %F %D %R %%")
@@ -45,7 +45,7 @@ public struct TimePattern: Sendable, Equatable {
     func has(_ letter: String) -> Bool { letters.contains(.conversion(Array(letter.utf8)[0])) }
     let hasDay = has("j") || (has("m") || has("b") || has("B") || has("h")) && (has("d") || has("e"))
     guard has("s") || (has("Y") || has("y")) && hasDay else {
-      throw Failure(
+      throw ProgramFailure(
         .usage, "\(origin): \(PrintableText.quoted(text.utf8)) needs a year, a month and a day, such as %d/%m/%Y, or %s")
     }
   }

@@ -8,7 +8,7 @@ struct TitleObjects {
   private let title: String
 
   /// Fails with exit code 65 where no keys of the first objects are those of an item and a title.
-  static func detect(_ input: InputBytes, _ dialect: ObjectDialect) throws(Failure) -> TitleObjects {
+  static func detect(_ input: InputBytes, _ dialect: ObjectDialect) throws(ProgramFailure) -> TitleObjects {
     defer { withExtendedLifetime(input) {} }
     let isLines = JSONLayoutDetection.firstLineIsObject(input.body, dialect)
     var records = ObjectRecords(input.body, dialect: dialect, isLines: isLines)
@@ -23,7 +23,7 @@ struct TitleObjects {
         .first(where: { $0 != title })
     else {
       let text = PrintableText.quoted(records.text)
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "\(input.name):\(max(1, records.line)): \(text): no known layout of titles; give objects with keys for an item and a title, such "
           + "as {\"item_id\": ..., \"title\": ...}; the first ones have \(names.isEmpty ? "none" : names.joined(separator: ", "))")

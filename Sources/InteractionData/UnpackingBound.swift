@@ -14,10 +14,10 @@ final class UnpackingBound {
   /// Seven eighths of the memory that this process can take now; the rest is for what is made of the bytes first.
   static var available: Int { Int(min(MemoryLimit.available() * 7 / 8, 0x1p46)) }
 
-  func check(_ count: some BinaryInteger) throws(Failure) { if count > Self.unasked, count > bytes { throw failure } }
+  func check(_ count: some BinaryInteger) throws(ProgramFailure) { if count > Self.unasked, count > bytes { throw failure } }
 
-  var failure: Failure {
-    Failure(
+  var failure: ProgramFailure {
+    ProgramFailure(
       .badData,
       "\(name): \(packing.name) of which more than \(MemorySize.text(Double(bytes))) would be unpacked, and there is no more memory "
         + "here; unpack it to a file (\(packing.command)), which may be larger than memory, and give that, or use a larger machine")

@@ -5,18 +5,18 @@ import SystemSupport
 import Training
 
 /// A user with a model's recommendations, in words.
-public struct ExampleUser: Sendable {
-  public let name: String
+package struct ExampleUser: Sendable {
+  package let name: String
   /// Oldest first; the newest ones alone.
-  public let history: [String]
+  package let history: [String]
   /// Items before `history`.
-  public let earlierCount: Int
+  package let earlierCount: Int
   /// Best first.
-  public let list: [String]
+  package let list: [String]
   /// The item that came next, where the model was trained without it.
-  public let target: String?
+  package let target: String?
   /// Its place in `list`, from 0.
-  public let foundAt: Int?
+  package let foundAt: Int?
 
   package init(name: String, history: [String], earlierCount: Int, list: [String], target: String?, foundAt: Int?) {
     (self.name, self.history, self.earlierCount) = (name, history, earlierCount)
@@ -33,19 +33,19 @@ public struct ExampleUser: Sendable {
   ///   - data: nil: where the run's configuration says.
   ///   - items: A file of titles (`ItemTitles`).
   /// - Throws: What reading the checkpoint, the data or the titles throws.
-  public static func make(
+  package static func make(
     run: RunRecord, data: String?, items: String?, log: (String) -> Void
-  ) throws(Failure) -> [ExampleUser] {
+  ) throws(ProgramFailure) -> [ExampleUser] {
     let communicator = SoloCommunicator()
     let model = try alone { () throws(CollectiveFailure) in
       try CheckpointModel(run.path, communicator: communicator, log: log)
     }
     guard let path = data ?? run.settings?.data else {
-      throw Failure(.unreadable, "\(run.path) does not say where its data are; give --data")
+      throw ProgramFailure(.unreadable, "\(run.path) does not say where its data are; give --data")
     }
     // It was read once, by the run.
     if data == nil && path.split(separator: "\n").contains("-") {
-      throw Failure(.unreadable, "the data of \(run.path) came from standard input; give them again with --data")
+      throw ProgramFailure(.unreadable, "the data of \(run.path) came from standard input; give them again with --data")
     }
     let titles: ItemTitles?
     if let items { titles = try ItemTitles.read(items, for: model.itemIDs, log: log) } else { titles = nil }
@@ -78,7 +78,7 @@ public struct ExampleUser: Sendable {
   }
 
   /// One process is all ranks: their failure is its own.
-  private static func alone<R>(_ work: () throws(CollectiveFailure) -> R) throws(Failure) -> R {
+  private static func alone<R>(_ work: () throws(CollectiveFailure) -> R) throws(ProgramFailure) -> R {
     do throws(CollectiveFailure) { return try work() } catch { throw error.failure }
   }
 

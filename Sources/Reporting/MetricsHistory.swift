@@ -2,53 +2,53 @@ import Checkpoints
 import SystemSupport
 
 /// What a run's metrics.jsonl says, as far as it can be read: lines that are damaged are left out and told.
-public struct MetricsHistory: Sendable {
+package struct MetricsHistory: Sendable {
   /// A report of training. Nil is what a line does not say, or says with a number that is not finite.
-  public struct Report: Sendable {
-    public let step: Int
+  package struct Report: Sendable {
+    package let step: Int
     /// Minutes of training since the run began, over all its starts.
-    public let minutes: Double?
-    public let loss, learningRate, gradientNorm, instancesPerSecond: Double?
+    package let minutes: Double?
+    package let loss, learningRate, gradientNorm, instancesPerSecond: Double?
     /// Seconds per step of a rank's own work.
-    public let medianWork, slowestWork: Double?
-    public let slowestRank: Int?
-    public let slowestHost: String?
+    package let medianWork, slowestWork: Double?
+    package let slowestRank: Int?
+    package let slowestHost: String?
     /// The same of each rank; empty where the line does not say it.
-    public let work: [Double]
+    package let work: [Double]
     /// Seconds per step by phase, of rank 0's first thread.
-    public let phases: [(name: String, seconds: Double)]
+    package let phases: [(name: String, seconds: Double)]
   }
 
-  public struct Evaluation: Sendable {
-    public let step: Int
-    public let minutes: Double?
-    public let split: String
-    public let users: Int?
+  package struct Evaluation: Sendable {
+    package let step: Int
+    package let minutes: Double?
+    package let split: String
+    package let users: Int?
     /// Of how many users those are a sample.
-    public let usersOf: Int?
+    package let usersOf: Int?
     /// In the line's order.
-    public let metrics: [(key: String, value: Double)]
+    package let metrics: [(key: String, value: Double)]
 
-    public func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
+    package func value(_ key: String) -> Double? { metrics.first { $0.key == key }?.value }
   }
 
   /// A line that was left out.
-  public struct Damage: Sendable {
+  package struct Damage: Sendable {
     /// From 1.
-    public let line: Int
-    public let reason: String
+    package let line: Int
+    package let reason: String
   }
 
-  public private(set) var reports: [Report] = []
-  public private(set) var evaluations: [Evaluation] = []
-  public private(set) var damage: [Damage] = []
+  package private(set) var reports: [Report] = []
+  package private(set) var evaluations: [Evaluation] = []
+  package private(set) var damage: [Damage] = []
 
-  public init() {}
+  package init() {}
 
   /// Exit code 66 where the file cannot be read.
-  public init(reading path: String) throws(Failure) { self.init(parsing: try FileSystem.read(path)) }
+  package init(reading path: String) throws(ProgramFailure) { self.init(parsing: try FileSystem.read(path)) }
 
-  public init(parsing bytes: [UInt8]) {
+  package init(parsing bytes: [UInt8]) {
     var time = TrainingTime()
     var number = 0
     for line in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -75,13 +75,13 @@ public struct MetricsHistory: Sendable {
   }
 
   /// Evaluations of a split, in order of steps.
-  public func evaluations(of split: String) -> [Evaluation] {
+  package func evaluations(of split: String) -> [Evaluation] {
     evaluations.filter { $0.split == split }.sorted { $0.step < $1.step }
   }
 
-  public var lastStep: Int? { (reports.map(\.step) + evaluations.map(\.step)).max() }
+  package var lastStep: Int? { (reports.map(\.step) + evaluations.map(\.step)).max() }
 
-  public var minutes: Double? { reports.last { $0.minutes != nil }?.minutes }
+  package var minutes: Double? { reports.last { $0.minutes != nil }?.minutes }
 }
 
 /// Reports count the seconds of their start of the program alone: where they fall, the run has been resumed.

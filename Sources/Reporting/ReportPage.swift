@@ -2,19 +2,19 @@ import SystemSupport
 import Training
 
 /// A run, alone or beside others, as one HTML page that needs nothing else: no network, no script.
-public struct ReportPage {
+package struct ReportPage {
   /// The first one is what the page is about.
   let runs: [RunRecord]
   let examples: [ExampleUser]
-  public let notes: [String]
+  package let notes: [String]
 
   /// As many as there are colours.
-  public static var mostRuns: Int { Palette.count }
+  package static var mostRuns: Int { Palette.count }
 
   /// - Parameters:
   ///   - examples: of the first run.
   ///   - notes: What is left out of the page, besides what the runs say themselves.
-  public init(_ runs: [RunRecord], examples: [ExampleUser] = [], notes: [String] = []) {
+  package init(_ runs: [RunRecord], examples: [ExampleUser] = [], notes: [String] = []) {
     precondition(!runs.isEmpty && runs.count <= Self.mostRuns)
     self.runs = Self.distinctlyNamed(runs)
     self.examples = examples
@@ -31,7 +31,7 @@ public struct ReportPage {
     }
   }
 
-  public var html: String {
+  package var html: String {
     let sections = [
       SummarySection(runs: runs).render(), CurvesSection(runs: runs).render(), ResultsSection(runs: runs).render(),
       TimeSection(runs: runs).render(), ConfigurationSection(runs: runs).render(), ExamplesSection(users: examples).render(),

@@ -3,21 +3,21 @@ import SystemSupport
 import Training
 
 /// What a run folder says of its run, as far as it can be read.
-public struct RunRecord: Sendable {
-  public let path: String
+package struct RunRecord: Sendable {
+  package let path: String
   /// The folder's name.
-  public var name: String
+  package var name: String
   /// Every key; nil where neither config.yaml nor a checkpoint says it.
-  public private(set) var settings: RunSettings?
-  public private(set) var history = MetricsHistory()
+  package private(set) var settings: RunSettings?
+  package private(set) var history = MetricsHistory()
   /// What the newest checkpoint with a whole trainer.json says.
-  public private(set) var state: TrainerState?
+  package private(set) var state: TrainerState?
   /// What is missing or damaged.
-  public private(set) var notes: [String] = []
+  package private(set) var notes: [String] = []
 
   /// Exit code 66 where there is no such folder or nothing of a run in it; what is damaged becomes a note.
-  public init(reading path: String) throws(Failure) {
-    guard FileSystem.kind(path) == .directory else { throw Failure(.unreadable, "\(path): no such folder; a run folder is needed") }
+  package init(reading path: String) throws(ProgramFailure) {
+    guard FileSystem.kind(path) == .directory else { throw ProgramFailure(.unreadable, "\(path): no such folder; a run folder is needed") }
     self.path = path
     name = FileSystem.lastComponent(of: path)
     if name.isEmpty || name == "." || name == ".." { name = path }
@@ -28,7 +28,7 @@ public struct RunRecord: Sendable {
       history = try MetricsHistory(reading: run.metricsPath)
       noteDamage(run.metricsPath)
     } else if settings == nil {
-      throw Failure(
+      throw ProgramFailure(
         .unreadable, "\(path): no run folder: it has no metrics.jsonl, no config.yaml that can be read and no checkpoint (train makes all)")
     } else {
       notes.append("\(run.metricsPath) is not there: no curves, times and metrics")
@@ -37,7 +37,7 @@ public struct RunRecord: Sendable {
 
   private mutating func readState(_ run: RunFolder) {
     for checkpoint in (try? run.checkpoints()) ?? [] {
-      do throws(Failure) {
+      do throws(ProgramFailure) {
         state = try TrainerState.read(run.checkpointsPath + "/" + checkpoint)
         return
       } catch { notes.append("\(error.message); left out") }
@@ -45,9 +45,9 @@ public struct RunRecord: Sendable {
   }
 
   private mutating func readConfiguration(_ run: RunFolder) {
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       guard FileSystem.kind(run.configurationPath) == .file else {
-        throw Failure(.unreadable, "\(run.configurationPath) is not there")
+        throw ProgramFailure(.unreadable, "\(run.configurationPath) is not there")
       }
       let bytes = try FileSystem.read(run.configurationPath, limit: 1 << 20)
       var read = RunSettings()
@@ -57,7 +57,7 @@ public struct RunRecord: Sendable {
       guard let state else { return notes.append("\(error.message): no configuration") }
       var recorded = RunSettings()
       for (key, value) in state.configuration.sorted(by: { $0.key < $1.key }) {
-        do throws(Failure) { try recorded.set(key, value, origin: run.checkpointsPath) } catch { notes.append(error.message) }
+        do throws(ProgramFailure) { try recorded.set(key, value, origin: run.checkpointsPath) } catch { notes.append(error.message) }
       }
       notes.append("\(error.message): the configuration is that of the newest checkpoint")
       settings = recorded

@@ -20,7 +20,7 @@ package final class HeartbeatSocket {
   private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: HeartbeatSeal.byteCount, alignment: 8)
 
   /// Bound to a free port of all of this host's addresses.
-  package init() throws(Failure) {
+  package init() throws(ProgramFailure) {
     descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     var any = Address()
     any.socket.sin_family = sa_family_t(AF_INET)
@@ -30,7 +30,7 @@ package final class HeartbeatSocket {
     if !isBound {
       let reason = String(cString: strerror(errno))
       if descriptor >= 0 { close(descriptor) }
-      throw Failure(.internalFault, "no UDP socket for heartbeats between ranks: \(reason)")
+      throw ProgramFailure(.internalFault, "no UDP socket for heartbeats between ranks: \(reason)")
     }
   }
 

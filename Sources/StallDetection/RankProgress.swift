@@ -3,13 +3,13 @@ import SystemSupport
 
 /// What a rank's main thread is doing: written by it, read by its watchdog. Every rank enters the same phases in the same order,
 /// so the rank that has entered the fewest is the one that the others wait for.
-public final class RankProgress: Sendable {
-  public enum Phase: UInt8, Sendable, CaseIterable {
+package final class RankProgress: Sendable {
+  package enum Phase: UInt8, Sendable, CaseIterable {
     case starting, data, loading, gradients, allreduce, update, record, evaluation, checkpoint, comparison, report, recommendation
     case end
 
     /// For messages: "in phase ...".
-    public var name: String {
+    package var name: String {
       switch self {
       case .starting: "start-up"
       case .data: "reading of the data"
@@ -29,16 +29,16 @@ public final class RankProgress: Sendable {
   }
 
   /// At one moment, as far as separate words can be.
-  public struct Snapshot: Sendable, Equatable, BitwiseCopyable {
-    public var phase: UInt8 = 0
+  package struct Snapshot: Sendable, Equatable, BitwiseCopyable {
+    package var phase: UInt8 = 0
     /// Updates that all ranks have done.
-    public var step: Int64 = 0
+    package var step: Int64 = 0
     /// Phases entered.
-    public var phases: UInt64 = 0
+    package var phases: UInt64 = 0
     /// Changes with every sign of life, also within a phase.
-    public var ticks: UInt64 = 0
+    package var ticks: UInt64 = 0
 
-    public init() {}
+    package init() {}
 
     var phaseName: String { Phase(rawValue: phase)?.name ?? "unknown" }
   }
@@ -49,22 +49,22 @@ public final class RankProgress: Sendable {
   private let ticks = Atomic<UInt64>(0)
   private let saved = Atomic<Int64>(-1)
 
-  public init() {}
+  package init() {}
 
-  public func enter(_ new: Phase) {
+  package func enter(_ new: Phase) {
     phase.store(new.rawValue, ordering: .relaxed)
     phases.wrappingAdd(1, ordering: .relaxed)
     ticks.wrappingAdd(1, ordering: .relaxed)
   }
 
   /// A part of a long phase is done.
-  public func tick() { ticks.wrappingAdd(1, ordering: .relaxed) }
+  package func tick() { ticks.wrappingAdd(1, ordering: .relaxed) }
 
   /// All ranks have done this many updates.
-  public func finished(step new: Int) { step.store(Int64(new), ordering: .relaxed) }
+  package func finished(step new: Int) { step.store(Int64(new), ordering: .relaxed) }
 
   /// Step of the checkpoint that a restart would begin from; nil before there is one.
-  public var savedStep: Int? {
+  package var savedStep: Int? {
     get {
       let step = saved.load(ordering: .relaxed)
       return step < 0 ? nil : Int(step)
@@ -72,7 +72,7 @@ public final class RankProgress: Sendable {
     set { saved.store(newValue.map(Int64.init) ?? -1, ordering: .relaxed) }
   }
 
-  public var snapshot: Snapshot {
+  package var snapshot: Snapshot {
     var snapshot = Snapshot()
     snapshot.phase = phase.load(ordering: .relaxed)
     snapshot.step = step.load(ordering: .relaxed)

@@ -13,7 +13,7 @@ import SystemSupport
 ///
 /// Time in which the watchdog itself was stopped (Ctrl-Z, a suspended machine) does not count, nor time in which the process waits for
 /// somebody outside (`Liveness.outside`).
-public final class Watchdog: Sendable, LeaveTakingWatch {
+package final class Watchdog: Sendable, LeaveTakingWatch {
   private let progress: RankProgress
   private let isOver = Atomic<Bool>(false)
   private let isPaused = Atomic<Bool>(false)
@@ -24,13 +24,13 @@ public final class Watchdog: Sendable, LeaveTakingWatch {
   ///   - limit: seconds without progress.
   ///   - resumes: whether the same command resumes from a checkpoint, as messages say.
   ///   - isEnding: whether the run is being ended anyhow, so that there is nothing to add.
-  public init(
+  package init(
     _ progress: RankProgress, limit: Double, communicator: any Communicator, resumes: Bool = true,
     isEnding: @escaping @Sendable () -> Bool = { false }
   ) throws(CollectiveFailure) {
     self.progress = progress
     communicator.watch?.stop()
-    let socket: HeartbeatSocket = try communicator.onEveryRank { () throws(Failure) in try HeartbeatSocket() }
+    let socket: HeartbeatSocket = try communicator.onEveryRank { () throws(ProgramFailure) in try HeartbeatSocket() }
     var generator = SystemRandomNumberGenerator()
     // Not numbers that any result depends on.
     let key = try communicator.broadcast([generator.next() as UInt64, generator.next()])
@@ -42,7 +42,7 @@ public final class Watchdog: Sendable, LeaveTakingWatch {
       seal: HeartbeatSeal(rank: communicator.rank, of: communicator.size, key: key),
       addresses: communicator.rank == 0 ? [] : addresses,
       judgement: StallJudgement(limit: limit, hosts: hosts, rank: communicator.rank), resumes: resumes, isEnding: isEnding)
-    try communicator.onEveryRank { () throws(Failure) in
+    try communicator.onEveryRank { () throws(ProgramFailure) in
       let argument = Unmanaged.passRetained(ThreadArgument(watchdog: self, watch: watch))
       var thread = pthread_t()
       let code = pthread_create(
@@ -55,7 +55,7 @@ public final class Watchdog: Sendable, LeaveTakingWatch {
         }, argument.toOpaque())
       if code != 0 {
         argument.release()
-        throw Failure(.internalFault, "the watchdog's thread cannot be started: \(String(cString: strerror(code)))")
+        throw ProgramFailure(.internalFault, "the watchdog's thread cannot be started: \(String(cString: strerror(code)))")
       }
       pthread_detach(thread)
     }
@@ -70,14 +70,14 @@ public final class Watchdog: Sendable, LeaveTakingWatch {
   }
 
   /// What follows is not this run's: its time does not count until the ranks take leave of each other.
-  public func pause() { isPaused.store(true, ordering: .relaxed) }
+  package func pause() { isPaused.store(true, ordering: .relaxed) }
 
-  public func leaveTakingBegins() {
+  package func leaveTakingBegins() {
     progress.enter(.end)
     isPaused.store(false, ordering: .relaxed)
   }
 
-  public func stop() { isOver.store(true, ordering: .relaxed) }
+  package func stop() { isOver.store(true, ordering: .relaxed) }
 }
 
 private final class ThreadArgument {
@@ -159,6 +159,6 @@ private final class Watch {
     }
     if judgement.ranks.count > 1 { LauncherEnd.enforce(within: 10) }
     // The main thread is inside a call that does not return.
-    _exit(ExitCode.internalFault.rawValue)
+    _exit(ExitStatus.internalFault.rawValue)
   }
 }

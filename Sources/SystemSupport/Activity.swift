@@ -2,9 +2,9 @@ import Synchronization
 
 /// What the process is doing, in words for whoever watches it. One for the whole process, so that code far below a display can tell
 /// it without being handed anything; nothing is printed here, and nothing follows from it.
-public enum Activity {
+package enum Activity {
   /// Long work that can say how it is getting on.
-  public protocol Describing: AnyObject, Sendable {
+  package protocol Describing: AnyObject, Sendable {
     /// A line without an end, on one moment.
     func text(now: ContinuousClock.Instant) -> String
   }
@@ -12,22 +12,22 @@ public enum Activity {
   private static let shared = Mutex<(any Describing)?>(nil)
 
   /// The innermost work that is under way.
-  public static var current: (any Describing)? { shared.withLock { $0 } }
+  package static var current: (any Describing)? { shared.withLock { $0 } }
 
   /// Does work under a description; what was under way before is again afterwards.
-  public static func during<R, E: Error>(_ description: any Describing, _ work: () throws(E) -> R) throws(E) -> R {
+  package static func during<R, E: Error>(_ description: any Describing, _ work: () throws(E) -> R) throws(E) -> R {
     let before = exchange(description)
     defer { _ = exchange(before) }
     return try work()
   }
 
   /// Does work of so many pieces, of which `advance` counts those that are done; of an unknown number where `total` is 0.
-  public static func during<R, E: Error>(_ name: String, of total: Int = 0, _ work: () throws(E) -> R) throws(E) -> R {
+  package static func during<R, E: Error>(_ name: String, of total: Int = 0, _ work: () throws(E) -> R) throws(E) -> R {
     try during(WorkShare(name, total: total, began: ContinuousClock.now), work)
   }
 
   /// Pieces of the present work are done; by any thread.
-  public static func advance(by count: Int) { (current as? WorkShare)?.advance(by: count) }
+  package static func advance(by count: Int) { (current as? WorkShare)?.advance(by: count) }
 
   private static func exchange(_ new: (any Describing)?) -> (any Describing)? {
     shared.withLock { current in

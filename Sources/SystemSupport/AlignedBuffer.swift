@@ -10,7 +10,7 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable {
   private let region: PageRegion
 
   /// - Parameter purpose: what the memory is for, as the message says it: "the parameters".
-  package init(count: Int, for purpose: String) throws(Failure) {
+  package init(count: Int, for purpose: String) throws(ProgramFailure) {
     precondition(count >= 0)
     region = try PageRegion(byteCount: count * MemoryLayout<Element>.stride, for: purpose)
     base = region.base.bindMemory(to: Element.self, capacity: max(count, 1))
@@ -20,7 +20,7 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable {
   /// For where nothing can be thrown: ends the program with one line and exit code 70 when the memory is refused. mpirun then ends
   /// the other ranks.
   package static func orEnd(count: Int, for purpose: String) -> AlignedBuffer {
-    do throws(Failure) { return try AlignedBuffer(count: count, for: purpose) } catch {
+    do throws(ProgramFailure) { return try AlignedBuffer(count: count, for: purpose) } catch {
       printError("error: \(error.message)")
       _exit(error.exitCode.rawValue)
     }
@@ -41,13 +41,13 @@ private struct PageRegion {
   private let mappedCount: Int
   private static let largePage = 1 << 21
 
-  init(byteCount: Int, for purpose: String) throws(Failure) {
+  init(byteCount: Int, for purpose: String) throws(ProgramFailure) {
     let isLarge = byteCount >= 2 * Self.largePage
     mappedCount = max(byteCount, 1) + (isLarge ? Self.largePage : 0)
     let mapped = mmap(nil, mappedCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let mapped, mapped != MAP_FAILED else {
       let reason = String(cString: strerror(errno))
-      throw Failure(
+      throw ProgramFailure(
         .internalFault,
         "no memory for \(purpose), \(MemorySize.text(Double(byteCount))): \(reason). Use fewer ranks or threads per host, a smaller "
           + "model, or raise the limit (ulimit -v, the control group's).")

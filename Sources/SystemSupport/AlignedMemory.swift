@@ -2,7 +2,7 @@
 package final class AlignedMemory: @unchecked Sendable {
   private let buffer: AlignedBuffer<UInt8>
 
-  package init(byteCount: Int, for purpose: String) throws(Failure) { buffer = try AlignedBuffer(count: byteCount, for: purpose) }
+  package init(byteCount: Int, for purpose: String) throws(ProgramFailure) { buffer = try AlignedBuffer(count: byteCount, for: purpose) }
 
   package var base: UnsafeMutableRawPointer { UnsafeMutableRawPointer(buffer.base) }
   package var byteCount: Int { buffer.count }

@@ -8,7 +8,7 @@ package struct NewFolder {
 
   /// Makes the folder under its other name, and those above it. Exit code 64 where something stands in its place, 74 where the disk does
   /// not take it. Whoever makes one calls `complete` or `discard`.
-  package init(_ target: String) throws(Failure) {
+  package init(_ target: String) throws(ProgramFailure) {
     try Self.checkTarget(target)
     self.target = target.hasSuffix("/") ? String(target.dropLast()) : target
     let (parent, name) = (FileSystem.parent(of: self.target), FileSystem.lastComponent(of: self.target))
@@ -19,9 +19,9 @@ package struct NewFolder {
   }
 
   /// Fills a folder and completes it; nothing half-written stays where that fails.
-  package static func write(_ target: String, _ body: (String) throws(Failure) -> Void) throws(Failure) {
+  package static func write(_ target: String, _ body: (String) throws(ProgramFailure) -> Void) throws(ProgramFailure) {
     let folder = try NewFolder(target)
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       try body(folder.path)
       try folder.complete()
     } catch {
@@ -31,7 +31,7 @@ package struct NewFolder {
   }
 
   /// Puts the folder into its place.
-  package func complete() throws(Failure) {
+  package func complete() throws(ProgramFailure) {
     try FileSystem.syncDirectory(path)
     // Once more: an empty folder that has come since would be replaced.
     try Self.checkTarget(target)
@@ -43,11 +43,11 @@ package struct NewFolder {
   package func discard() { try? FileSystem.removeRecursively(path) }
 
   /// Refuses a path at which something stands.
-  package static func checkTarget(_ path: String) throws(Failure) {
-    if path.allSatisfy({ $0 == "/" }) { throw Failure(.usage, "the output folder's name is empty") }
+  package static func checkTarget(_ path: String) throws(ProgramFailure) {
+    if path.allSatisfy({ $0 == "/" }) { throw ProgramFailure(.usage, "the output folder's name is empty") }
     var status = stat()
     if lstat(path.hasSuffix("/") ? String(path.dropLast()) : path, &status) == 0 {
-      throw Failure(.usage, "\(path) exists, and is not replaced: remove it or give another folder")
+      throw ProgramFailure(.usage, "\(path) exists, and is not replaced: remove it or give another folder")
     }
   }
 }

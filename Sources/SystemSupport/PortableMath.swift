@@ -1,12 +1,12 @@
 /// exp, log and cosine that give the same bits on every system. The C library's differ between its versions and between processors,
 /// and what they give here becomes parameters, losses and metrics. Nothing but IEEE 754's exact operations is used, and Swift fuses
 /// none of them by itself.
-public enum PortableMath {
+package enum PortableMath {
   private static let ln2High = 0x1.62e42fee00000p-1  // the leading 33 bits of ln 2, so that its products with exponents are exact
   private static let ln2Low = 0x1.a39ef35793c76p-33
 
   /// At most 2 ulp off for results that are normal numbers.
-  public static func exp(_ x: Double) -> Double {
+  package static func exp(_ x: Double) -> Double {
     if x.isNaN { return x }
     if x > 709.78 { return .infinity }
     if x < -708.39 { return 0 }
@@ -25,7 +25,7 @@ public enum PortableMath {
   private static func power(_ n: Int) -> Double { Double(bitPattern: UInt64(n + 1023) << 52) }
 
   /// The natural logarithm, at most 2 ulp off. -infinity for 0, NaN below.
-  public static func log(_ x: Double) -> Double {
+  package static func log(_ x: Double) -> Double {
     if x.isNaN || x < 0 { return .nan }
     if x == 0 { return -.infinity }
     if x == .infinity { return x }
@@ -43,13 +43,13 @@ public enum PortableMath {
   }
 
   /// The logarithm to base 2; exact for powers of 2.
-  public static func log2(_ x: Double) -> Double {
+  package static func log2(_ x: Double) -> Double {
     if x.isNormal && x > 0 && x.significand == 1 { return Double(x.exponent) }
     return log(x) * 0x1.71547652b82fep+0
   }
 
   /// Cosine and sine of 2π `turns`, at most 2^-52 off, for turns from 0 up to 1.
-  public static func cosineAndSine(turns: Double) -> (cosine: Double, sine: Double) {
+  package static func cosineAndSine(turns: Double) -> (cosine: Double, sine: Double) {
     // The nearest eighth of a turn's multiple of two, exactly subtracted: an angle within ±π/4.
     let quarter = (turns * 4).rounded(.toNearestOrEven)
     let angle = (turns - quarter / 4) * (2 * Double.pi)

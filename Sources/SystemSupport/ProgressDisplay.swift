@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// How a program shows what it is doing.
-public enum ProgressMode: String, Sendable, CaseIterable {
+package enum ProgressMode: String, Sendable, CaseIterable {
   /// `bar` on a terminal, `plain` elsewhere, under mpirun and under Slurm.
   case auto
   /// One line at the bottom of the terminal, drawn again and again.
@@ -12,7 +12,7 @@ public enum ProgressMode: String, Sendable, CaseIterable {
   case none
 
   /// What `auto` is in this process.
-  public var here: ProgressMode { resolved(isTerminal: isatty(STDERR_FILENO) == 1) { getenv($0).map { String(cString: $0) } } }
+  package var here: ProgressMode { resolved(isTerminal: isatty(STDERR_FILENO) == 1) { getenv($0).map { String(cString: $0) } } }
 
   /// The same of any process.
   package func resolved(isTerminal: Bool, environment: (String) -> String?) -> ProgressMode {
@@ -60,12 +60,12 @@ package struct ProgressPace {
 }
 
 /// Shows on standard error what `Activity` says, by a thread of its own, until it is told to stop. One per process; on one rank.
-public final class ProgressDisplay: Sendable {
+package final class ProgressDisplay: Sendable {
   private let isStopped = Atomic<Bool>(false)
-  public let mode: ProgressMode
+  package let mode: ProgressMode
 
   /// Starts the display; with `none` there is nothing to start.
-  public init(_ mode: ProgressMode) {
+  package init(_ mode: ProgressMode) {
     let mode = mode.here
     self.mode = mode
     if mode == .none { return }
@@ -83,7 +83,7 @@ public final class ProgressDisplay: Sendable {
   }
 
   /// Nothing is shown any more.
-  public func stop() {
+  package func stop() {
     isStopped.store(true, ordering: .sequentiallyConsistent)
     StandardError.wipeStatus()
   }

@@ -3,10 +3,10 @@ import Synchronization
 
 /// Writes a line to standard error in one call, so that lines of several ranks do not mix. Control characters but line
 /// ends are escaped: names and ids out of files stand in it.
-public func printError(_ line: String) { StandardError.write(line: line) }
+package func printError(_ line: String) { StandardError.write(line: line) }
 
 /// Writes a line of results to standard output, where a terminal may show a status at the moment.
-public func printResult(_ line: String) {
+package func printResult(_ line: String) {
   StandardError.wipeStatus()
   Liveness.outside { print(line) }
 }

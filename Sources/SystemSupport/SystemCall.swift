@@ -1,13 +1,13 @@
 import Glibc
 
 /// A system call that failed: its name, what it was about, and errno.
-public struct SystemError: Error, Sendable, CustomStringConvertible {
-  public let call: String
-  public let subject: String
-  public let errno: Int32
+package struct SystemError: Error, Sendable, CustomStringConvertible {
+  package let call: String
+  package let subject: String
+  package let errno: Int32
 
-  public var reason: String { String(cString: strerror(errno)) }
-  public var description: String { "\(subject): \(reason) (\(call), errno \(errno))" }
+  package var reason: String { String(cString: strerror(errno)) }
+  package var description: String { "\(subject): \(reason) (\(call), errno \(errno))" }
 }
 
 /// Runs a C call that reports failure by a negative result; repeats it when a signal interrupted it.

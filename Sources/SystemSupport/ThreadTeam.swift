@@ -17,7 +17,7 @@ package final class ThreadTeam: @unchecked Sendable {
   private var running = 0
   private var isOver = false
 
-  package init(count: Int, job: @escaping @Sendable (_ thread: Int, _ task: Int) -> Void) throws(Failure) {
+  package init(count: Int, job: @escaping @Sendable (_ thread: Int, _ task: Int) -> Void) throws(ProgramFailure) {
     precondition(count > 0)
     self.count = count
     self.job = job
@@ -38,7 +38,7 @@ package final class ThreadTeam: @unchecked Sendable {
       if code != 0 {
         start.release()
         stop()
-        throw Failure(
+        throw ProgramFailure(
           .internalFault, "thread \(index) of \(count) cannot be started: \(String(cString: strerror(code))); try fewer threads")
       }
       threads.append(thread)

@@ -11,7 +11,7 @@ package final class WorkQueue: @unchecked Sendable {
   private let team: ThreadTeam
 
   /// The thread that calls `run` is number 0.
-  package init(threads: Int, _ work: @escaping @Sendable (_ thread: Int, _ piece: Int) -> Void) throws(Failure) {
+  package init(threads: Int, _ work: @escaping @Sendable (_ thread: Int, _ piece: Int) -> Void) throws(ProgramFailure) {
     let counter = Counter()
     self.counter = counter
     team = try ThreadTeam(count: threads) { thread, pieces in

@@ -4,43 +4,43 @@ import Communication
 import SystemSupport
 
 /// Measures training steps as they are: the same code on the same data, but nothing is written.
-public struct Benchmark {
+package struct Benchmark {
   /// Steps that are not counted: caches, page faults, first allocations.
-  public static let warmUpSteps = 3
+  package static let warmUpSteps = 3
 
-  public struct Result: Sendable {
-    public let ranks, threads, steps: Int
+  package struct Result: Sendable {
+    package let ranks, threads, steps: Int
     /// Medians over the measured steps.
-    public let secondsPerStep, fastestStep, slowestStep: Double
-    public let instancesPerSecond, tokensPerSecond: Double
+    package let secondsPerStep, fastestStep, slowestStep: Double
+    package let instancesPerSecond, tokensPerSecond: Double
     /// Seconds per step of rank 0's first thread.
-    public let phases: [(phase: StepPhase, seconds: Double)]
+    package let phases: [(phase: StepPhase, seconds: Double)]
     /// Useful work, forward and backward (the cost model), per step.
-    public let flopPerStep: Double
+    package let flopPerStep: Double
     /// One core's rate in OpenBLAS's 1024 x 1024 x 1024 product, all ranks at once.
-    public let sgemmRate: Double
+    package let sgemmRate: Double
     /// Independent fused multiply-adds in registers, which is the processor's own limit; 0 without them.
-    public let fmaPeak: Double
-    public let backend: BackendChoice
+    package let fmaPeak: Double
+    package let backend: BackendChoice
     /// Largest resident memory of any rank, in bytes.
-    public let peakMemory: Int
+    package let peakMemory: Int
     /// Gradient buffer in bytes, seconds to sum it over the ranks as the step does, and a small message's seconds.
-    public let gradientBytes: Int
-    public let allreduceSeconds, latencySeconds: Double
-    public let reduction: String
+    package let gradientBytes: Int
+    package let allreduceSeconds, latencySeconds: Double
+    package let reduction: String
     /// Gradient shards, of which each rank or thread takes whole ones.
-    public let shards: Int
+    package let shards: Int
 
     /// Useful FLOP / s over what the cores could do by `sgemmRate`.
-    public var utilisation: Double { flopPerStep / secondsPerStep / (sgemmRate * Double(ranks * threads)) }
+    package var utilisation: Double { flopPerStep / secondsPerStep / (sgemmRate * Double(ranks * threads)) }
   }
 
   /// Assumed where one rank cannot measure it: 10 Gbit/s and 50 us.
-  public static let assumedBandwidth = 1.25e9
-  public static let assumedLatency = 50e-6
+  package static let assumedBandwidth = 1.25e9
+  package static let assumedLatency = 50e-6
 
   /// Every rank gets the result.
-  public static func run(
+  package static func run(
     _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: @escaping (String) -> Void
   ) throws(CollectiveFailure) -> Result {
     let (setup, state, step) = try prepare(options, RankContext(communicator, log: log))
@@ -83,9 +83,9 @@ public struct Benchmark {
   static func prepare(
     _ options: TrainingOptions, _ context: RankContext
   ) throws(CollectiveFailure) -> (setup: RunSetup, state: ModelState, step: TrainingStep) {
-    let setup = try RunSetup(try RunSetup.configuration(context) { () throws(Failure) in try options.configuration() }, context)
+    let setup = try RunSetup(try RunSetup.configuration(context) { () throws(ProgramFailure) in try options.configuration() }, context)
     context.log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, context.communicator), context.communicator))
-    let state = try context.communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
+    let state = try context.communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(setup.modelConfiguration) }
     state.initialize(seed: setup.configuration.seed)
     let step = try TrainingStep(
       state: state, configuration: setup.configuration, instances: setup.instances, threads: setup.threads, context: context)
@@ -124,7 +124,7 @@ public struct Benchmark {
   }
 
   /// The CPU's name and how this process may use it.
-  public static var machine: String {
+  package static var machine: String {
     let information = (try? FileSystem.read("/proc/cpuinfo", limit: 1 << 20)) ?? []
     let lines = String(decoding: information, as: UTF8.self).split(separator: "\n")
     let name =
@@ -136,13 +136,13 @@ public struct Benchmark {
 
 extension Benchmark.Result {
   /// Bytes / s of the reduction, counting each byte once; nil with one rank.
-  public var bandwidth: Double? {
+  package var bandwidth: Double? {
     ranks > 1 ? 2 * Double(gradientBytes) * Double(ranks - 1) / Double(ranks) / allreduceSeconds : nil
   }
 
   /// T(1) / (n T(n)) for n ranks of one thread, with T(n) = C ceil(G / n) / G + U + 2 B (n - 1) / (n W) + 2 L log2 n: C what one
   /// core needs for all shards, G shards, U norm and update (every rank does all of it), B bytes of gradient, W bandwidth, L latency.
-  public func predictedEfficiency(ranks n: Int, bandwidth: Double, latency: Double) -> Double {
+  package func predictedEfficiency(ranks n: Int, bandwidth: Double, latency: Double) -> Double {
     func seconds(_ phase: StepPhase) -> Double { phases.first { $0.phase == phase }?.seconds ?? 0 }
     let shared: [StepPhase] = [.embedding, .attention, .dense, .head, .treeSum, .batch]
     let compute = shared.reduce(0) { $0 + seconds($1) } * Double(ranks * threads)

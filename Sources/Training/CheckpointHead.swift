@@ -25,7 +25,7 @@ extension CheckpointHead: Communicable {
     message.write(dataFingerprint)
   }
 
-  init(from message: inout MessageReader) throws(Failure) {
+  init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(
       path: try message.read(), model: try message.read(), step: try message.read(), backend: try message.read(),
       holdout: try message.read(), dataName: try message.read(), dataFingerprint: try message.read())
@@ -46,7 +46,7 @@ extension ModelConfiguration: Communicable {
     message.write(initializerRange)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(
       vocabularySize: try message.read(), hiddenSize: try message.read(), layerCount: try message.read(),
       headCount: try message.read(), intermediateSize: try message.read(), maximumSequenceLength: try message.read(),

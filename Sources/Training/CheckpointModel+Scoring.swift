@@ -16,7 +16,7 @@ extension CheckpointModel {
     var plan = MemoryPlan(use: .scoring(drawnUsers: drawnUsers), model: state.configuration, backend: backend)
     (plan.rank, plan.ranks, plan.threads, plan.longestQuery) = (communicator.rank, communicator.size, threads, longestQuery)
     _ = try MemoryCheck.run(plan, communicator)
-    return try communicator.onEveryRank { () throws(Failure) in
+    return try communicator.onEveryRank { () throws(ProgramFailure) in
       try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery)
     }
   }
@@ -28,15 +28,15 @@ extension CheckpointModel {
     // Its products are our own, whatever the backend.
     let automatic = try ThreadCount.automatic(communicator)
     let threads = wanted ?? automatic
-    return try communicator.onEveryRank { () throws(Failure) in try SimilarityScorer(state, threads: threads) }
+    return try communicator.onEveryRank { () throws(ProgramFailure) in try SimilarityScorer(state, threads: threads) }
   }
 
   private func threads(_ wanted: Int?, _ communicator: any Communicator) throws(CollectiveFailure) -> Int {
     let takesThreads = backend.resolved != .openblas || BackendChoice.openBLASTakesThreads
     let automatic = try ThreadCount.automatic(communicator)
-    try communicator.onEveryRank { () throws(Failure) in
+    try communicator.onEveryRank { () throws(ProgramFailure) in
       if let wanted, wanted > 1 && !takesThreads {
-        throw Failure(
+        throw ProgramFailure(
           .usage,
           "OpenBLAS is its serial build here, which gives wrong numbers now and then when two threads use it: use --threads 1 and "
             + "more ranks, or the pthread build (Debian: libopenblas0-pthread).")

@@ -6,7 +6,7 @@ import SystemSupport
 
 /// A checkpoint's model on every rank, read by rank 0 alone.
 public final class CheckpointModel {
-  public let state: ModelState
+  package let state: ModelState
   /// On rank 0; empty elsewhere.
   public let itemIDs: ExternalIDs
   public let itemCounts: [Int64]
@@ -26,7 +26,7 @@ public final class CheckpointModel {
   public init(_ path: String, communicator: any Communicator, log: (String) -> Void) throws(CollectiveFailure) {
     var reader: CheckpointReader?
     var recorded = RunSettings()
-    let head = try communicator.fromRankZero { () throws(Failure) in
+    let head = try communicator.fromRankZero { () throws(ProgramFailure) in
       let opened = try RunFolder.open(path, log: log)
       for key in ConfigurationKey.ofTheData + ConfigurationKey.ofTheFilters {
         if let value = opened.state.configuration[key.name] { try recorded.set(key.name, value, origin: opened.path) }
@@ -40,7 +40,7 @@ public final class CheckpointModel {
     var plan = MemoryPlan(use: .loading, model: head.model, backend: head.backend)
     (plan.rank, plan.ranks) = (communicator.rank, communicator.size)
     _ = try MemoryCheck.run(plan, communicator)
-    state = try communicator.onEveryRank { () throws(Failure) in try ModelState(head.model, withMoments: false) }
+    state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(head.model, withMoments: false) }
     state.step = head.step
     reader?.copyParameters(into: state.parameters)
     try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(state.parameters))
@@ -59,7 +59,7 @@ public final class CheckpointModel {
   }
 
   /// The data set in this model's item ids. Items that the model does not know are left out and counted; on rank 0.
-  public func translate(_ dataset: Dataset, log: (String) -> Void) throws(Failure) -> Dataset {
+  public func translate(_ dataset: Dataset, log: (String) -> Void) throws(ProgramFailure) -> Dataset {
     if dataset.fingerprint == dataFingerprint { return dataset }
     let translation = try translation(dataset, log: log)
     var (offsets, values) = ([Int64(0)], [Int32]())
@@ -72,7 +72,7 @@ public final class CheckpointModel {
 
   /// On rank 0. The data at a path. Without options, the files that the model was trained on are read as they were then, but whole:
   /// without a split by time.
-  public func load(_ path: String, options: LoadingOptions?, log: (String) -> Void) throws(Failure) -> Dataset {
+  public func load(_ path: String, options: LoadingOptions?, log: (String) -> Void) throws(ProgramFailure) -> Dataset {
     try loadDataset(path, options: loadingOptions(for: path, options, split: .none), log: log)
   }
 
@@ -87,7 +87,7 @@ public final class CheckpointModel {
   }
 
   /// On rank 0. How the data at a path are read where a user says nothing about them, or only what the files are.
-  public func loadingOptions(for path: String, _ said: LoadingOptions?, split: Split) throws(Failure) -> LoadingOptions {
+  public func loadingOptions(for path: String, _ said: LoadingOptions?, split: Split) throws(ProgramFailure) -> LoadingOptions {
     let asTrained = path == recorded.data ? try recorded.loadingOptions() : LoadingOptions()
     var options = said ?? asTrained
     if options.filters == InteractionFilters() { options.filters = asTrained.filters }
@@ -108,7 +108,7 @@ public final class CheckpointModel {
     _ path: String, options: LoadingOptions? = nil, for split: EvaluationSplit, communicator: any Communicator,
     log: (String) -> Void
   ) throws(CollectiveFailure) -> (dataset: Dataset, notes: [String]) {
-    let own = try communicator.onRankZero { () throws(Failure) -> (dataset: Dataset, notes: [String]) in
+    let own = try communicator.onRankZero { () throws(ProgramFailure) -> (dataset: Dataset, notes: [String]) in
       let whole = try loadingOptions(for: path, nil, split: .none)
       let options = options ?? whole
       let dataset = try loadDataset(path, options: options, log: log)
@@ -131,7 +131,7 @@ public final class CheckpointModel {
   /// `itemsBehind` the held-out item are in the sequences, and not looked at.
   private func translate(
     _ dataset: Dataset, for split: EvaluationSplit, itemsBehind: Int, log: (String) -> Void
-  ) throws(Failure) -> (dataset: Dataset, notes: [String]) {
+  ) throws(ProgramFailure) -> (dataset: Dataset, notes: [String]) {
     let translation = try translation(dataset, log: log)
     var (offsets, values) = ([Int64(0)], [Int32]())
     var (candidates, unknown, short) = (0, 0, 0)
@@ -154,7 +154,7 @@ public final class CheckpointModel {
       offsets.append(Int64(values.count))
     }
     if unknown + short == candidates {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "none of the \(candidates) users of \(dataset.name) can be ranked: \(path), which was trained on \(dataName), does not know the "
           + "held-out items, or none before them. Give data with the items that it was trained on.")
@@ -170,12 +170,12 @@ public final class CheckpointModel {
   }
 
   /// This model's id of each item of a data set, 0 for those that it does not know, which are said.
-  private func translation(_ dataset: Dataset, log: (String) -> Void) throws(Failure) -> [Int32] {
+  private func translation(_ dataset: Dataset, log: (String) -> Void) throws(ProgramFailure) -> [Int32] {
     let index = ItemIndex(itemIDs)
     let translation = (0..<dataset.itemIDs.count).map { index.item(dataset.itemIDs[$0]) ?? 0 }
     let unknownItems = translation.count { $0 == 0 }
     if unknownItems == translation.count {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "none of the \(translation.count) items of \(dataset.name) is known to \(path), which was trained on \(dataName): "
           + "give the data that it was trained on, with the same item ids.")

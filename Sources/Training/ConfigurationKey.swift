@@ -4,16 +4,16 @@ import InteractionData
 import SystemSupport
 
 /// One key of a configuration: how it is read, written, checked and explained.
-public struct ConfigurationKey: Sendable {
-  public let name: String
-  public let help: String
+package struct ConfigurationKey: Sendable {
+  package let name: String
+  package let help: String
   /// Whether a run that is resumed may have another value than the one that it began with.
-  public let mayChangeOnResume: Bool
+  package let mayChangeOnResume: Bool
   let read: @Sendable (RunSettings) -> String
   /// Returns what is expected when the text is not it.
   let write: @Sendable (inout RunSettings, String) -> String?
 
-  public static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
+  package static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
   /// The known key that is most like a misspelt one, where one is; for the end of an error.
   static func suggestion(for name: String) -> String {
@@ -25,7 +25,7 @@ public struct ConfigurationKey: Sendable {
     return "; the nearest known one is \"\(nearest.0)\""
   }
 
-  public static let all = ofTheData + ofTheFilters + ofTheRun
+  package static let all = ofTheData + ofTheFilters + ofTheRun
 
   /// What is read, and how.
   static let ofTheData: [ConfigurationKey] = [

@@ -27,13 +27,13 @@ extension Dataset {
   }
 
   /// What training and evaluation need at least.
-  func requireUsable() throws(Failure) {
+  func requireUsable() throws(ProgramFailure) {
     if itemCount < 2 {
-      throw Failure(
+      throw ProgramFailure(
         .badData, "\(name) has \(itemCount) item(s): with fewer than 2 there is nothing to learn or to rank. Give more data.")
     }
     if !(0..<sequences.userCount).contains(where: { sequences.length(of: $0) >= LeaveOneOut.minimumLength }) {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "no user of \(name) has \(LeaveOneOut.minimumLength) interactions, so no item can be held out to evaluate on. "
           + "Check the column order (user first), or give longer histories.")
@@ -65,17 +65,17 @@ extension Sequences {
 /// The data set at a path (or of several files, a line each), or the built-in one: what `--data` of every command takes.
 public func loadDataset(
   _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
-) throws(Failure) -> Dataset {
+) throws(ProgramFailure) -> Dataset {
   try loadDatasetAndTargets(path, options: options, log: log).dataset
 }
 
 /// The same, with what lies behind a split by time; nil without a split.
-public func loadDatasetAndTargets(
+package func loadDatasetAndTargets(
   _ path: String, options: LoadingOptions = LoadingOptions(), log: (String) -> Void
-) throws(Failure) -> (dataset: Dataset, targets: Dataset?) {
+) throws(ProgramFailure) -> (dataset: Dataset, targets: Dataset?) {
   if path == DemonstrationData.path {
     if options.splitTime != nil || options.filters != InteractionFilters() {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "\(path) has no times, ratings and events: filters (data_min_user_count, ...) and a split by time (split_time) are for files; "
           + "give one with --data")

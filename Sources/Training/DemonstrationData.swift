@@ -1,12 +1,12 @@
 import InteractionData
-import MaskedInstances
+import Masking
 
 /// The built-in data set: 400 users over 120 items that lie on 5 rings of 24. A user walks along a ring, mostly to the next item,
 /// and sometimes changes rings. What comes next follows from what came before, and all items are equally popular: a
 /// bidirectional model learns it in seconds, popularity cannot.
-public enum DemonstrationData {
+package enum DemonstrationData {
   /// What stands for it where a path of data is expected.
-  public static let path = "builtin:demo"
+  package static let path = "builtin:demo"
 
   static let name = "demo"
   static let userCount = 400
@@ -14,7 +14,7 @@ public enum DemonstrationData {
   static let ringSize = 24
   static let seed: UInt64 = 2019
 
-  public static func make() -> Dataset {
+  package static func make() -> Dataset {
     var raw: [[Int]] = []
     for user in 0..<userCount {
       var random = KeyedStream(seed: seed, .demonstrationData, UInt64(user), 0)

@@ -6,7 +6,7 @@ import InteractionData
 import SystemSupport
 
 /// What a training run would take, found out by reading all that it reads and measuring a few of its steps. Writes nothing.
-public struct DryRun {
+package struct DryRun {
   static let warmUpSteps = 3
   static let measuredSteps = 5
   /// Users that a measured evaluation ranks, at most.
@@ -22,13 +22,13 @@ public struct DryRun {
   /// - Parameters:
   ///   - log: gets what the run would say; on rank 0.
   ///   - output: gets what was found out; on rank 0.
-  public static func run(
+  package static func run(
     _ options: TrainingOptions, communicator: any Communicator, log: @escaping (String) -> Void = { printError($0) },
     output: @escaping (String) -> Void = { printResult($0) }
   ) throws(CollectiveFailure) {
     let isRoot = communicator.rank == 0
     let context = RankContext(communicator, log: isRoot ? log : { _ in })
-    let configuration = try RunSetup.configuration(context) { () throws(Failure) in try options.configurationOfRun(log: context.log) }
+    let configuration = try RunSetup.configuration(context) { () throws(ProgramFailure) in try options.configurationOfRun(log: context.log) }
     let setup = try RunSetup(configuration, context)
     let run = DryRun(setup: setup, context: context, output: { if isRoot { output($0) } })
     try run.run(folder: options.runFolder ?? "runs/\(setup.dataset.name)")
@@ -37,7 +37,7 @@ public struct DryRun {
   private func run(folder: String) throws(CollectiveFailure) {
     let configuration = setup.configuration
     let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
-    let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
+    let state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(setup.modelConfiguration) }
     state.initialize(seed: configuration.seed)
     let step = try TrainingStep(
       state: state, configuration: configuration, instances: setup.instances, threads: setup.threads, context: context)
@@ -68,8 +68,8 @@ public struct DryRun {
     }
   }
 
-  private static func notFinite(_ result: StepResult) -> Failure {
-    Failure(
+  private static func notFinite(_ result: StepResult) -> ProgramFailure {
+    ProgramFailure(
       .internalFault,
       "a measured step has the loss \(result.loss) and the gradient norm \(result.gradientNorm); a lower learning_rate or more "
         + "num_warmup_steps may help")
@@ -82,7 +82,7 @@ public struct DryRun {
     let users = (0..<dataset.sequences.userCount).count { dataset.sequences.length(of: $0) >= LeaveOneOut.minimumLength }
     let asked = min(users, configuration.validationUsers ?? users)
     let measured = min(asked, Self.measuredUsers)
-    let scorer = try communicator.onEveryRank { () throws(Failure) in
+    let scorer = try communicator.onEveryRank { () throws(ProgramFailure) in
       try ModelScorer(
         state, backend: configuration.backend, threads: setup.threads, longestQuery: dataset.sequences.longestQuery)
     }

@@ -1,5 +1,5 @@
 import BERT4RecModel
-import MaskedInstances
+import Masking
 
 /// How a step's global batch is cut into gradient shards: balanced by the cost formula in whole numbers, longest first into the
 /// least loaded shard, ties by place in the batch and by shard number. Every rank computes the same cut for itself.

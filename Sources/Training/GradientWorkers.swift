@@ -1,6 +1,6 @@
 import BERT4RecModel
 import GradientSum
-import MaskedInstances
+import Masking
 import StallDetection
 import SystemSupport
 
@@ -24,7 +24,7 @@ final class GradientWorkers: @unchecked Sendable {
 
   init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, progress: RankProgress
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     self.state = state
     self.progress = progress
     threadCount = share.threads
@@ -35,13 +35,13 @@ final class GradientWorkers: @unchecked Sendable {
     plan = GradientShards(
       instances, cost: InstanceCost(state.configuration), batchSize: configuration.batchSize,
       shardCount: configuration.gradientShards)
-    encoders = try (0..<share.threads).map { _ throws(Failure) in
+    encoders = try (0..<share.threads).map { _ throws(ProgramFailure) in
       try .withMemory(
         for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.windows.longest)
     }
     batches = (0..<share.threads).map { _ in Batch() }
     merge = ThreadMerge(
-      try (0..<share.threads).map { thread throws(Failure) in
+      try (0..<share.threads).map { thread throws(ProgramFailure) in
         try ShardAccumulator(shards: share.shards(ofThread: thread), length: length)
       })
   }

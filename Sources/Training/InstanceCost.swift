@@ -2,13 +2,13 @@ import BERT4RecModel
 
 /// The work of one instance, forward, in FLOP: n tokens, m masked, H hidden, I intermediate, V vocabulary, l layers; the last
 /// layer computes masked rows only. Forward and backward are three times that.
-public struct InstanceCost: Sendable {
+package struct InstanceCost: Sendable {
   /// More than any instance costs.
   package static let limit: UInt64 = 1 << 40
 
   private let hidden, intermediate, vocabulary, layers: UInt64
 
-  public init(_ configuration: ModelConfiguration) {
+  package init(_ configuration: ModelConfiguration) {
     hidden = UInt64(configuration.hiddenSize)
     intermediate = UInt64(configuration.intermediateSize)
     vocabulary = UInt64(configuration.vocabularySize)
@@ -21,7 +21,7 @@ public struct InstanceCost: Sendable {
   }
 
   /// Exact in double up to 2^53.
-  public func flop(tokens: Int, masked: Int) -> Double {
+  package func flop(tokens: Int, masked: Int) -> Double {
     let (n, m, h, i, v, l) = (
       Double(tokens), Double(masked), Double(hidden), Double(intermediate), Double(vocabulary), Double(layers)
     )

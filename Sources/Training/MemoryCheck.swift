@@ -26,8 +26,8 @@ package enum MemoryCheck {
       host: communicator.hostName, shares: plan.shares,
       limits: MemoryLimit.all(threads: plan.threadCount, addresses: plan.libraryAddresses))
     let records = try communicator.gather(own)
-    try communicator.onRankZero { () throws(Failure) in
-      if let problem = problem(records, plan) { throw Failure(.usage, problem) }
+    try communicator.onRankZero { () throws(ProgramFailure) in
+      if let problem = problem(records, plan) { throw ProgramFailure(.usage, problem) }
     }
     return communicator.rank == 0 ? description(records) : ""
   }
@@ -98,7 +98,7 @@ extension MemoryCheck.Record: Communicable {
     message.write(limits)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(host: try message.read(), shares: try message.read(), limits: try message.read())
   }
 }
@@ -109,7 +109,7 @@ extension MemoryPlan.Share: Communicable {
     message.write(bytes)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(name: try message.read(), bytes: try message.read())
   }
 }
@@ -122,7 +122,7 @@ extension MemoryLimit: Communicable {
     message.write(inUse)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(name: try message.read(), bytes: try message.read(), sharedAs: try message.read(), inUse: try message.read())
   }
 }

@@ -1,6 +1,6 @@
 import BERT4RecModel
 import Evaluation
-import MaskedInstances
+import Masking
 import StallDetection
 import SystemSupport
 
@@ -16,13 +16,13 @@ public final class ModelScorer: SequenceScorer {
   /// - Parameters:
   ///   - threads: for so many it has memory.
   ///   - longestQuery: most tokens of a query, `[MASK]` included; nil where nothing but the model's own limit is known.
-  public init(
+  package init(
     _ state: ModelState, backend: BackendChoice = .auto, threads: Int = 1, longestQuery: Int? = nil,
     progress: RankProgress? = nil
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     precondition(threads > 0)
     self.state = state
-    scorers = try (0..<threads).map { _ throws(Failure) in
+    scorers = try (0..<threads).map { _ throws(ProgramFailure) in
       try ModelTileScorer(state, backend: backend, longestQuery: longestQuery, progress: progress)
     }
   }
@@ -39,7 +39,7 @@ public final class ModelScorer: SequenceScorer {
   /// For so many it has memory.
   public var threadCount: Int { scorers.count }
 
-  public func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
+  public func scores(_ batch: PackedBatch) throws(ProgramFailure) -> UnsafeBufferPointer<Float> {
     let size = vocabularySize
     precondition(batch.maskedCount <= instancesAtOnce, "more instances than instancesAtOnce")
     let rows = try memoryOfWholeRows().elements(Float.self)
@@ -48,7 +48,7 @@ public final class ModelScorer: SequenceScorer {
     return UnsafeBufferPointer(rebasing: rows[..<(batch.maskedCount * size)])
   }
 
-  private func memoryOfWholeRows() throws(Failure) -> AlignedMemory {
+  private func memoryOfWholeRows() throws(ProgramFailure) -> AlignedMemory {
     if let wholeRows { return wholeRows }
     let memory = try AlignedMemory(
       byteCount: instancesAtOnce * vocabularySize * MemoryLayout<Float>.stride, for: "the scores")
@@ -77,7 +77,7 @@ private final class ModelTileScorer: TileScorer {
   private let progress: RankProgress?
   private var count = 0
 
-  init(_ state: ModelState, backend: BackendChoice, longestQuery: Int?, progress: RankProgress?) throws(Failure) {
+  init(_ state: ModelState, backend: BackendChoice, longestQuery: Int?, progress: RankProgress?) throws(ProgramFailure) {
     self.state = state
     self.progress = progress
     encoder = try .withMemory(for: .scoring, state.configuration, backend: backend, longestInstance: longestQuery)

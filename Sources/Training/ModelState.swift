@@ -2,20 +2,20 @@ import BERT4RecModel
 import SystemSupport
 
 /// What training changes: parameters, both moments, and the number of updates done. Flat buffers with one layout.
-public final class ModelState: @unchecked Sendable {
-  public let configuration: ModelConfiguration
-  public let layout: ParameterLayout
-  public let parameters: UnsafeMutableBufferPointer<Float>
+package final class ModelState: @unchecked Sendable {
+  package let configuration: ModelConfiguration
+  package let layout: ParameterLayout
+  package let parameters: UnsafeMutableBufferPointer<Float>
   package let firstMoment: UnsafeMutableBufferPointer<Float>
   package let secondMoment: UnsafeMutableBufferPointer<Float>
   /// Updates done.
-  public package(set) var step = 0
+  package var step = 0
   /// Of these, steps whose numbers were not finite and that changed nothing.
-  public package(set) var skippedSteps = 0
+  package var skippedSteps = 0
   private let memory: [AlignedMemory]
 
   /// All zeros; `initialize` or a checkpoint fills it. Without moments it can be scored with, not trained.
-  public init(_ configuration: ModelConfiguration, withMoments: Bool = true) throws(Failure) {
+  package init(_ configuration: ModelConfiguration, withMoments: Bool = true) throws(ProgramFailure) {
     self.configuration = configuration
     layout = ParameterLayout(configuration)
     let bytes = layout.count * MemoryLayout<Float>.stride
@@ -35,7 +35,7 @@ public final class ModelState: @unchecked Sendable {
     ParameterLayout(configuration).count * MemoryLayout<Float>.stride * (withMoments ? 3 : 1)
   }
 
-  public func initialize(seed: UInt64) {
+  package func initialize(seed: UInt64) {
     layout.initialize(parameters.start, standardDeviation: configuration.initializerRange, seed: seed)
   }
 
@@ -49,7 +49,7 @@ public final class ModelState: @unchecked Sendable {
 
   /// SHA-256 of the parameters as little-endian float32 in the order of the layout, which is the data section of
   /// model.safetensors.
-  public var parameterHash: String { sha256Hex(UnsafeRawBufferPointer(parameters)) }
+  package var parameterHash: String { sha256Hex(UnsafeRawBufferPointer(parameters)) }
 }
 
 extension UnsafeMutableBufferPointer {

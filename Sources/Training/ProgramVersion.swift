@@ -4,8 +4,8 @@ import CKernels
 import Communication
 
 /// What this program is, for messages, checkpoints and the check that all ranks run the same one.
-public enum ProgramVersion {
-  public static let current = "0.1.0"
+package enum ProgramVersion {
+  package static let current = "0.1.0"
 
   /// Changes whenever the same configuration would give other bits: gradient shards' cut, row chunk, vocabulary tile, block rows,
   /// dropout bits, random generator, order of parameters, order of operations in a kernel. Kept in trainer.json; a run is
@@ -13,10 +13,10 @@ public enum ProgramVersion {
   ///
   /// 2: products of our own on all processors, every fused multiply-add written out, no function of the C library; Adam's 0.1 and
   /// 0.001.
-  public static let numerics = 2
+  package static let numerics = 2
 
   /// For --version and bug reports: the version with its commit, then what it was built with and what it runs on.
-  public static var description: String {
+  package static var description: String {
     """
     \(current) (commit \(String(cString: build_commit())), numerics \(numerics))
     \(String(cString: build_compiler())); \(MPICommunicator.libraryVersion); \(OpenBLASBackend.description); \
@@ -29,7 +29,7 @@ public enum ProgramVersion {
 
   /// What computes on this machine: with `native` the clone of our kernels changes nothing but speed, with `openblas` all of this
   /// decides about the last bits.
-  public static func arithmetic(_ backend: BackendChoice) -> String {
+  package static func arithmetic(_ backend: BackendChoice) -> String {
     let kernels = "kernels \(kernels)"
     return backend.resolved == .native ? "native (\(kernels))" : "openblas (\(OpenBLASBackend.description); \(kernels))"
   }

@@ -15,7 +15,7 @@ struct RecordedSettings {
 
   /// Of a run folder its config.yaml, else the newest checkpoint that can be read; or of a checkpoint folder. Nil where there is
   /// neither.
-  init?(_ folder: String) throws(Failure) {
+  init?(_ folder: String) throws(ProgramFailure) {
     if FileSystem.kind(folder + "/" + CheckpointName.trainer) != nil {
       source = .checkpoint(try TrainerState.read(folder).configuration)
       path = folder + "/" + CheckpointName.trainer
@@ -36,12 +36,12 @@ struct RecordedSettings {
   }
 
   /// Sets all keys but `threads`, which is the machine's.
-  func apply(to settings: inout RunSettings) throws(Failure) {
+  func apply(to settings: inout RunSettings) throws(ProgramFailure) {
     let (threads, data) = (settings.threads, settings.data)
     switch source {
     case .yaml(let text):
-      do throws(Failure) { try settings.read(yaml: text, file: path) } catch {
-        throw Failure(
+      do throws(ProgramFailure) { try settings.read(yaml: text, file: path) } catch {
+        throw ProgramFailure(
           error.exitCode,
           "\(error.message) That file keeps the settings of the run that is resumed: mend it, or remove it and give all settings again.")
       }

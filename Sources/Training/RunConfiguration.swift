@@ -16,21 +16,21 @@ public struct RunConfiguration: Sendable, Equatable {
   package let loadingOptions: LoadingOptions
 
   /// Exit code 64 where the settings cannot be a run's; the message names the keys.
-  public init(_ settings: RunSettings) throws(Failure) { try self.init(settings, origin: "the configuration") }
+  public init(_ settings: RunSettings) throws(ProgramFailure) { try self.init(settings, origin: "the configuration") }
 
   /// `origin`: where the data set might have been named, for the message.
-  package init(_ settings: RunSettings, origin: String) throws(Failure) {
+  package init(_ settings: RunSettings, origin: String) throws(ProgramFailure) {
     var checked = settings
     for key in ConfigurationKey.all {
       let value = key.read(settings)
       if let expected = key.write(&checked, value) {
-        throw Failure(.usage, "\(key.name) is \"\(value)\", but must be \(expected).")
+        throw ProgramFailure(.usage, "\(key.name) is \"\(value)\", but must be \(expected).")
       }
     }
     try Self.requireFit(checked)
     loadingOptions = try checked.loadingOptions()
     guard let data = checked.data else {
-      throw Failure(.usage, "no data set: give --data PATH, or `data:` in \(origin).")
+      throw ProgramFailure(.usage, "no data set: give --data PATH, or `data:` in \(origin).")
     }
     self.data = data
     self.settings = checked
@@ -50,46 +50,46 @@ public struct RunConfiguration: Sendable, Equatable {
   }
 
   /// Relations between keys that no single key can check.
-  private static func requireFit(_ settings: RunSettings) throws(Failure) {
+  private static func requireFit(_ settings: RunSettings) throws(ProgramFailure) {
     if settings.hiddenSize % settings.headCount != 0 {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "hidden_size \(settings.hiddenSize) is not a multiple of num_attention_heads \(settings.headCount): each head takes an equal "
           + "part of the hidden vector. Change one of the two.")
     }
     if settings.slidingStep < 1 {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "prop_sliding_window \(settings.slidingWindow) of max_seq_length \(settings.maximumSequenceLength) gives windows that do not move: "
           + "use at least \(1 / Double(settings.maximumSequenceLength)), or -1 for windows side by side.")
     }
     if settings.gradientShards > settings.batchSize {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "gradient_shards \(settings.gradientShards) is more than batch_size \(settings.batchSize): a shard would have no instance. "
           + "Lower gradient_shards or raise batch_size.")
     }
     if settings.splitTime != nil && settings.holdout == .none {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "split_time (--split-time) holds out what comes later, and holdout is none: leave one of the two out, or use holdout test, which "
           + "trains on everything before the split.")
     }
     if settings.patience > 0 && settings.holdout != .testAndValidation {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "patience \(settings.patience) needs validations, and holdout is \(settings.holdout.rawValue): use holdout test+validation, or "
           + "patience 0.")
     }
     if settings.initialMoments == .kept && settings.initialCheckpoint == nil {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "--keep-moments (init_moments kept) needs --init-checkpoint (init_checkpoint): without it there are no moments to keep.")
     }
     let known = EvaluationProtocol.allCases.flatMap { kind in Metrics.names.map { kind.key($0) } }
     let isValidated = settings.validationProtocols.contains { settings.monitor.hasSuffix("[\($0.rawValue)]") }
     if known.contains(settings.monitor) && !isValidated {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "monitor \(settings.monitor) is of a protocol that validations leave out: validation_protocols is "
           + "\(settings.validationProtocols.map(\.rawValue).joined(separator: ",")). Change one of the two.")
@@ -97,7 +97,7 @@ public struct RunConfiguration: Sendable, Equatable {
     if !known.contains(settings.monitor) {
       // Most people mean the ranking among all items.
       let meant = EvaluationProtocol.full.key(settings.monitor.lowercased())
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "monitor \"\(settings.monitor)\" is not a metric of the evaluation; "
           + (known.contains(meant) ? "do you mean \"\(meant)\"? " : "") + "known are \(known.joined(separator: ", ")).")
@@ -109,7 +109,7 @@ public struct RunConfiguration: Sendable, Equatable {
 extension RunConfiguration: Communicable {
   package func write(to message: inout MessageWriter) { message.write(settings.values) }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     var settings = RunSettings()
     for (key, value) in try message.read([String: String].self) { try settings.set(key, value, origin: "rank 0's configuration") }
     try self.init(settings)

@@ -8,7 +8,7 @@ extension RunDisk {
   /// Makes the state that of step 0 and returns what to say about it; nil where the run begins from nothing. Writes nothing.
   ///
   /// Exit codes as `InitialModel.open` has them; 64 where the model has another shape, 65 where it knows none of the items.
-  func begin() throws(Failure) -> String? {
+  func begin() throws(ProgramFailure) -> String? {
     guard let path = configuration.initialCheckpoint else { return nil }
     let model = try InitialModel.open(path, withMoments: configuration.initialMoments == .kept, log: log)
     try requireSameShape(model)
@@ -16,7 +16,7 @@ extension RunDisk {
       from: model.itemIDs, length: model.configuration.maximumSequenceLength, to: dataset.itemIDs,
       length: state.configuration.maximumSequenceLength)
     if rows.keptItems == 0 {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "none of the \(dataset.itemCount) items of \(dataset.name) is known to \(model.path): give data with the same item ids, or leave "
           + "out --init-checkpoint (init_checkpoint).")
@@ -32,7 +32,7 @@ extension RunDisk {
     return line + (configuration.initialMoments == .kept ? "; moments kept" : "")
   }
 
-  private func requireSameShape(_ model: InitialModel) throws(Failure) {
+  private func requireSameShape(_ model: InitialModel) throws(ProgramFailure) {
     let (old, new) = (model.configuration, state.configuration)
     let differences = [
       ("hidden_size", "\(old.hiddenSize)", "\(new.hiddenSize)"),
@@ -44,7 +44,7 @@ extension RunDisk {
     guard !differences.isEmpty else { return }
     let text = differences.map { "\($0.0) is \($0.1) there and \($0.2) here" }.joined(separator: "; ")
     let values = differences.map { "--set \($0.0)=\($0.1)" }.joined(separator: " ")
-    throw Failure(
+    throw ProgramFailure(
       .usage,
       "\(model.path) has another shape than this run: \(text). Give its values (\(values)), or leave out --init-checkpoint "
         + "(init_checkpoint).")

@@ -12,9 +12,9 @@ extension RunDisk {
   }
 
   /// Makes the file `best` say what `best` is.
-  func pointToBest() throws(Failure) {
+  func pointToBest() throws(ProgramFailure) {
     var named: String?
-    do throws(Failure) { named = try run.best() } catch { log("\(error.message); it is repaired") }
+    do throws(ProgramFailure) { named = try run.best() } catch { log("\(error.message); it is repaired") }
     guard let best else { return try run.removeBest() }
     if named != CheckpointName.folder(step: best.step) { try run.setBest(step: best.step) }
   }
@@ -23,7 +23,7 @@ extension RunDisk {
   /// step. A damaged one is named and left untouched.
   ///
   /// Returns it, opened; nil where it is the present state, or where there is none.
-  func settleBest(_ recorded: TrainerState.Best?) throws(Failure) -> CheckpointReader? {
+  func settleBest(_ recorded: TrainerState.Best?) throws(ProgramFailure) -> CheckpointReader? {
     best = recorded
     guard let recorded, recorded.step != state.step else {
       try pointToBest()
@@ -58,7 +58,7 @@ extension RunDisk {
   }
 
   /// Loads the parameters of the best checkpoint, where there is one that is not the present state.
-  func loadBest() throws(Failure) {
+  func loadBest() throws(ProgramFailure) {
     guard let checkpoint = try settleBest(best) else { return }
     checkpoint.copyParameters(into: state.parameters)
     state.step = checkpoint.state.step
@@ -66,7 +66,7 @@ extension RunDisk {
 
   /// Keeps a copy of the state, which the disk has refused although it is the best so far: training is going to change it.
   func keep(_ best: TrainerState.Best) {
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       let copy: ModelState
       if let refusedBest { copy = refusedBest.state } else { copy = try ModelState(state.configuration) }
       copy.copy(state)

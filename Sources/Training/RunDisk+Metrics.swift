@@ -6,20 +6,20 @@ import SystemSupport
 /// metrics.jsonl, and events for TensorBoard.
 extension RunDisk {
   /// Opens metrics.jsonl, and TensorBoard's events where they are wanted; what they say of steps after `step` is void.
-  func openLogs(resumingAfter step: Int?) throws(Failure) {
+  func openLogs(resumingAfter step: Int?) throws(ProgramFailure) {
     metrics = try MetricsLog(run.metricsPath, resumingAfter: step)
     if configuration.writesTensorBoard { events = try TensorBoardLog(run.tensorBoardPath, resumingAfter: step ?? 0) }
   }
 
   /// A line of metrics.jsonl, and TensorBoard's events.
   func append(_ line: [(key: String, value: MetricValue)]) {
-    tryToWrite { () throws(Failure) in try metrics?.append(line) }
-    tryToWrite { () throws(Failure) in try events?.append(line) }
+    tryToWrite { () throws(ProgramFailure) in try metrics?.append(line) }
+    tryToWrite { () throws(ProgramFailure) in try events?.append(line) }
   }
 
   /// What the disk refuses is said loudly and kept until the next line or checkpoint.
-  private func tryToWrite(_ lines: () throws(Failure) -> Void) {
-    do throws(Failure) { try lines() } catch {
+  private func tryToWrite(_ lines: () throws(ProgramFailure) -> Void) {
+    do throws(ProgramFailure) { try lines() } catch {
       log("warning: \(error.message). Training continues; these lines are kept in memory and written as soon as the disk accepts them.")
     }
   }
@@ -45,7 +45,7 @@ extension RunDisk {
   }
 
   /// Forces metrics.jsonl and TensorBoard's events to the disk, at the end of a run.
-  func finish() throws(Failure) {
+  func finish() throws(ProgramFailure) {
     try metrics?.sync()
     try events?.sync()
   }

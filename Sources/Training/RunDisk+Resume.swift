@@ -4,19 +4,19 @@ import SystemSupport
 /// From which checkpoint a run is resumed, and whether it is the same run.
 extension RunDisk {
   /// Whether the run folder has nothing to resume from.
-  func isNew(_ resume: ResumeMode) throws(Failure) -> Bool {
+  func isNew(_ resume: ResumeMode) throws(ProgramFailure) -> Bool {
     if case .checkpoint = resume { return false }
     guard FileSystem.kind(run.checkpointsPath) == .directory else { return true }
     return try FileSystem.list(run.checkpointsPath).isEmpty
   }
 
   /// The checkpoint to resume from, checked; nil: there is none.
-  func checkpoint(_ resume: ResumeMode) throws(Failure) -> CheckpointReader? {
+  func checkpoint(_ resume: ResumeMode) throws(ProgramFailure) -> CheckpointReader? {
     let existing = try run.checkpoints()
     switch resume {
     case .never:
       if let newest = existing.first {
-        throw Failure(
+        throw ProgramFailure(
           .usage,
           "\(run.path) has checkpoints (the newest is \(newest)) and --resume never would write over them. "
             + "Name another folder with --run, remove this one, or leave out --resume to continue.")
@@ -27,7 +27,7 @@ extension RunDisk {
       let checkpoint = try RunFolder.open(path, withMoments: true, log: log)
       let later = existing.filter { $0 > FileSystem.lastComponent(of: checkpoint.path) }
       if let newest = later.first {
-        throw Failure(
+        throw ProgramFailure(
           .usage,
           "\(run.path) has later checkpoints (the newest is \(newest)) than \(checkpoint.path); resuming from there would "
             + "mix two runs. Name another folder with --run.")
@@ -37,17 +37,17 @@ extension RunDisk {
   }
 
   /// Exit code 64 where the checkpoint is of other data, another configuration or another numerics version.
-  func requireSameRun(_ recorded: TrainerState, _ path: String) throws(Failure) {
+  func requireSameRun(_ recorded: TrainerState, _ path: String) throws(ProgramFailure) {
     let startAnew = "Continue with the old values, or start a new run in another folder (--run)."
     if recorded.dataFingerprint != dataset.fingerprint {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "\(path) was trained on other data (\(recorded.dataName), fingerprint \(recorded.dataFingerprint.prefix(12))) than "
           + "\(dataset.name) (\(dataset.fingerprint.prefix(12))). Give the same data, or start a new run in another folder (--run)."
       )
     }
     if recorded.numericsVersion != ProgramVersion.numerics {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "\(path) was made with numerics version \(recorded.numericsVersion) (program \(recorded.programVersion)), this "
           + "program has \(ProgramVersion.numerics): the run could not continue with the same bits. Use that program. \(startAnew)"
@@ -63,7 +63,7 @@ extension RunDisk {
       }
     }
     if !refused.isEmpty {
-      throw Failure(
+      throw ProgramFailure(
         .usage, "\(path) belongs to another configuration: \(refused.joined(separator: "; ")). \(startAnew)")
     }
     if let difference = ArithmeticRecord.difference(from: recorded.arithmetic, to: arithmetic) {

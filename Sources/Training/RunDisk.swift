@@ -55,7 +55,7 @@ final class RunDisk {
   var isOpen: Bool { lock != nil }
 
   /// Takes the run folder and loads the state to resume from, if there is one.
-  func open(_ resume: ResumeMode) throws(Failure) -> Start {
+  func open(_ resume: ResumeMode) throws(ProgramFailure) -> Start {
     // Before anything is written, so that a model that cannot be used leaves nothing behind.
     var beginning = try isNew(resume) ? begin() : nil
     try run.create()
@@ -86,7 +86,7 @@ final class RunDisk {
 
   /// Puts state and metrics.jsonl back to the newest whole checkpoint, or to the one that this run has gone on from. Returns false
   /// where there is neither: then only metrics.jsonl is put back.
-  func goBack() throws(Failure) -> Bool {
+  func goBack() throws(ProgramFailure) -> Bool {
     var checkpoint = try run.newestGood(log: log)
     if checkpoint == nil, let origin { checkpoint = try CheckpointReader.open(origin, withMoments: true) }
     var isBegun = false
@@ -100,7 +100,7 @@ final class RunDisk {
     return checkpoint != nil || isBegun
   }
 
-  private func load(_ checkpoint: CheckpointReader) throws(Failure) {
+  private func load(_ checkpoint: CheckpointReader) throws(ProgramFailure) {
     checkpoint.copyParameters(into: state.parameters)
     checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
     state.step = checkpoint.state.step
@@ -115,8 +115,8 @@ final class RunDisk {
   /// state is on the disk.
   ///
   /// Where it may fail, a failure is said and counted, and thrown only after `checkpoint_failures` in a row.
-  func save(best report: EvaluationReport?, mayFail: Bool) throws(Failure) -> Bool {
-    do throws(Failure) {
+  func save(best report: EvaluationReport?, mayFail: Bool) throws(ProgramFailure) -> Bool {
+    do throws(ProgramFailure) {
       try save(best: report)
       failures.succeeded()
       return true
@@ -126,16 +126,16 @@ final class RunDisk {
     }
   }
 
-  private func save(best report: EvaluationReport?) throws(Failure) {
+  private func save(best report: EvaluationReport?) throws(ProgramFailure) {
     var newBest: TrainerState.Best?
     if let report, let score = report.value(configuration.monitor) {
       newBest = TrainerState.Best(step: state.step, score: score, metric: configuration.monitor)
     } else if savedStep == state.step {
       return
     }
-    do throws(Failure) {
-      do throws(Failure) { try metrics?.sync() } catch {
-        throw Failure(
+    do throws(ProgramFailure) {
+      do throws(ProgramFailure) { try metrics?.sync() } catch {
+        throw ProgramFailure(
           error.exitCode, "checkpoint of step \(state.step) was not written; earlier checkpoints are intact: \(error.message)")
       }
       if let newBest, savedStep == state.step, (try? run.note(newBest, inCheckpointOfStep: state.step)) != nil {
@@ -158,17 +158,17 @@ final class RunDisk {
     }
   }
 
-  private func write(_ state: ModelState, best: TrainerState.Best?) throws(Failure) {
+  private func write(_ state: ModelState, best: TrainerState.Best?) throws(ProgramFailure) {
     let writer = CheckpointWriter(
       run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
       keepCheckpoints: configuration.keepCheckpoints)
-    try Activity.during("writing the checkpoint of step \(state.step)") { () throws(Failure) in try write(state, best: best, writer) }
+    try Activity.during("writing the checkpoint of step \(state.step)") { () throws(ProgramFailure) in try write(state, best: best, writer) }
     savedStep = state.step
     self.best = best
     try pointToBest()
   }
 
-  private func write(_ state: ModelState, best: TrainerState.Best?, _ writer: CheckpointWriter) throws(Failure) {
+  private func write(_ state: ModelState, best: TrainerState.Best?, _ writer: CheckpointWriter) throws(ProgramFailure) {
     try writer.write(
       state: TrainerState(
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,

@@ -3,40 +3,40 @@ import Yams
 
 extension RunSettings {
   /// Sets a key from text. `origin` (such as "recipe.yaml:3" or "--set") begins the message of an error.
-  public mutating func set(_ name: String, _ value: String, origin: String) throws(Failure) {
+  public mutating func set(_ name: String, _ value: String, origin: String) throws(ProgramFailure) {
     if let present = FormerKey.present(name, value) {
       if let expected = present.expected {
-        throw Failure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
+        throw ProgramFailure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
       }
       return try set(present.name, present.value, origin: origin)
     }
     guard let key = ConfigurationKey.named(name) else {
-      throw Failure(
+      throw ProgramFailure(
         // No key is as long as that, and comparing whole files would take minutes.
         .usage, "\(origin): unknown key \"\(name)\"\(ConfigurationKey.suggestion(for: String(name.prefix(100)))).")
     }
     if let expected = key.write(&self, value) {
-      throw Failure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
+      throw ProgramFailure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(expected).")
     }
   }
 
   /// The text of a configuration's file, of whatever it holds.
-  static func text(ofFile path: String) throws(Failure) -> String {
+  static func text(ofFile path: String) throws(ProgramFailure) -> String {
     let longest = 1 << 20
     let bytes = try FileSystem.read(path, limit: longest + 1)
     if bytes.count > longest {
-      throw Failure(.usage, "\(path): more than \(longest) bytes, so not a configuration.")
+      throw ProgramFailure(.usage, "\(path): more than \(longest) bytes, so not a configuration.")
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw Failure(.usage, "\(path): not a text file, so not a configuration.")
+      throw ProgramFailure(.usage, "\(path): not a text file, so not a configuration.")
     }
     return text
   }
 
   /// Sets keys from YAML: one mapping of keys to plain values.
-  public mutating func read(yaml: String, file: String) throws(Failure) {
+  public mutating func read(yaml: String, file: String) throws(ProgramFailure) {
     guard Self.aliasCount(yaml) <= Self.mostAliases else {
-      throw Failure(
+      throw ProgramFailure(
         .usage, "\(file): more than \(Self.mostAliases) aliases (*name); write the values out, as lines `key: value`.")
     }
     let root: Node?
@@ -45,14 +45,14 @@ extension RunSettings {
     guard let root else { return }
     guard let mapping = root.mapping else {
       if root.scalar?.string.isEmpty == true { return }
-      throw Failure(.usage, "\(file): a configuration is a list of lines `key: value`, but this is something else.")
+      throw ProgramFailure(.usage, "\(file): a configuration is a list of lines `key: value`, but this is something else.")
     }
     var seen: Set<String> = []
     for (keyNode, valueNode) in mapping {
       let line = keyNode.mark.map { ":\($0.line)" } ?? ""
       let name = keyNode.scalar?.string ?? ""
       guard let value = valueNode.scalar?.string else {
-        throw Failure(.usage, "\(file)\(line): the value of \"\(name)\" must be a plain value, not a list or mapping.")
+        throw ProgramFailure(.usage, "\(file)\(line): the value of \"\(name)\" must be a plain value, not a list or mapping.")
       }
       seen.insert(name)
       try set(name, value, origin: file + line)
@@ -81,14 +81,14 @@ extension RunSettings {
     return count
   }
 
-  private static func failure(_ error: any Error, _ file: String) -> Failure {
+  private static func failure(_ error: any Error, _ file: String) -> ProgramFailure {
     switch error {
     case YamlError.duplicatedKeysInMapping(let keys, _):
-      Failure(.usage, "\(file): \(keys.map { "\"\($0)\"" }.joined(separator: ", ")) is given twice.")
+      ProgramFailure(.usage, "\(file): \(keys.map { "\"\($0)\"" }.joined(separator: ", ")) is given twice.")
     case YamlError.scanner(_, let problem, let mark, _), YamlError.parser(_, let problem, let mark, _),
       YamlError.composer(_, let problem, let mark, _):
-      Failure(.usage, "\(file):\(mark.line): not YAML: \(problem).")
-    default: Failure(.usage, "\(file): not YAML: \(error)")
+      ProgramFailure(.usage, "\(file):\(mark.line): not YAML: \(problem).")
+    default: ProgramFailure(.usage, "\(file): not YAML: \(error)")
     }
   }
 

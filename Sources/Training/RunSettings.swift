@@ -2,7 +2,7 @@ import BERT4RecModel
 import Evaluation
 import GradientSum
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// Whether masks are drawn again each epoch.
@@ -113,11 +113,11 @@ public struct RunSettings: Sendable, Equatable {
   public init() {}
 
   /// How `data` is read.
-  func loadingOptions() throws(Failure) -> LoadingOptions {
+  func loadingOptions() throws(ProgramFailure) -> LoadingOptions {
     LoadingOptions(
-      skipBadRows: skipsBadRows, format: try dataFormat.map { name throws(Failure) in try DataFormat.named(name, origin: "data_format") },
+      skipBadRows: skipsBadRows, format: try dataFormat.map { name throws(ProgramFailure) in try DataFormat.named(name, origin: "data_format") },
       columns: try ColumnChoice(dataColumns ?? "", origin: "data_columns"),
-      timePattern: try dataTimeFormat.map { text throws(Failure) in try TimePattern(text, origin: "data_time_format") },
+      timePattern: try dataTimeFormat.map { text throws(ProgramFailure) in try TimePattern(text, origin: "data_time_format") },
       filters: filters, splitTime: splitTime)
   }
 
@@ -133,7 +133,7 @@ public struct RunSettings: Sendable, Equatable {
 
   public var resolvedEvaluationInterval: Int { evaluationInterval ?? checkpointInterval }
 
-  public var maskingConfiguration: MaskingConfiguration {
+  package var maskingConfiguration: MaskingConfiguration {
     MaskingConfiguration(
       maskedProbability: maskedProbability, maximumPredictions: resolvedMaximumPredictions,
       maskProbability: maskProbability, duplicationFactor: duplicationFactor, isDynamic: masking == .dynamic)

@@ -1,7 +1,7 @@
 import BERT4RecModel
 import Communication
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// What a run is about, the same on every rank: rank 0 reads configuration and data, the others get both by broadcast.
@@ -42,7 +42,7 @@ package struct RunSetup {
     } else {
       threads = try ThreadCount.automatic(context.communicator)
     }
-    self.configuration = try alike { () throws(Failure) in try RunConfiguration(settings) }
+    self.configuration = try alike { () throws(ProgramFailure) in try RunConfiguration(settings) }
   }
 
   /// Tokens of the longest question of an evaluation: where targets lie behind a split, a whole history and `[MASK]`.
@@ -50,7 +50,7 @@ package struct RunSetup {
 
   /// The configuration that rank 0 makes, on every rank; refuses ranks of another version.
   package static func configuration(
-    _ context: RankContext, _ make: () throws(Failure) -> RunConfiguration
+    _ context: RankContext, _ make: () throws(ProgramFailure) -> RunConfiguration
   ) throws(CollectiveFailure) -> RunConfiguration {
     try context.communicator.requireSame(
       "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
@@ -60,7 +60,7 @@ package struct RunSetup {
   private static func dataset(
     _ configuration: RunConfiguration, _ context: RankContext
   ) throws(CollectiveFailure) -> (Dataset, targets: Dataset?) {
-    let own = try context.communicator.onRankZero { () throws(Failure) in
+    let own = try context.communicator.onRankZero { () throws(ProgramFailure) in
       let loaded = try loadDatasetAndTargets(configuration.data, options: configuration.loadingOptions, log: context.log)
       try loaded.dataset.requireUsable()
       return loaded

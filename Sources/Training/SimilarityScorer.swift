@@ -1,6 +1,6 @@
 import BERT4RecModel
 import Evaluation
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// Scores items by the cosine between their rows of the embedding table and that of the last item of a query: what a recommender needs
@@ -11,16 +11,16 @@ public final class SimilarityScorer: SequenceScorer {
   private var wholeRows: AlignedMemory?
 
   /// Reads the state's parameters as they are now. `threads`: for so many it has memory.
-  public init(_ state: ModelState, threads: Int = 1) throws(Failure) {
+  package init(_ state: ModelState, threads: Int = 1) throws(ProgramFailure) {
     precondition(threads > 0)
     self.state = state
     let norms = InverseNorms(state)
-    scorers = try (0..<threads).map { _ throws(Failure) in try CosineTileScorer(state, norms) }
+    scorers = try (0..<threads).map { _ throws(ProgramFailure) in try CosineTileScorer(state, norms) }
   }
 
   public var vocabularySize: Int { state.configuration.vocabularySize }
 
-  public func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
+  public func scores(_ batch: PackedBatch) throws(ProgramFailure) -> UnsafeBufferPointer<Float> {
     let (size, stride) = (vocabularySize, MemoryLayout<Float>.stride)
     precondition(batch.instanceCount <= instancesAtOnce, "more instances than instancesAtOnce")
     if wholeRows == nil {
@@ -62,7 +62,7 @@ private final class CosineTileScorer: TileScorer {
   private let stride: Int
   private var count = 0
 
-  init(_ state: ModelState, _ norms: InverseNorms) throws(Failure) {
+  init(_ state: ModelState, _ norms: InverseNorms) throws(ProgramFailure) {
     (self.state, self.norms) = (state, norms)
     stride = paddedColumns(min(ScoreTile.width, state.configuration.vocabularySize)) + 16
     let elements = EvaluationBlock.size * (stride + state.configuration.hiddenSize)

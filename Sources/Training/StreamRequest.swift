@@ -21,39 +21,39 @@ package struct StreamRequest: Sendable {
   package private(set) var unknownItems = 0
   package private(set) var unknownCandidates = 0
   /// What is asked, or why the line is refused.
-  package private(set) var outcome: Result<RecommendationRequest, Failure>
+  package private(set) var outcome: Result<RecommendationRequest, ProgramFailure>
 
   private static let keys = ["user", "user_id", "items", "candidates", "top_k", "keep_seen"]
 
   /// Reads a line without its end; `number` is for messages.
   package init(_ line: [UInt8], number: Int, catalogue: ItemIndex, defaults: Defaults) {
-    outcome = .failure(Failure(.badData, "not read"))
-    do throws(Failure) { outcome = .success(try read(line, catalogue, defaults)) } catch {
-      outcome = .failure(Failure(.badData, "line \(number): \(error.message)"))
+    outcome = .failure(ProgramFailure(.badData, "not read"))
+    do throws(ProgramFailure) { outcome = .success(try read(line, catalogue, defaults)) } catch {
+      outcome = .failure(ProgramFailure(.badData, "line \(number): \(error.message)"))
     }
   }
 
   /// A line that was not read.
-  package init(refused reason: String) { outcome = .failure(Failure(.badData, reason)) }
+  package init(refused reason: String) { outcome = .failure(ProgramFailure(.badData, reason)) }
 
   private mutating func read(
     _ line: [UInt8], _ catalogue: ItemIndex, _ defaults: Defaults
-  ) throws(Failure) -> RecommendationRequest {
+  ) throws(ProgramFailure) -> RecommendationRequest {
     let json: JSON
     do throws(JSONError) { json = try JSON.parse(line) } catch {
-      throw Failure(.badData, "\(error); give a JSON object such as {\"items\": [\"id\", \"id\"]}")
+      throw ProgramFailure(.badData, "\(error); give a JSON object such as {\"items\": [\"id\", \"id\"]}")
     }
     guard let members = json.members else {
-      throw Failure(.badData, "not a JSON object; give one such as {\"items\": [\"id\", \"id\"]}")
+      throw ProgramFailure(.badData, "not a JSON object; give one such as {\"items\": [\"id\", \"id\"]}")
     }
     let names = members.filter { $0.key == "user" || $0.key == "user_id" }
     user = names.first
-    if names.count > 1 { throw Failure(.badData, "both \"user\" and \"user_id\"; give one of them") }
+    if names.count > 1 { throw ProgramFailure(.badData, "both \"user\" and \"user_id\"; give one of them") }
     if let other = members.first(where: { !Self.keys.contains($0.key) }) {
-      throw Failure(.badData, "the key \"\(other.key)\" is none of \(Self.keys.joined(separator: ", "))")
+      throw ProgramFailure(.badData, "the key \"\(other.key)\" is none of \(Self.keys.joined(separator: ", "))")
     }
     guard let history = json["items"] else {
-      throw Failure(.badData, "no \"items\": the history, the oldest first; [] where there is none")
+      throw ProgramFailure(.badData, "no \"items\": the history, the oldest first; [] where there is none")
     }
     var request = RecommendationRequest(
       history: [], topK: defaults.topK, keepSeen: defaults.keepSeen, candidates: defaults.candidates)
@@ -63,11 +63,11 @@ package struct StreamRequest: Sendable {
       (request.candidates, unknownCandidates) = (CandidateItems(items), unknown)
     }
     if let topK = json["top_k"] {
-      guard let value = topK.int, value >= 1 else { throw Failure(.badData, "\"top_k\" is not a whole number from 1") }
+      guard let value = topK.int, value >= 1 else { throw ProgramFailure(.badData, "\"top_k\" is not a whole number from 1") }
       request.topK = value
     }
     if let keepSeen = json["keep_seen"] {
-      guard case .bool(let value) = keepSeen else { throw Failure(.badData, "\"keep_seen\" is neither true nor false") }
+      guard case .bool(let value) = keepSeen else { throw ProgramFailure(.badData, "\"keep_seen\" is neither true nor false") }
       request.keepSeen = value
     }
     return request
@@ -75,14 +75,14 @@ package struct StreamRequest: Sendable {
 
   private static func items(
     _ json: JSON, _ key: String, _ catalogue: ItemIndex
-  ) throws(Failure) -> (items: [Int32], unknown: Int) {
-    guard case .array(let values) = json else { throw Failure(.badData, "\"\(key)\" is not an array") }
+  ) throws(ProgramFailure) -> (items: [Int32], unknown: Int) {
+    guard case .array(let values) = json else { throw ProgramFailure(.badData, "\"\(key)\" is not an array") }
     var (items, unknown): ([Int32], Int) = ([], 0)
     for (place, value) in values.enumerated() {
       let id: String
       switch value {
       case .string(let text), .number(let text): id = text
-      default: throw Failure(.badData, "\"\(key)\"[\(place)] is neither a string nor a number")
+      default: throw ProgramFailure(.badData, "\"\(key)\"[\(place)] is neither a string nor a number")
       }
       if let item = catalogue.item(Array(id.utf8)) { items.append(item) } else { unknown += 1 }
     }

@@ -4,26 +4,26 @@ import InteractionData
 import SystemSupport
 
 /// The lists that a model recommends, measured against several targets per user.
-public enum TargetLists {
+package enum TargetLists {
   /// Who is asked about, on rank 0.
-  public struct Asked: Sendable {
+  package struct Asked: Sendable {
     let questions: TargetQuestions
     let popularity: ItemPopularity
     /// What users did later; a question per user, in this order.
-    public let targets: Dataset
+    package let targets: Dataset
 
     /// - Parameters:
     ///   - targets: what users did later, a data set of its own.
     ///   - histories: in the model's item ids.
     ///   - itemIDs: the model's.
-    public init(targets: Dataset, histories: Dataset, itemIDs: ExternalIDs) throws(Failure) {
+    package init(targets: Dataset, histories: Dataset, itemIDs: ExternalIDs) throws(ProgramFailure) {
       questions = try TargetQuestions(targets: targets, histories: histories, items: ItemNumbers(itemIDs))
       popularity = ItemPopularity(histories.sequences, itemCount: histories.itemCount)
       self.targets = targets
     }
 
     /// Tokens of the longest question, `[MASK]` included.
-    public var longestQuery: Int { questions.questions.reduce(1) { max($0, $1.history.count + 1) } }
+    package var longestQuery: Int { questions.questions.reduce(1) { max($0, $1.history.count + 1) } }
   }
 
   /// The report is on rank 0. Rank 0 asks and sums, all ranks score, each user once, so that digits do not depend on how
@@ -35,31 +35,31 @@ public enum TargetLists {
   ///   - notes: come first.
   ///   - seeing: gets, on rank 0, each list with the number of its user among the targets'.
   ///   - shouldStop: asked on rank 0 for each list; ends it with the exit code `stopped`.
-  public static func evaluate(
+  package static func evaluate(
     _ asked: Asked?, _ scorer: any SequenceScorer, itemCounts: [Int64], maximumLength: Int,
     cutoffs: [Int] = TargetMetrics.defaultCutoffs, keepSeen: Bool = false, step: Int, notes: [String] = [],
     communicator: any Communicator, shouldStop: () -> Bool = { false },
-    seeing: (_ user: Int, RecommendationList) throws(Failure) -> Void = { (_, _) throws(Failure) in }
+    seeing: (_ user: Int, RecommendationList) throws(ProgramFailure) -> Void = { (_, _) throws(ProgramFailure) in }
   ) throws(CollectiveFailure) -> TargetReport? {
     var evaluation = asked.map {
       TargetEvaluation($0.questions, popularity: $0.popularity, cutoffs: cutoffs, keepSeen: keepSeen)
     }
     let questions = asked?.questions.questions ?? []
-    let recommender = try communicator.onEveryRank { () throws(Failure) in
+    let recommender = try communicator.onEveryRank { () throws(ProgramFailure) in
       try Recommender(scorer: scorer, itemCounts: itemCounts, maximumLength: maximumLength)
     }
     var (fallbacks, isStopped) = (0, false)
     try recommender.recommend(
       count: questions.count, topK: cutoffs.last ?? 1, keepSeen: keepSeen, on: communicator, history: { questions[$0].history }
-    ) { (user, list) throws(Failure) in
+    ) { (user, list) throws(ProgramFailure) in
       if list.isFallback { fallbacks += 1 }
       evaluation?.add(list.items.map(\.item))
       try seeing(user, list)
       isStopped = shouldStop()
       return !isStopped
     }
-    try communicator.onRankZero { () throws(Failure) in
-      if isStopped { throw Failure(.stopped, "stopped in an evaluation") }
+    try communicator.onRankZero { () throws(ProgramFailure) in
+      if isStopped { throw ProgramFailure(.stopped, "stopped in an evaluation") }
     }
     guard let asked, let evaluation else { return nil }
     let hidden = keepSeen ? 0 : asked.questions.targetsInHistory

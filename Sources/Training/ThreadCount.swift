@@ -80,7 +80,7 @@ extension ThreadCount.Record: Communicable {
     message.write(quotas)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(host: try message.read(), cores: try message.read(), quotas: try message.read())
   }
 }
@@ -91,7 +91,7 @@ extension ThreadCount.Record.Quota: Communicable {
     message.write(cores)
   }
 
-  package init(from message: inout MessageReader) throws(Failure) {
+  package init(from message: inout MessageReader) throws(ProgramFailure) {
     self.init(sharedAs: try message.read(), cores: try message.read())
   }
 }

@@ -53,7 +53,7 @@ final class TrainingEvaluation {
   /// The report is on rank 0. The model's lists against what users did behind the split by time.
   func evaluateTargets() throws(CollectiveFailure) -> TargetReport? {
     context.progress.enter(.evaluation)
-    let asked = try context.communicator.onRankZero { () throws(Failure) in
+    let asked = try context.communicator.onRankZero { () throws(ProgramFailure) in
       guard let targets else { preconditionFailure("a split has targets") }
       return try TargetLists.Asked(targets: targets, histories: dataset, itemIDs: dataset.itemIDs)
     }
@@ -69,7 +69,7 @@ final class TrainingEvaluation {
 
   private func madeScorer() throws(CollectiveFailure) -> ModelScorer {
     if let scorer { return scorer }
-    let made = try context.communicator.onEveryRank { () throws(Failure) in
+    let made = try context.communicator.onEveryRank { () throws(ProgramFailure) in
       try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery, progress: context.progress)
     }
     scorer = made

@@ -138,7 +138,7 @@ struct TrainingLoop {
   /// Whether time or patience are over; then the state is saved, so that the same command knows it too.
   private mutating func endsEarly() throws(CollectiveFailure) -> Bool {
     if configuration.maximumMinutes == 0 && configuration.patience == 0 { return false }
-    guard let reason = try communicator.fromRankZero({ () throws(Failure) in disk.earlyEnd }) else { return false }
+    guard let reason = try communicator.fromRankZero({ () throws(ProgramFailure) in disk.earlyEnd }) else { return false }
     writeReport()
     try save(mayFail: false)
     log("the run ends at step \(state.step) of \(configuration.trainingSteps): \(reason)")
@@ -214,7 +214,7 @@ struct TrainingLoop {
   /// A run that was ended between a checkpoint and its validation makes up for that.
   private func validateIfMissing() throws(CollectiveFailure) -> RunOutcome {
     guard state.step > 0 && validatesNow else { return .finished }
-    let lacks = try communicator.fromRankZero { () throws(Failure) in disk.lacksValidation }
+    let lacks = try communicator.fromRankZero { () throws(ProgramFailure) in disk.lacksValidation }
     return lacks ? try validate() : .finished
   }
 
@@ -256,17 +256,17 @@ struct TrainingLoop {
     let (problem, spoiled) = (records.problem, state.step)
     reportLine = []
     step.hash.wait()
-    let hasState = try communicator.fromRankZero { () throws(Failure) in try disk.goBack() }
+    let hasState = try communicator.fromRankZero { () throws(ProgramFailure) in try disk.goBack() }
     try state.share(isInitial: !hasState, seed: configuration.seed, communicator)
     step.forgetMemory()
     progress.finished(step: state.step)
     progress.savedStep = hasState ? state.step : nil
     let place = hasState ? "the checkpoint of step \(state.step)" : "the beginning"
     let mayReturn = returns.mayReturn(to: state.step)
-    try communicator.onRankZero { () throws(Failure) in
+    try communicator.onRankZero { () throws(ProgramFailure) in
       let found = "\(problem), found at step \(spoiled): a memory or a processor there is failing"
       guard mayReturn else {
-        throw Failure(
+        throw ProgramFailure(
           .internalFault,
           "\(found). The run has gone back to \(place) \(Returns.limit) times and ends. Leave that host out and run the same command "
             + "again: it resumes from there.")
@@ -280,7 +280,7 @@ struct TrainingLoop {
   /// next one, unless it must not fail or has failed too often.
   private func save(_ validation: EvaluationReport? = nil, mayFail: Bool) throws(CollectiveFailure) {
     progress.enter(.checkpoint)
-    let saved = try communicator.fromRankZero { () throws(Failure) in
+    let saved = try communicator.fromRankZero { () throws(ProgramFailure) in
       if let validation {
         guard disk.isBest(validation) else { return false }
       }

@@ -32,41 +32,41 @@ public enum TrainingLines: Sendable {
 }
 
 /// What a user asked for, before anything was checked: the command line of `train`.
-public struct TrainingOptions: Sendable {
+package struct TrainingOptions: Sendable {
   /// The name of one of the program's own configurations.
-  public var recipe: String?
-  public var configurationFile: String?
-  public var data: String?
+  package var recipe: String?
+  package var configurationFile: String?
+  package var data: String?
   /// A split by time (key `split_time`); nil: as the configuration says.
-  public var splitTime: String?
+  package var splitTime: String?
   /// nil: `runs/NAME` in the current folder, NAME from the data set.
-  public var runFolder: String?
-  public var resume = ResumeMode.auto
+  package var runFolder: String?
+  package var resume = ResumeMode.auto
   /// The model that a new run begins from (key `init_checkpoint`); nil: as the configuration says.
-  public var initialCheckpoint: String?
+  package var initialCheckpoint: String?
   /// Whether its moments are kept too (key `init_moments`).
-  public var keepsMoments = false
-  public var threads: Int?
+  package var keepsMoments = false
+  package var threads: Int?
   /// Save and stop after this many updates.
-  public var stopAfter: Int?
-  public var lines = TrainingLines.periodic
+  package var stopAfter: Int?
+  package var lines = TrainingLines.periodic
   /// `key=value`, in order.
-  public var settings: [String] = []
+  package var settings: [String] = []
   /// Whether a run that has done all steps ends with an evaluation on the test items.
   package var evaluatesTestItems = true
 
-  public init() {}
+  package init() {}
 
   /// The names that `recipe` may have.
-  public static var recipes: String { Recipes.all.map(\.name).joined(separator: ", ") }
+  package static var recipes: String { Recipes.all.map(\.name).joined(separator: ", ") }
 
   /// Command line > file > recipe > defaults, which are the demo's where neither data nor a recipe or a file that may name them is given.
-  package func configuration() throws(Failure) -> RunConfiguration {
+  package func configuration() throws(ProgramFailure) -> RunConfiguration {
     try configuration(file: configurationFileText(), resuming: nil)
   }
 
   /// Command line > file > recipe > what the run that is resumed keeps > defaults. `log` is told what is taken from that run.
-  func configurationOfRun(log: (String) -> Void) throws(Failure) -> RunConfiguration {
+  func configurationOfRun(log: (String) -> Void) throws(ProgramFailure) -> RunConfiguration {
     let file = try configurationFileText()
     guard let recorded = try recordedSettings(file: file) else { return try configuration(file: file, resuming: nil) }
     let configuration = try configuration(file: file, resuming: recorded)
@@ -92,14 +92,14 @@ public struct TrainingOptions: Sendable {
   }
 
   /// It may be a pipe, which is read once.
-  private func configurationFileText() throws(Failure) -> String? {
+  private func configurationFileText() throws(ProgramFailure) -> String? {
     guard let configurationFile else { return nil }
     return try RunSettings.text(ofFile: configurationFile)
   }
 
   private func configuration(
     file: String?, resuming recorded: RecordedSettings?
-  ) throws(Failure) -> RunConfiguration {
+  ) throws(ProgramFailure) -> RunConfiguration {
     var settings = RunSettings()
     try recorded?.apply(to: &settings)
     try apply(file, to: &settings)
@@ -112,10 +112,10 @@ public struct TrainingOptions: Sendable {
   }
 
   /// What stands in the recipe, in the configuration file and on the command line.
-  private func apply(_ file: String?, to draft: inout RunSettings) throws(Failure) {
+  private func apply(_ file: String?, to draft: inout RunSettings) throws(ProgramFailure) {
     if let recipe {
       guard let yaml = Recipes.all.first(where: { $0.name == recipe })?.yaml else {
-        throw Failure(
+        throw ProgramFailure(
           .usage,
           "there is no recipe \"\(recipe)\"; known are \(Self.recipes). Give a file of your own to --config.")
       }
@@ -125,7 +125,7 @@ public struct TrainingOptions: Sendable {
     var keys: Set<String> = []
     for setting in settings {
       guard let equals = setting.firstIndex(of: "=") else {
-        throw Failure(.usage, "--set \(setting): expected key=value.")
+        throw ProgramFailure(.usage, "--set \(setting): expected key=value.")
       }
       let key = String(setting[..<equals])
       keys.insert(key)
@@ -141,7 +141,7 @@ public struct TrainingOptions: Sendable {
   }
 
   /// What the run that is about to be resumed keeps of its settings; nil for a new run.
-  private func recordedSettings(file: String?) throws(Failure) -> RecordedSettings? {
+  private func recordedSettings(file: String?) throws(ProgramFailure) -> RecordedSettings? {
     var said = RunSettings()
     try apply(file, to: &said)
     switch resume {

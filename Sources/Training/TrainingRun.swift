@@ -3,7 +3,7 @@ import Checkpoints
 import Communication
 import Evaluation
 import InteractionData
-import MaskedInstances
+import Masking
 import StallDetection
 import SystemSupport
 
@@ -44,7 +44,7 @@ public final class TrainingRun {
   private let output: (String) -> Void
 
   /// A run as the command line asks for it; where it is resumed, what the options leave open is as its folder says.
-  public convenience init(
+  package convenience init(
     _ options: TrainingOptions, communicator: any Communicator, hooks: [any EvaluationHook] = [],
     trainingHooks: [any TrainingHook] = [],
     log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { printResult($0) }
@@ -60,15 +60,17 @@ public final class TrainingRun {
   ///   - runFolder: nil: `runs/NAME` in the current folder, NAME from the data set.
   ///   - stopAfter: save and stop after so many updates.
   ///   - lines: what is logged about steps.
+  ///   - log: where lines of what goes on go, on rank 0; nil: to standard error.
+  ///   - output: where results go, on rank 0; nil: to standard output.
   public convenience init(
     _ configuration: RunConfiguration, runFolder: String? = nil, resume: ResumeMode = .auto, stopAfter: Int? = nil,
     lines: TrainingLines = .periodic, communicator: any Communicator, hooks: [any EvaluationHook] = [],
     trainingHooks: [any TrainingHook] = [],
-    log: @escaping (String) -> Void = { printError($0) }, output: @escaping (String) -> Void = { printResult($0) }
+    log: ((String) -> Void)? = nil, output: ((String) -> Void)? = nil
   ) {
     self.init(
       .configuration(configuration), runFolder: runFolder, resume: resume, stopAfter: stopAfter, evaluatesTestItems: true, lines: lines,
-      communicator, hooks, trainingHooks, log, output)
+      communicator, hooks, trainingHooks, log ?? { printError($0) }, output ?? { printResult($0) })
   }
 
   private init(
@@ -93,7 +95,7 @@ public final class TrainingRun {
   public func run() throws(CollectiveFailure) -> Outcome {
     // A signal that comes while data is read waits for the first step.
     StopSignals.install()
-    let configuration = try RunSetup.configuration(context) { () throws(Failure) in
+    let configuration = try RunSetup.configuration(context) { () throws(ProgramFailure) in
       switch request {
       case .words(let options): try options.configurationOfRun(log: context.log)
       case .configuration(let configuration): configuration
@@ -111,12 +113,12 @@ public final class TrainingRun {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
     progress.enter(.loading)
     let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
-    let state = try communicator.onEveryRank { () throws(Failure) in try ModelState(setup.modelConfiguration) }
+    let state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(setup.modelConfiguration) }
     let path = try communicator.broadcast(runFolder ?? "runs/\(dataset.name)")
     let disk = RunDisk(
       path, dataset: dataset, configuration: configuration, arithmetic: try ArithmeticRecord.make(configuration, communicator),
       state: state, log: log)
-    let start = try communicator.fromRankZero { () throws(Failure) in try disk.open(resume) }
+    let start = try communicator.fromRankZero { () throws(ProgramFailure) in try disk.open(resume) }
     try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
     if start != .fresh { progress.finished(step: state.step) }
     if start != .fresh && start != .begun { progress.savedStep = state.step }
@@ -167,7 +169,7 @@ public final class TrainingRun {
   /// Saves step 0 of a run that begins with another model's parameters: from then on it does not need that model.
   private func saveBeginning(_ disk: RunDisk) throws(CollectiveFailure) {
     progress.enter(.checkpoint)
-    try communicator.onRankZero { () throws(Failure) in _ = try disk.save(best: nil, mayFail: false) }
+    try communicator.onRankZero { () throws(ProgramFailure) in _ = try disk.save(best: nil, mayFail: false) }
     progress.savedStep = 0
   }
 
@@ -197,7 +199,7 @@ public final class TrainingRun {
   private func finalEvaluation(
     _ evaluation: TrainingEvaluation, _ state: ModelState, _ disk: RunDisk, _ configuration: RunConfiguration
   ) throws(CollectiveFailure) -> Outcome {
-    try communicator.onRankZero { () throws(Failure) in try disk.loadBest() }
+    try communicator.onRankZero { () throws(ProgramFailure) in try disk.loadBest() }
     state.step = try communicator.broadcast(state.step)
     try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(state.parameters))
     var (report, targetReport): (EvaluationReport?, TargetReport?)
@@ -212,7 +214,7 @@ public final class TrainingRun {
       log(TrainingEvaluation.stopped(state, of: configuration))
       return .stopped
     }
-    try communicator.onRankZero { () throws(Failure) in
+    try communicator.onRankZero { () throws(ProgramFailure) in
       if let report { disk.append(report) }
       if let targetReport { disk.append(targetReport) }
       try disk.finish()

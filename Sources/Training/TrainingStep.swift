@@ -1,7 +1,7 @@
 import BERT4RecModel
 import Communication
 import GradientSum
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// One optimiser step, from the keyed order of instances to the updated parameters: plan, gradients by all threads, tree sum, allreduce,
@@ -35,7 +35,7 @@ package final class TrainingStep {
     hash = ParameterHash(state)
     let share = RankShare(
       rank: communicator.rank, of: communicator.size, gradientShards: configuration.gradientShards, threads: threads)
-    let workers = try communicator.onEveryRank { () throws(Failure) in
+    let workers = try communicator.onEveryRank { () throws(ProgramFailure) in
       try GradientWorkers(
         state: state, configuration: configuration, instances: instances, share: share, progress: context.progress)
     }
@@ -43,7 +43,7 @@ package final class TrainingStep {
     reduction = try GradientAllReduce(
       communicator: communicator, shardCount: configuration.gradientShards, length: workers.length,
       mode: configuration.reduction, scratch: workers.firstBuffer())
-    team = try communicator.onEveryRank { () throws(Failure) in
+    team = try communicator.onEveryRank { () throws(ProgramFailure) in
       try ThreadTeam(count: workers.threadCount) { thread, task in
         switch Task(rawValue: task) {
         case .gradients: workers.computeGradients(thread)

@@ -1,18 +1,18 @@
 /// Successive halving (Jamieson and Talwalkar 2016): all trials train for a short time, the best third of them three times as long
 /// from the start, and so on until one is left. Each rung costs about the same.
-public struct HalvingPlan: Sendable, Equatable {
-  public struct Rung: Sendable, Equatable {
-    public let trials: Int
+package struct HalvingPlan: Sendable, Equatable {
+  package struct Rung: Sendable, Equatable {
+    package let trials: Int
     /// Of training, for each trial.
-    public let minutes: Double
+    package let minutes: Double
   }
 
   static let factor = 3
 
-  public let rungs: [Rung]
+  package let rungs: [Rung]
 
   /// `trials` and `budget`, in minutes of training, are at least 1 and above 0.
-  public init(trials: Int, budget: Double) {
+  package init(trials: Int, budget: Double) {
     precondition(trials >= 1 && budget > 0)
     var counts = [trials]
     while let last = counts.last, last > 1 { counts.append((last + Self.factor - 1) / Self.factor) }

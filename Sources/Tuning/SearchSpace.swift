@@ -1,4 +1,4 @@
-import MaskedInstances
+import Masking
 import SystemSupport
 import Training
 import Yams
@@ -8,7 +8,7 @@ import Yams
 ///     learning_rate: {from: 3e-4, to: 3e-3, scale: log}
 ///     batch_size: [32, 64, 128]
 ///     hidden_dropout_prob: {from: 0.1, to: 0.5}
-public struct SearchSpace: Sendable, Equatable {
+package struct SearchSpace: Sendable, Equatable {
   enum Choice: Sendable, Equatable {
     case values([String])
     case range(from: Double, to: Double, isLogarithmic: Bool, isWhole: Bool)
@@ -17,7 +17,7 @@ public struct SearchSpace: Sendable, Equatable {
   /// In the order of the file.
   let dimensions: [(key: String, choice: Choice)]
 
-  public static func == (a: SearchSpace, b: SearchSpace) -> Bool {
+  package static func == (a: SearchSpace, b: SearchSpace) -> Bool {
     a.dimensions.elementsEqual(b.dimensions) { $0.key == $1.key && $0.choice == $1.choice }
   }
 
@@ -27,11 +27,11 @@ public struct SearchSpace: Sendable, Equatable {
   ]
 
   /// Exit code 64 where the text is no search space; `file` begins the messages.
-  public init(yaml: String, file: String) throws(Failure) {
+  package init(yaml: String, file: String) throws(ProgramFailure) {
     let root: Node?
-    do { root = try Yams.compose(yaml: yaml) } catch { throw Failure(.usage, "\(file): not YAML: \(error)") }
+    do { root = try Yams.compose(yaml: yaml) } catch { throw ProgramFailure(.usage, "\(file): not YAML: \(error)") }
     guard let mapping = root?.mapping, !mapping.isEmpty else {
-      throw Failure(
+      throw ProgramFailure(
         .usage, "\(file): a search space has lines `key: [value, value]` or `key: {from: A, to: B, scale: log}`; there is none.")
     }
     var dimensions: [(key: String, choice: Choice)] = []
@@ -39,10 +39,10 @@ public struct SearchSpace: Sendable, Equatable {
       let place = file + (keyNode.mark.map { ":\($0.line)" } ?? "")
       let name = keyNode.scalar?.string ?? ""
       guard let key = ConfigurationKey.named(name) else {
-        throw Failure(.usage, "\(place): unknown key \"\(name)\"; `bert4rec-dist train --help` lists all keys.")
+        throw ProgramFailure(.usage, "\(place): unknown key \"\(name)\"; `bert4rec-dist train --help` lists all keys.")
       }
       if key.mayChangeOnResume || Self.fixed.contains(name) {
-        throw Failure(.usage, "\(place): \"\(name)\" cannot be searched: tune sets it itself, or it changes no result.")
+        throw ProgramFailure(.usage, "\(place): \"\(name)\" cannot be searched: tune sets it itself, or it changes no result.")
       }
       let choice = try Self.choice(valueNode, name, place)
       for value in Self.extremes(choice) {
@@ -54,16 +54,16 @@ public struct SearchSpace: Sendable, Equatable {
     self.dimensions = dimensions
   }
 
-  private static func choice(_ node: Node, _ key: String, _ place: String) throws(Failure) -> Choice {
+  private static func choice(_ node: Node, _ key: String, _ place: String) throws(ProgramFailure) -> Choice {
     if let sequence = node.sequence {
       let values = sequence.compactMap { $0.scalar?.string }
       guard values.count == sequence.count, !values.isEmpty else {
-        throw Failure(.usage, "\(place): the values of \"\(key)\" must be a list of plain values, such as [1, 2].")
+        throw ProgramFailure(.usage, "\(place): the values of \"\(key)\" must be a list of plain values, such as [1, 2].")
       }
       return .values(values)
     }
     guard let mapping = node.mapping else {
-      throw Failure(
+      throw ProgramFailure(
         .usage, "\(place): \"\(key)\" needs a list, such as [1, 2], or a range, such as {from: 1, to: 2}; to fix it, use --set.")
     }
     var fields: [String: String] = [:]
@@ -73,7 +73,7 @@ public struct SearchSpace: Sendable, Equatable {
       from.isFinite, to.isFinite, scale == "linear" || (scale == "log" && from > 0),
       Set(fields.keys).isSubset(of: ["from", "to", "scale"])
     else {
-      throw Failure(
+      throw ProgramFailure(
         .usage, "\(place): the range of \"\(key)\" must be {from: A, to: B}, A below B, with scale: linear or log (A above 0).")
     }
     return .range(from: from, to: to, isLogarithmic: scale == "log", isWhole: isWhole(key))
@@ -82,7 +82,7 @@ public struct SearchSpace: Sendable, Equatable {
   /// Whether a key takes whole numbers alone, by what it says of something else.
   private static func isWhole(_ key: String) -> Bool {
     var settings = RunSettings()
-    do throws(Failure) { try settings.set(key, "no number", origin: "") } catch { return error.message.contains("whole number") }
+    do throws(ProgramFailure) { try settings.set(key, "no number", origin: "") } catch { return error.message.contains("whole number") }
     return false
   }
 

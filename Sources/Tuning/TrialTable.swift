@@ -71,22 +71,22 @@ package struct TrialTable {
   package private(set) var trials: [Trial] = []
 
   /// Reads the file, if it is there. Exit code 64 where it answers another question, 65 where it is damaged.
-  package init(folder: String, question: String) throws(Failure) {
+  package init(folder: String, question: String) throws(ProgramFailure) {
     path = "\(folder)/trials.tsv"
     self.question = question
     guard FileSystem.kind(path) != nil else { return }
     let lines = String(decoding: try FileSystem.read(path, limit: 1 << 26), as: UTF8.self).split(separator: "\n").map(String.init)
     guard lines.count >= 2, lines[0].hasPrefix("# "), lines[1] == Self.header else {
-      throw Failure(.badData, "\(path) is no table of trials, or damaged: give another folder with --run.")
+      throw ProgramFailure(.badData, "\(path) is no table of trials, or damaged: give another folder with --run.")
     }
     guard lines[0] == "# \(question)" else {
-      throw Failure(
+      throw ProgramFailure(
         .usage,
         "\(path) is of another search (other data, configuration, space, budget, number of trials or seed). Give what it was begun "
           + "with, or another folder with --run.")
     }
     for (index, line) in lines.dropFirst(2).enumerated() {
-      guard let trial = Trial(line: line) else { throw Failure(.badData, "\(path):\(index + 3): not a trial's line.") }
+      guard let trial = Trial(line: line) else { throw ProgramFailure(.badData, "\(path):\(index + 3): not a trial's line.") }
       trials.append(trial)
     }
   }
@@ -94,7 +94,7 @@ package struct TrialTable {
   package func trial(rung: Int, number: Int) -> Trial? { trials.first { $0.rung == rung && $0.number == number } }
 
   /// Adds the trial, or takes the place of its earlier line, and writes the file.
-  package mutating func put(_ trial: Trial) throws(Failure) {
+  package mutating func put(_ trial: Trial) throws(ProgramFailure) {
     if let index = trials.firstIndex(where: { $0.rung == trial.rung && $0.number == trial.number }) {
       trials[index] = trial
     } else {

@@ -5,23 +5,23 @@ import SystemSupport
 import Training
 
 /// What `tune` was asked for.
-public struct TuningOptions: Sendable {
+package struct TuningOptions: Sendable {
   /// Data, recipe, configuration and settings that all trials share. Its run folder holds the trials.
-  public var training = TrainingOptions()
+  package var training = TrainingOptions()
   /// A file; `SearchSpace`.
-  public var space = ""
+  package var space = ""
   /// Minutes of training, all trials together.
-  public var budget = 60.0
-  public var trials = 9
+  package var budget = 60.0
+  package var trials = 9
 
-  public init() {}
+  package init() {}
 }
 
 /// Random search with successive halving: training runs, one after the other, each on all ranks and in a folder of its own, compared
 /// by the best validation of `monitor`. The test items are never looked at.
 ///
 /// The first trial of the first rung has the base configuration's own values, so that the search cannot end below it unnoticed.
-public final class TuningRun {
+package final class TuningRun {
   /// Validations per trial, which make its curve.
   static let validations = 4
 
@@ -31,7 +31,7 @@ public final class TuningRun {
   private let output: (String) -> Void
   private var table: TrialTable?
 
-  public init(
+  package init(
     _ options: TuningOptions, communicator: any Communicator, log: @escaping (String) -> Void = { printError($0) },
     output: @escaping (String) -> Void = { print($0) }
   ) {
@@ -41,19 +41,19 @@ public final class TuningRun {
     self.output = communicator.rank == 0 ? output : { _ in }
   }
 
-  public func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
+  package func run() throws(CollectiveFailure) -> TrainingRun.Outcome {
     let folder = try communicator.broadcast(options.training.runFolder ?? "runs/tune")
-    let base = try RunSetup.configuration(RankContext(communicator, log: log)) { () throws(Failure) in
+    let base = try RunSetup.configuration(RankContext(communicator, log: log)) { () throws(ProgramFailure) in
       try options.training.configuration()
     }
-    let text = try communicator.fromRankZero { () throws(Failure) in
+    let text = try communicator.fromRankZero { () throws(ProgramFailure) in
       let bytes = try FileSystem.read(options.space, limit: 1 << 20)
       _ = try SearchSpace(yaml: String(decoding: bytes, as: UTF8.self), file: options.space)
       try FileSystem.createDirectories(folder)
       table = try TrialTable(folder: folder, question: question(base, space: bytes))
       return bytes
     }
-    let space = try alike { () throws(Failure) in try SearchSpace(yaml: String(decoding: text, as: UTF8.self), file: options.space) }
+    let space = try alike { () throws(ProgramFailure) in try SearchSpace(yaml: String(decoding: text, as: UTF8.self), file: options.space) }
     let plan = HalvingPlan(trials: options.trials, budget: options.budget)
     let draws = try draws(space, base)
 
@@ -90,7 +90,7 @@ public final class TuningRun {
       for attempt in 0..<100 where fitting == nil {
         let settings = space.draw(trial: trial, attempt: attempt, seed: base.seed)
         var trial = base.settings
-        do throws(Failure) {
+        do throws(ProgramFailure) {
           for (key, value) in settings { try trial.set(key, value, origin: options.space) }
           _ = try RunConfiguration(trial)
           fitting = settings
@@ -124,7 +124,7 @@ public final class TuningRun {
     training.runFolder = "\(folder)/\(name)"
     training.evaluatesTestItems = false
     var trial = Trial(rung: rung, number: number, steps: steps, settings: settings)
-    try communicator.onRankZero { () throws(Failure) in try table?.put(trial) }
+    try communicator.onRankZero { () throws(ProgramFailure) in try table?.put(trial) }
     log("\(name): \(steps) steps with \(settings.isEmpty ? "the configuration as it is" : trial.settingsText)")
     do throws(CollectiveFailure) {
       let run = TrainingRun(
@@ -139,7 +139,7 @@ public final class TuningRun {
       guard error.exitCode == .internalFault, error.reach == .everyRank else { throw error }
       log("\(name): \(error.message)")
     }
-    try communicator.onRankZero { () throws(Failure) in
+    try communicator.onRankZero { () throws(ProgramFailure) in
       let metric = try training.configuration().monitor
       trial.curve = MetricsLog.values(of: metric, split: "validation", in: "\(folder)/\(name)/metrics.jsonl")
       trial.isDone = true
@@ -159,7 +159,7 @@ public final class TuningRun {
   private func finish(
     _ best: Int, _ settings: [(key: String, value: String)], _ base: RunConfiguration, _ folder: String
   ) throws(CollectiveFailure) {
-    try communicator.onRankZero { () throws(Failure) in
+    try communicator.onRankZero { () throws(ProgramFailure) in
       guard let table, let steps = table.trials.last(where: { $0.number == best })?.steps else { return }
       var chosen = base.settings
       for (key, value) in settings { try chosen.set(key, value, origin: options.space) }

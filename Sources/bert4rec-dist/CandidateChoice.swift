@@ -14,7 +14,7 @@ struct CandidateChoice {
   init() { source = .everything }
 
   /// Says on standard error how the file is read, and how many of its items the model does not know.
-  init(_ path: String, options: LoadingOptions?, catalogue: ItemIndex) throws(Failure) {
+  init(_ path: String, options: LoadingOptions?, catalogue: ItemIndex) throws(ProgramFailure) {
     let read = try CandidateLists.read(path, catalogue: catalogue, options: options ?? LoadingOptions(), log: { printError($0) })
     let (unknown, total): (Int, Int)
     switch read {
@@ -28,7 +28,7 @@ struct CandidateChoice {
       (unknown, total) = (lists.unknownCount(translation), (0..<lists.users.count).reduce(0) { $0 + lists.itemCount(of: $1) })
     }
     if unknown == total {
-      throw Failure(
+      throw ProgramFailure(
         .badData, "\(path): none of its \(total) candidates is an item that the model knows; give the ids that it was trained on")
     }
     if unknown > 0 { printError("\(unknown) of \(total) candidates in \(path) are items that the model does not know: they are skipped") }
@@ -52,11 +52,11 @@ struct CandidateChoice {
   }
 
   /// Says who has no candidates; refuses lists of other users alone.
-  func check(_ users: UserHistories, path: String) throws(Failure) {
+  func check(_ users: UserHistories, path: String) throws(ProgramFailure) {
     guard case .lists(let lists, let index, _) = source, users.count > 0 else { return }
     let without = (0..<users.count).count { index.item(users.id(of: $0)) == nil }
     if without == users.count {
-      throw Failure(
+      throw ProgramFailure(
         .badData, "\(path): none of its \(lists.users.count) users is one of the \(users.count) asked for; give lists with the same ids")
     }
     if without > 0 { printError("\(without) of \(users.count) users have no candidates in \(path): nothing is recommended to them") }

@@ -1,11 +1,10 @@
 import ArgumentParser
 import BERT4RecDist
 
-import enum SystemSupport.ExitCode
 
 /// What the --help, and so the manual page, of every command ends with, and what shells complete.
 enum CommandHelp {
-  static let allCodes: [ExitCode] = [.success, .usage, .badData, .unreadable, .internalFault, .disk, .stopped]
+  static let allCodes: [ExitStatus] = [.success, .usage, .badData, .unreadable, .internalFault, .disk, .stopped]
 
   static let recipes = CompletionKind.list(TrainingOptions.recipes.split(separator: ",").map { String($0.drop { $0 == " " }) })
 
@@ -24,11 +23,11 @@ enum CommandHelp {
   }
 
   /// One line for people; packaging/share.sh makes a list of it.
-  static func line(_ codes: [ExitCode]) -> String {
+  static func line(_ codes: [ExitStatus]) -> String {
     "Exit codes: " + codes.map { "\($0.rawValue) \(meaning($0))" }.joined(separator: "; ")
   }
 
-  private static func meaning(_ code: ExitCode) -> String {
+  private static func meaning(_ code: ExitStatus) -> String {
     switch code {
     case .success: "done"
     case .usage: "wrong usage or configuration"

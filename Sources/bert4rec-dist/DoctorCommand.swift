@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-import enum SystemSupport.ExitCode
 
 /// `bert4rec-dist doctor`
 struct DoctorCommand: ParsableCommand {

@@ -13,18 +13,18 @@ enum DoneFile {
   }
 
   /// A file that is there before says nothing about this run, and may be somebody's; exit code 64.
-  static func refuseOld() throws(Failure) {
+  static func refuseOld() throws(ProgramFailure) {
     guard let path else { return }
     if path.isEmpty || FileSystem.exists(path) {
-      throw Failure(.usage, "\(variable) must name a file that is not there yet, not '\(path)': remove it, or name another")
+      throw ProgramFailure(.usage, "\(variable) must name a file that is not there yet, not '\(path)': remove it, or name another")
     }
   }
 
-  static func write() throws(Failure) {
+  static func write() throws(ProgramFailure) {
     guard let path else { return }
     let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else {
-      throw Failure(.disk, "\(path) (\(variable)) cannot be made: \(String(cString: strerror(errno)))")
+      throw ProgramFailure(.disk, "\(path) (\(variable)) cannot be made: \(String(cString: strerror(errno)))")
     }
     close(descriptor)
   }

@@ -9,7 +9,7 @@ extension EvaluateCommand {
   ) throws(CollectiveFailure) {
     var asked: TargetLists.Asked?
     var notes: [String] = []
-    try communicator.onRankZero { () throws(Failure) in
+    try communicator.onRankZero { () throws(ProgramFailure) in
       let (loaded, later) = try loadDatasetAndTargets(InputPaths.joined(data), options: options, log: { printError($0) })
       if loaded.fingerprint != model.dataFingerprint {
         notes = [
@@ -17,7 +17,7 @@ extension EvaluateCommand {
         ]
       }
       let dataset = try model.translate(loaded, log: { printError($0) })
-      guard let read = try targets.map({ path throws(Failure) in try readTargets(path, options) }) ?? later else {
+      guard let read = try targets.map({ path throws(ProgramFailure) in try readTargets(path, options) }) ?? later else {
         preconditionFailure("there is a split")
       }
       asked = try TargetLists.Asked(targets: read, histories: dataset, itemIDs: model.itemIDs)
@@ -29,7 +29,7 @@ extension EvaluateCommand {
       try TargetLists.evaluate(
         asked, scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength, cutoffs: cutoffs,
         keepSeen: keepSeen, step: model.state.step, notes: notes, communicator: communicator,
-        seeing: { (user, list) throws(Failure) in
+        seeing: { (user, list) throws(ProgramFailure) in
           guard let files, let later = asked?.targets else { return }
           try files.add(later.userIDs[user], list, targets: Set(later.sequences[user]).sorted().map { later.itemIDs[Int($0) - 1] })
         })
@@ -45,11 +45,11 @@ extension EvaluateCommand {
 
   /// Another program's lists, which rank 0 reads and measures.
   func evaluate(predictions path: String, _ cutoffs: [Int], _ communicator: any Communicator) throws(CollectiveFailure) {
-    let report = try communicator.onRankZero { () throws(Failure) in try measure(path, cutoffs) }
+    let report = try communicator.onRankZero { () throws(ProgramFailure) in try measure(path, cutoffs) }
     if let report { show([report.table], json: report.json, communicator) }
   }
 
-  private func measure(_ path: String, _ cutoffs: [Int]) throws(Failure) -> TargetReport {
+  private func measure(_ path: String, _ cutoffs: [Int]) throws(ProgramFailure) -> TargetReport {
     var options = try reading.options(format: format) ?? LoadingOptions()
     if case .at(let time) = try Self.split(splitTime) { options.splitTime = time }
     var (dataset, later): (Dataset?, Dataset?)
@@ -59,7 +59,7 @@ extension EvaluateCommand {
     let items = ItemNumbers(dataset?.itemIDs ?? ExternalIDs())
     let questions: TargetQuestions
     let subject: String
-    if let read = try targets.map({ path throws(Failure) in try readTargets(path, options) }) ?? (split == .validation ? nil : later) {
+    if let read = try targets.map({ path throws(ProgramFailure) in try readTargets(path, options) }) ?? (split == .validation ? nil : later) {
       questions = try TargetQuestions(targets: read, histories: dataset, items: items)
       subject = "targets \(read.name)"
     } else {
@@ -87,7 +87,7 @@ extension EvaluateCommand {
     }
     let others = predictions.users.count - (questions.questions.count - absent)
     if others == predictions.users.count {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "none of the \(predictions.users.count) users of \(path) is one of the \(questions.questions.count) that have targets; give "
           + "predictions with the same user ids")
@@ -106,7 +106,7 @@ extension EvaluateCommand {
   }
 
   /// The file of targets, read as the data are; what is left out of these and where they are split is theirs alone.
-  private func readTargets(_ path: String, _ options: LoadingOptions) throws(Failure) -> Dataset {
+  private func readTargets(_ path: String, _ options: LoadingOptions) throws(ProgramFailure) -> Dataset {
     var options = options
     if options.filters != InteractionFilters() { printError("\(path): read without the filters that hold for the data") }
     (options.filters, options.splitTime) = (InteractionFilters(), nil)

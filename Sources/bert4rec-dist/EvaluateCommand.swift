@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-import enum SystemSupport.ExitCode
 
 extension EvaluationSplit: ExpressibleByArgument {}
 extension EvaluationProtocol: ExpressibleByArgument {}
@@ -147,16 +146,16 @@ struct EvaluateCommand: ParsableCommand {
       progress.finished(step: model.state.step)
       progress.enter(.data)
       var options = LoadingOptions()
-      let isSplit = try communicator.fromRankZero { () throws(Failure) in
+      let isSplit = try communicator.fromRankZero { () throws(ProgramFailure) in
         if let trec { try NewFolder.checkTarget(trec) }
         options = try model.loadingOptions(
           for: InputPaths.joined(data), reading.options(format: format), split: Self.split(splitTime))
         if options.splitTime != nil && split != .validation || targets != nil {
           if protocols.contains(where: { $0 != .full }) {
-            throw Failure(.usage, "behind a split by time lists of the whole catalogue are measured: --protocol can only be full")
+            throw ProgramFailure(.usage, "behind a split by time lists of the whole catalogue are measured: --protocol can only be full")
           }
         } else if at != nil {
-          throw Failure(
+          throw ProgramFailure(
             .usage, "--at is for --targets or --predictions, or a split by time; a held-out item is ranked at 1, 5 and 10")
         }
         return options.splitTime != nil
@@ -171,7 +170,7 @@ struct EvaluateCommand: ParsableCommand {
   }
 
   /// Of the option.
-  static func split(_ time: String?) throws(Failure) -> CheckpointModel.Split {
+  static func split(_ time: String?) throws(ProgramFailure) -> CheckpointModel.Split {
     guard let time else { return .asTrained }
     return time == "none" ? .none : .at(try InteractionFilters.time(time, origin: "--split-time"))
   }
@@ -208,7 +207,7 @@ struct EvaluateCommand: ParsableCommand {
     _ communicator: any Communicator
   ) throws(CollectiveFailure) {
     guard let trec else { return }
-    let recommender = try communicator.onEveryRank { () throws(Failure) in
+    let recommender = try communicator.onEveryRank { () throws(ProgramFailure) in
       try Recommender(
         scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
     }
@@ -225,7 +224,7 @@ struct EvaluateCommand: ParsableCommand {
           let (history, label) = asked(place)
           return RecommendationRequest(history: Array(history), topK: TRECFolder.depth, keepSeen: keepSeen, heldOut: label)
         }
-      ) { (place, list) throws(Failure) in
+      ) { (place, list) throws(ProgramFailure) in
         try files?.add(dataset.userIDs[users[place]], list, targets: [model.itemIDs[Int(asked(place).label) - 1]])
         return true
       }
@@ -236,10 +235,10 @@ struct EvaluateCommand: ParsableCommand {
   func writeTREC(
     _ folder: String, itemIDs: ExternalIDs, _ communicator: any Communicator, _ body: (TRECFolder?) throws(CollectiveFailure) -> Void
   ) throws(CollectiveFailure) {
-    let files = try communicator.onRankZero { () throws(Failure) in try TRECFolder(folder, itemIDs: itemIDs) }
+    let files = try communicator.onRankZero { () throws(ProgramFailure) in try TRECFolder(folder, itemIDs: itemIDs) }
     do throws(CollectiveFailure) {
       try body(files)
-      try communicator.onRankZero { () throws(Failure) in try files?.complete() }
+      try communicator.onRankZero { () throws(ProgramFailure) in try files?.complete() }
     } catch {
       files?.discard()
       throw error

@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-import enum SystemSupport.ExitCode
 
 /// `bert4rec-dist export`
 struct ExportCommand: ParsableCommand {
@@ -36,7 +35,7 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     Main.withCommunicator { (communicator) throws(CollectiveFailure) in
-      try communicator.onRankZero { () throws(Failure) in
+      try communicator.onRankZero { () throws(ProgramFailure) in
         // Before the work, so that nothing is written where something else would be refused.
         for target in [npy, huggingFace].compactMap(\.self) { try NewFolder.checkTarget(target) }
         let model = try RunFolder.open(checkpoint, log: { printError($0) })

@@ -43,11 +43,11 @@ struct FilterOptions: ParsableArguments {
     if let events, events.split(separator: ",").isEmpty { throw ValidationError("--events needs a name.") }
   }
 
-  func split() throws(Failure) -> Int64? {
-    try splitTime.map { text throws(Failure) in try InteractionFilters.time(text, origin: "--split-time") }
+  func split() throws(ProgramFailure) -> Int64? {
+    try splitTime.map { text throws(ProgramFailure) in try InteractionFilters.time(text, origin: "--split-time") }
   }
 
-  func filters() throws(Failure) -> InteractionFilters {
+  func filters() throws(ProgramFailure) -> InteractionFilters {
     var filters = InteractionFilters()
     filters.minimumUserCount = minUserCount ?? 0
     filters.minimumItemCount = minItemCount ?? 0
@@ -55,8 +55,8 @@ struct FilterOptions: ParsableArguments {
     filters.events = events?.split(separator: ",").map(String.init)
     filters.dropsDuplicates = dropDuplicates
     filters.collapsesRepeats = collapseRepeats
-    filters.before = try before.map { text throws(Failure) in try InteractionFilters.time(text, origin: "--before") }
-    filters.after = try after.map { text throws(Failure) in try InteractionFilters.time(text, origin: "--after") }
+    filters.before = try before.map { text throws(ProgramFailure) in try InteractionFilters.time(text, origin: "--before") }
+    filters.after = try after.map { text throws(ProgramFailure) in try InteractionFilters.time(text, origin: "--after") }
     filters.last = last
     return filters
   }

@@ -25,7 +25,7 @@ struct LineInput {
   private var block = [UInt8](repeating: 0, count: blockSize)
 
   /// Waits for a line, and gives all that are there then, `limit` at most. None: the input has ended, or the program is asked to.
-  mutating func next(atMost limit: Int) throws(Failure) -> [Line] {
+  mutating func next(atMost limit: Int) throws(ProgramFailure) -> [Line] {
     while !StreamEnd.isRequested {
       let lines = takeLines(limit)
       if !lines.isEmpty || isAtEnd { return lines }
@@ -62,7 +62,7 @@ struct LineInput {
   }
 
   /// Waits for more, or for the end.
-  private mutating func fill() throws(Failure) {
+  private mutating func fill() throws(ProgramFailure) {
     buffer.removeSubrange(..<start)
     scanned -= start
     start = 0
@@ -76,7 +76,7 @@ struct LineInput {
     } else if count == 0 {
       isAtEnd = true
     } else if errno != EINTR && errno != EAGAIN {
-      throw Failure(.unreadable, "cannot read standard input: \(String(cString: strerror(errno)))")
+      throw ProgramFailure(.unreadable, "cannot read standard input: \(String(cString: strerror(errno)))")
     }
   }
 }

@@ -3,7 +3,6 @@ import BERT4RecDist
 import CLimitedStart  // acts before `main`
 import Glibc
 
-import enum SystemSupport.ExitCode
 
 @main
 struct Main: ParsableCommand {
@@ -32,7 +31,7 @@ struct Main: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
       leave(.success)
-    } catch let failure as Failure {
+    } catch let failure as ProgramFailure {
       printError("error: \(failure.message)")
       leave(failure.exitCode)
     } catch {
@@ -49,7 +48,7 @@ struct Main: ParsableCommand {
     }
     withCommunicator { communicator in
       if communicator.rank == 0 { printError(fullMessage(for: error)) }
-      return ExitCode(rawValue: exitCode(for: error).rawValue) ?? .usage
+      return ExitStatus(rawValue: exitCode(for: error).rawValue) ?? .usage
     }
   }
 
@@ -70,7 +69,7 @@ struct Main: ParsableCommand {
   /// Runs a command's work with the ranks of this start and ends the program with its exit code. Failures are printed once. The first
   /// rank shows what it is doing.
   static func withCommunicator(
-    showing mode: ProgressMode = .none, _ work: (any Communicator) throws(CollectiveFailure) -> ExitCode
+    showing mode: ProgressMode = .none, _ work: (any Communicator) throws(CollectiveFailure) -> ExitStatus
   ) -> Never {
     let communicator: any Communicator
     do throws(CollectiveFailure) { communicator = try makeCommunicator() } catch {
@@ -100,9 +99,9 @@ struct Main: ParsableCommand {
     return names.allSatisfy { name in getenv(name).map { String(cString: $0) == "0" } ?? true }
   }
 
-  static func leave(_ code: ExitCode) -> Never {
+  static func leave(_ code: ExitStatus) -> Never {
     fflush(nil)
-    do throws(Failure) { if code == .success { try DoneFile.write() } } catch {
+    do throws(ProgramFailure) { if code == .success { try DoneFile.write() } } catch {
       printError("error: \(error.message)")
       Glibc.exit(error.exitCode.rawValue)
     }

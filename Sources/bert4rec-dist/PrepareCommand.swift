@@ -101,12 +101,12 @@ struct PrepareCommand: ParsableCommand {
   func run() throws {
     Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       // More ranks have nothing to do: reading is one process's work.
-      try communicator.onRankZero { () throws(Failure) in try prepare() }
+      try communicator.onRankZero { () throws(ProgramFailure) in try prepare() }
       return .success
     }
   }
 
-  private func prepare() throws(Failure) {
+  private func prepare() throws(ProgramFailure) {
     var options = try reading.options(format: format) ?? LoadingOptions()
     options.skipBadRows = skipBadRows
     (options.filters, options.splitTime) = (try filters.filters(), try filters.split())
@@ -116,13 +116,13 @@ struct PrepareCommand: ParsableCommand {
       guard let path else { continue }
       try PairsFile.checkTarget(path)
       for input in inputs where Self.isSameFile(InputPaths.file(of: input), path) {
-        throw Failure(.usage, "\(option) \(path) is an input; give another file")
+        throw ProgramFailure(.usage, "\(option) \(path) is an input; give another file")
       }
     }
     // How the files are read stands before what came of it; where nothing came of it, it is no result.
     var report: [String] = []
     let loaded: LoadedDataset
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       loaded = try DatasetLoader.load(inputs, options: options, report: { report.append($0) }, log: { printError($0) })
     } catch {
       for line in report { printError(line) }

@@ -19,12 +19,12 @@ struct ReadingOptions: ParsableArguments {
   var timeFormat: String?
 
   /// nil where nothing is said.
-  func options(format: String? = nil) throws(Failure) -> LoadingOptions? {
+  func options(format: String? = nil) throws(ProgramFailure) -> LoadingOptions? {
     let format = format ?? dataFormat
     if format == nil && columns == nil && timeFormat == nil { return nil }
     return LoadingOptions(
-      format: try format.map { name throws(Failure) in try DataFormat.named(name, origin: "--format") },
+      format: try format.map { name throws(ProgramFailure) in try DataFormat.named(name, origin: "--format") },
       columns: try ColumnChoice(columns ?? "", origin: "--columns"),
-      timePattern: try timeFormat.map { text throws(Failure) in try TimePattern(text, origin: "--time-format") })
+      timePattern: try timeFormat.map { text throws(ProgramFailure) in try TimePattern(text, origin: "--time-format") })
   }
 }

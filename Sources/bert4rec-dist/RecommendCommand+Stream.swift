@@ -8,12 +8,12 @@ extension RecommendCommand {
 
   /// Before anything is opened that would take the number of an input that is closed.
   static func prepareStream(_ communicator: any Communicator) throws(CollectiveFailure) {
-    try communicator.onRankZero { () throws(Failure) in
+    try communicator.onRankZero { () throws(ProgramFailure) in
       if communicator.size > 1 {
-        throw Failure(.usage, "--stream answers in one process: start it without mpirun; --threads is what uses more cores")
+        throw ProgramFailure(.usage, "--stream answers in one process: start it without mpirun; --threads is what uses more cores")
       }
       for (descriptor, name) in [(STDIN_FILENO, "input"), (STDOUT_FILENO, "output")] where fcntl(descriptor, F_GETFD) < 0 {
-        throw Failure(.unreadable, "standard \(name) is closed: --stream needs both ends of a conversation")
+        throw ProgramFailure(.unreadable, "standard \(name) is closed: --stream needs both ends of a conversation")
       }
     }
   }
@@ -25,12 +25,12 @@ extension RecommendCommand {
     let scorer = try model.makeScorer(
       longestQuery: model.state.configuration.maximumSequenceLength, threads: threads, communicator: communicator)
     // There is no other rank.
-    try communicator.onRankZero { () throws(Failure) in try answerLines(input, model, scorer) }
+    try communicator.onRankZero { () throws(ProgramFailure) in try answerLines(input, model, scorer) }
   }
 
-  private func answerLines(_ input: RecommendationInput, _ model: CheckpointModel, _ scorer: ModelScorer) throws(Failure) {
+  private func answerLines(_ input: RecommendationInput, _ model: CheckpointModel, _ scorer: ModelScorer) throws(ProgramFailure) {
     if let candidates, input.candidates.isPerUser {
-      throw Failure(
+      throw ProgramFailure(
         .usage, "\(candidates) has a list of candidates per user: with --stream give one list for all, and a line's own as \"candidates\"")
     }
     let answers = try StreamAnswers(itemIDs: model.itemIDs, titles: input.titles)
@@ -56,7 +56,7 @@ extension RecommendCommand {
         to: requests.compactMap { try? $0.outcome.get() }, grouping: model.scoresAlikeTogether ? .shared : .single)
       var (text, next): ([UInt8], Int) = ([], 0)
       for request in requests {
-        let answer: Result<RecommendationList, Failure>
+        let answer: Result<RecommendationList, ProgramFailure>
         switch request.outcome {
         case .success:
           answer = lists[next]
@@ -88,9 +88,9 @@ private struct StreamAnswers {
   private let titles: ItemTitles?
 
   /// Refuses a catalogue that JSON cannot carry, before anything is answered.
-  init(itemIDs: ExternalIDs, titles: ItemTitles?) throws(Failure) {
+  init(itemIDs: ExternalIDs, titles: ItemTitles?) throws(ProgramFailure) {
     for index in 0..<itemIDs.count where String(validating: itemIDs[index], as: UTF8.self) == nil {
-      throw Failure(
+      throw ProgramFailure(
         .badData,
         "the id \(PrintableText.quoted(itemIDs[index])) is not UTF-8, which JSON cannot carry; use --histories with --format csv or tsv"
       )
@@ -98,7 +98,7 @@ private struct StreamAnswers {
     (self.itemIDs, self.titles) = (itemIDs, titles)
   }
 
-  func append(_ answer: Result<RecommendationList, Failure>, to request: StreamRequest, _ text: inout [UInt8]) {
+  func append(_ answer: Result<RecommendationList, ProgramFailure>, to request: StreamRequest, _ text: inout [UInt8]) {
     var members = request.user.map { [$0] } ?? []
     switch answer {
     case .success(let list):

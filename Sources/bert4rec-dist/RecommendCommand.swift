@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-import enum SystemSupport.ExitCode
 
 enum RecommendationFormat: String, ExpressibleByArgument, CaseIterable {
   case csv, tsv, jsonl, trec
@@ -121,7 +120,7 @@ struct RecommendCommand: ParsableCommand {
       progress.finished(step: model.state.step)
       progress.enter(.data)
       // Rank 0 alone reads and writes.
-      let input = try communicator.onRankZero { () throws(Failure) in try read(model) } ?? RecommendationInput()
+      let input = try communicator.onRankZero { () throws(ProgramFailure) in try read(model) } ?? RecommendationInput()
       if stream {
         try answerStream(input, model, communicator)
       } else {
@@ -131,7 +130,7 @@ struct RecommendCommand: ParsableCommand {
     }
   }
 
-  private func read(_ model: CheckpointModel) throws(Failure) -> RecommendationInput {
+  private func read(_ model: CheckpointModel) throws(ProgramFailure) -> RecommendationInput {
     var input = RecommendationInput()
     input.catalogue = ItemIndex(model.itemIDs)
     let options = try reading.options(format: formats.first { RecommendationFormat(rawValue: $0) == nil })
@@ -160,12 +159,12 @@ struct RecommendCommand: ParsableCommand {
   }
 
   /// Of `--similar-items`.
-  private func chosenItems(_ model: CheckpointModel, _ catalogue: ItemIndex) throws(Failure) -> [Int32] {
+  private func chosenItems(_ model: CheckpointModel, _ catalogue: ItemIndex) throws(ProgramFailure) -> [Int32] {
     if similarItems == ["all"] { return (0..<model.itemIDs.count).map { Int32($0 + 1) } }
     var chosen: [Int32] = []
     for id in similarItems {
       guard let item = catalogue.item(Array(id.utf8)) else {
-        throw Failure(.usage, "--similar-items: the model does not know the item '\(id)'")
+        throw ProgramFailure(.usage, "--similar-items: the model does not know the item '\(id)'")
       }
       chosen.append(item)
     }
@@ -179,14 +178,14 @@ struct RecommendCommand: ParsableCommand {
     let areSimilar = !similarItems.isEmpty
     if areSimilar {
       let scorer = try model.makeSimilarityScorer(threads: threads, communicator: communicator)
-      recommender = try communicator.onEveryRank { () throws(Failure) in
+      recommender = try communicator.onEveryRank { () throws(ProgramFailure) in
         // The item and [MASK].
         try Recommender(scorer: scorer, itemCounts: model.itemCounts, maximumLength: 2)
       }
     } else {
       let longestQuery = try communicator.broadcast(input.users.longest + 1)
       let scorer = try model.makeScorer(longestQuery: longestQuery, threads: threads, communicator: communicator)
-      recommender = try communicator.onEveryRank { () throws(Failure) in
+      recommender = try communicator.onEveryRank { () throws(ProgramFailure) in
         try Recommender(
           scorer: scorer, itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength)
       }
@@ -194,7 +193,7 @@ struct RecommendCommand: ParsableCommand {
     progress.enter(.recommendation)
     var writer = RecommendationWriter(
       format: format, columns: areSimilar ? .similarItems : .recommendations, itemIDs: model.itemIDs, titles: input.titles)
-    try communicator.onRankZero { () throws(Failure) in try writer.begin() }
+    try communicator.onRankZero { () throws(ProgramFailure) in try writer.begin() }
     let (users, candidates) = (input.users, input.candidates)
     var fallbacks = 0
     try recommender.recommend(
@@ -203,12 +202,12 @@ struct RecommendCommand: ParsableCommand {
         RecommendationRequest(
           history: users.items(of: user), topK: topK, keepSeen: keepSeen, candidates: candidates.own(of: users.id(of: user)))
       }
-    ) { (user, list) throws(Failure) in
+    ) { (user, list) throws(ProgramFailure) in
       if list.isFallback { fallbacks += 1 }
       try writer.write(users.id(of: user), list)
       return !writer.isClosed
     }
-    try communicator.onRankZero { () throws(Failure) in
+    try communicator.onRankZero { () throws(ProgramFailure) in
       if writer.isClosed { return }
       try writer.end()
       if fallbacks > 0 {

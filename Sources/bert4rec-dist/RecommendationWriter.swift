@@ -30,7 +30,7 @@ struct RecommendationWriter {
   /// Whether the reader has gone: nobody wants more.
   var isClosed: Bool { output.isClosed }
 
-  mutating func begin() throws(Failure) {
+  mutating func begin() throws(ProgramFailure) {
     let names = [columns.subject, columns.item, columns.score, "rank"] + (titles == nil ? [] : ["title"])
     switch format {
     case .csv: buffer += Array((names.joined(separator: ",") + "\n").utf8)
@@ -39,7 +39,7 @@ struct RecommendationWriter {
     }
   }
 
-  mutating func write(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) throws(Failure) {
+  mutating func write(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) throws(ProgramFailure) {
     switch format {
     case .csv: writeCSV(subject, list)
     case .tsv: writeTSV(subject, list)
@@ -49,9 +49,9 @@ struct RecommendationWriter {
     if buffer.count > 1 << 16 { try flush() }
   }
 
-  mutating func end() throws(Failure) { try flush() }
+  mutating func end() throws(ProgramFailure) { try flush() }
 
-  private mutating func flush() throws(Failure) {
+  private mutating func flush() throws(ProgramFailure) {
     try output.write(buffer)
     buffer.removeAll(keepingCapacity: true)
   }
@@ -86,7 +86,7 @@ struct RecommendationWriter {
     }
   }
 
-  private mutating func writeJSON(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) throws(Failure) {
+  private mutating func writeJSON(_ subject: ArraySlice<UInt8>, _ list: RecommendationList) throws(ProgramFailure) {
     for (index, scored) in list.items.enumerated() {
       buffer += Array("{\"\(columns.subject)\":".utf8)
       try appendJSON(subject)
@@ -116,9 +116,9 @@ struct RecommendationWriter {
     buffer.append(UInt8(ascii: "\""))
   }
 
-  private mutating func appendJSON(_ id: ArraySlice<UInt8>) throws(Failure) {
+  private mutating func appendJSON(_ id: ArraySlice<UInt8>) throws(ProgramFailure) {
     guard let text = String(validating: id, as: UTF8.self) else {
-      throw Failure(.badData, "the id \(PrintableText.quoted(id)) is not UTF-8, which JSON cannot carry; use --format csv or tsv.")
+      throw ProgramFailure(.badData, "the id \(PrintableText.quoted(id)) is not UTF-8, which JSON cannot carry; use --format csv or tsv.")
     }
     var quoted = ""
     JSON.appendQuoted(text, to: &quoted)

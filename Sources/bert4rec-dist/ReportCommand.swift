@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-import enum SystemSupport.ExitCode
 
 /// `bert4rec-dist report`
 struct ReportCommand: ParsableCommand {
@@ -54,12 +53,12 @@ struct ReportCommand: ParsableCommand {
   func run() throws {
     Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       // More ranks have nothing to do.
-      try communicator.onRankZero { () throws(Failure) in try report() }
+      try communicator.onRankZero { () throws(ProgramFailure) in try report() }
       return .success
     }
   }
 
-  private func report() throws(Failure) {
+  private func report() throws(ProgramFailure) {
     let path = output ?? runFolder + "/report.html"
     // Before the work, not after it.
     try ReportPage.checkTarget(path)
@@ -67,7 +66,7 @@ struct ReportCommand: ParsableCommand {
     for folder in [runFolder] + compare { runs.append(try RunRecord(reading: folder)) }
     var notes: [String] = []
     var examples: [ExampleUser] = []
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       examples = try ExampleUser.make(
         run: runs[0], data: data.isEmpty ? nil : InputPaths.joined(data), items: items, log: { printError($0) })
     } catch {

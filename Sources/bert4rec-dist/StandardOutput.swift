@@ -19,7 +19,7 @@ struct StandardOutput {
   }
 
   /// Writes all of it.
-  mutating func write(_ bytes: [UInt8]) throws(Failure) {
+  mutating func write(_ bytes: [UInt8]) throws(ProgramFailure) {
     // The reader may be the same terminal.
     StandardError.wipeStatus()
     var start = 0
@@ -27,7 +27,7 @@ struct StandardOutput {
   }
 
   /// Writes all of it, unless the program is asked to end while nobody reads.
-  mutating func writeUntilStopped(_ bytes: [UInt8]) throws(Failure) {
+  mutating func writeUntilStopped(_ bytes: [UInt8]) throws(ProgramFailure) {
     StandardError.wipeStatus()
     var start = 0
     while start < bytes.count && !isClosed {
@@ -46,7 +46,7 @@ struct StandardOutput {
     }
   }
 
-  private mutating func write(_ bytes: ArraySlice<UInt8>, _ start: inout Int) throws(Failure) {
+  private mutating func write(_ bytes: ArraySlice<UInt8>, _ start: inout Int) throws(ProgramFailure) {
     let count = bytes.withUnsafeBytes { bytes in
       Liveness.outside { Glibc.write(STDOUT_FILENO, bytes.baseAddress, bytes.count) }
     }
@@ -59,7 +59,7 @@ struct StandardOutput {
       var waiting = pollfd(fd: STDOUT_FILENO, events: Int16(POLLOUT), revents: 0)
       _ = Liveness.outside { poll(&waiting, 1, Self.patience) }
     } else if errno != EINTR {
-      throw Failure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
+      throw ProgramFailure(.disk, "cannot write to standard output: \(String(cString: strerror(errno)))")
     }
   }
 }

@@ -8,9 +8,9 @@ enum StreamEnd {
   nonisolated(unsafe) private static let ends = UnsafeMutablePointer<Int32>.allocate(capacity: 2)
 
   /// Once in a process.
-  static func install() throws(Failure) {
+  static func install() throws(ProgramFailure) {
     guard pipe(ends) == 0 else {
-      throw Failure(.internalFault, "no pipe for signals: \(String(cString: strerror(errno)))")
+      throw ProgramFailure(.internalFault, "no pipe for signals: \(String(cString: strerror(errno)))")
     }
     // A handler never waits.
     for end in [ends[0], ends[1]] { _ = (fcntl(end, F_SETFD, FD_CLOEXEC), fcntl(end, F_SETFL, O_NONBLOCK)) }

@@ -11,10 +11,10 @@ final class TRECFolder {
   private var run: TextFile
   private var judgements: TextFile
 
-  init(_ path: String, itemIDs: ExternalIDs) throws(Failure) {
+  init(_ path: String, itemIDs: ExternalIDs) throws(ProgramFailure) {
     folder = try NewFolder(path)
     self.itemIDs = itemIDs
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       run = try TextFile(folder.path + "/run.txt")
       judgements = try TextFile(folder.path + "/qrels.txt")
     } catch {
@@ -24,14 +24,14 @@ final class TRECFolder {
   }
 
   /// The next user's list and the external ids of what should be in it, each once.
-  func add(_ user: ArraySlice<UInt8>, _ list: RecommendationList, targets: [ArraySlice<UInt8>]) throws(Failure) {
+  func add(_ user: ArraySlice<UInt8>, _ list: RecommendationList, targets: [ArraySlice<UInt8>]) throws(ProgramFailure) {
     try TRECText.appendRun(user, list, itemIDs, to: &run.text)
     for target in targets { try TRECText.appendJudgement(user, item: target, to: &judgements.text) }
     try run.writeIfLong()
     try judgements.writeIfLong()
   }
 
-  func complete() throws(Failure) {
+  func complete() throws(ProgramFailure) {
     try run.finish()
     try judgements.finish()
     try folder.complete()
@@ -46,7 +46,7 @@ private struct TextFile: ~Copyable {
   private let path: String
   private let descriptor: Int32
 
-  init(_ path: String) throws(Failure) {
+  init(_ path: String) throws(ProgramFailure) {
     self.path = path
     descriptor = try FileSystem.writing { () throws(SystemError) in
       try systemCall("open", path) { open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666) }
@@ -55,11 +55,11 @@ private struct TextFile: ~Copyable {
 
   deinit { Glibc.close(descriptor) }
 
-  mutating func writeIfLong() throws(Failure) { if text.count > 1 << 20 { try write() } }
+  mutating func writeIfLong() throws(ProgramFailure) { if text.count > 1 << 20 { try write() } }
 
-  private mutating func write() throws(Failure) {
+  private mutating func write() throws(ProgramFailure) {
     let result = text.withUnsafeBytes { bytes in
-      Result { () throws(Failure) in
+      Result { () throws(ProgramFailure) in
         try FileSystem.writing { () throws(SystemError) in try FileSystem.writeAll(descriptor, bytes, path) }
       }
     }
@@ -67,7 +67,7 @@ private struct TextFile: ~Copyable {
     text.removeAll(keepingCapacity: true)
   }
 
-  mutating func finish() throws(Failure) {
+  mutating func finish() throws(ProgramFailure) {
     try write()
     try FileSystem.writing { () throws(SystemError) in _ = try systemCall("fsync", path) { fsync(descriptor) } }
   }

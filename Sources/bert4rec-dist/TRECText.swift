@@ -9,7 +9,7 @@ enum TRECText {
 
   static func appendRun(
     _ user: ArraySlice<UInt8>, _ list: RecommendationList, _ itemIDs: ExternalIDs, to text: inout [UInt8]
-  ) throws(Failure) {
+  ) throws(ProgramFailure) {
     try check(user)
     var bound = Float.greatestFiniteMagnitude
     for (index, scored) in list.items.enumerated() {
@@ -24,7 +24,7 @@ enum TRECText {
     }
   }
 
-  static func appendJudgement(_ user: ArraySlice<UInt8>, item: ArraySlice<UInt8>, to text: inout [UInt8]) throws(Failure) {
+  static func appendJudgement(_ user: ArraySlice<UInt8>, item: ArraySlice<UInt8>, to text: inout [UInt8]) throws(ProgramFailure) {
     try check(user)
     try check(item)
     text += user
@@ -33,9 +33,9 @@ enum TRECText {
     text += Array(" 1\n".utf8)
   }
 
-  private static func check(_ id: ArraySlice<UInt8>) throws(Failure) {
+  private static func check(_ id: ArraySlice<UInt8>) throws(ProgramFailure) {
     guard id.contains(where: { $0 <= 0x20 || $0 == 0x7F }) || id.isEmpty else { return }
-    throw Failure(
+    throw ProgramFailure(
       .badData,
       "the id '\(String(decoding: id.prefix(80), as: UTF8.self))' has a space or a control character in it, which TREC's files cannot "
         + "carry; rename it, or write another format")

@@ -18,14 +18,14 @@ struct UserHistories {
   /// What ranks other than 0 have.
   init() { (source, unknownCount, longest) = (.nobody, 0, 0) }
 
-  init(data: String, options: LoadingOptions?, model: CheckpointModel) throws(Failure) {
+  init(data: String, options: LoadingOptions?, model: CheckpointModel) throws(ProgramFailure) {
     let dataset = try model.translate(model.load(data, options: options, log: { printError($0) }), log: { printError($0) })
     source = .dataset(ids: dataset.userIDs, dataset.sequences)
     unknownCount = 0
     longest = (0..<dataset.sequences.userCount).reduce(0) { max($0, dataset.sequences.length(of: $1)) }
   }
 
-  init(histories path: String, options: LoadingOptions?, catalogue: ItemIndex) throws(Failure) {
+  init(histories path: String, options: LoadingOptions?, catalogue: ItemIndex) throws(ProgramFailure) {
     let read = try Histories.read(path, options: options ?? LoadingOptions(), log: { printError($0) })
     let translation = read.translation(catalogue)
     source = .file(read, translation: translation)

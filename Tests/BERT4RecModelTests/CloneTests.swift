@@ -1,6 +1,6 @@
 import BERT4RecModel
 import CKernels
-import MaskedInstances
+import Masking
 import Testing
 
 /// One arithmetic: every clone with fused multiply-adds gives the same bits, whatever its registers and tiles, so the same run has the

@@ -1,5 +1,5 @@
 import BERT4RecModel
-import MaskedInstances
+import Masking
 import Testing
 
 /// Gradients against finite differences, along random directions: (f(x + h v) - f(x - h v)) / 2h = gradient . v.

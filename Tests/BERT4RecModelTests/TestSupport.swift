@@ -1,6 +1,6 @@
 import BERT4RecModel
 import CKernels
-import MaskedInstances
+import Masking
 import Testing
 
 /// Every backend that this machine can run, and the native one with every clone of the kernels.

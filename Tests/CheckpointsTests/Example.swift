@@ -51,15 +51,15 @@ struct Example {
 }
 
 /// The failure of a body that must fail.
-func failure(_ body: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation) -> Failure? {
+func failure(_ body: () throws -> Void, sourceLocation: SourceLocation = #_sourceLocation) -> ProgramFailure? {
   do {
     try body()
     Issue.record("nothing failed", sourceLocation: sourceLocation)
     return nil
-  } catch let error as Failure {
+  } catch let error as ProgramFailure {
     return error
   } catch {
-    Issue.record("\(error) is not a Failure", sourceLocation: sourceLocation)
+    Issue.record("\(error) is not a ProgramFailure", sourceLocation: sourceLocation)
     return nil
   }
 }

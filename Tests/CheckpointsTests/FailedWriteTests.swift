@@ -68,7 +68,7 @@ import Testing
       try #require(mount("tmpfs", point, "tmpfs", UInt(MS_REMOUNT), options) == 0)
       do {
         try Example.write(run, step: successor, keep: 1, shift: Float(successor))
-      } catch let error as Failure {
+      } catch let error as ProgramFailure {
         #expect(error.exitCode == .disk, "\(error.message)")
         messages.insert(error.message)
         // Where only the pointer to it failed, the new one is there, and the next attempt replaces it.

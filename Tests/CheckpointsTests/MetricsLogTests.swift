@@ -64,7 +64,7 @@ import Testing
   @Test func onlyARegularFile() throws {
     #expect(mkfifo(path, 0o600) == 0)
     let error = failure { _ = try MetricsLog(path, resumingAfter: 3) }
-    #expect(error == Failure(.disk, "cannot write \(path): it is not a regular file"))
+    #expect(error == ProgramFailure(.disk, "cannot write \(path): it is not a regular file"))
   }
 
   @Test func aNewRunStartsEmpty() throws {

@@ -21,7 +21,7 @@ extension CommandTests {
     }
 
     final class Refusing: EvaluationHook {
-      func end(_ context: EvaluationContext) throws(Failure) { throw Failure(.badData, "not with me") }
+      func end(_ context: EvaluationContext) throws(ProgramFailure) { throw ProgramFailure(.badData, "not with me") }
     }
 
     /// Saves after step 2, stops after step 5.
@@ -71,7 +71,7 @@ extension CommandTests {
         var settings = RunSettings.demonstration
         (settings.batchSize, settings.trainingSteps, settings.threads) = (16, 6, 1)
         func run(_ settings: RunSettings, stopAfter: Int? = nil) throws(CollectiveFailure) -> RunOutcome {
-          let configuration = try alike { () throws(Failure) in try RunConfiguration(settings) }
+          let configuration = try alike { () throws(ProgramFailure) in try RunConfiguration(settings) }
           return try TrainingRun(
             configuration, runFolder: folder + "/run", stopAfter: stopAfter, communicator: SoloCommunicator(), log: { _ in },
             output: { _ in }

@@ -23,7 +23,7 @@ import Testing
       message.write(table)
     }
 
-    init(from message: inout MessageReader) throws(Failure) {
+    init(from message: inout MessageReader) throws(ProgramFailure) {
       self.init(
         name: try message.read(), sizes: try message.read(), inner: try message.read(), isGood: try message.read(),
         table: try message.read())
@@ -40,9 +40,9 @@ import Testing
 
   @Test func whatIsWrittenIsRead() throws {
     #expect(try read(MessageWriter.bytes(of: record), as: Record.self) == record)
-    #expect(try read(MessageWriter.bytes(of: ExitCode.disk), as: ExitCode.self) == .disk)
-    let failures: [Failure?] = [Failure(.badData, "line 3"), nil]
-    #expect(try read(MessageWriter.bytes(of: failures), as: [Failure?].self) == failures)
+    #expect(try read(MessageWriter.bytes(of: ExitStatus.disk), as: ExitStatus.self) == .disk)
+    let failures: [ProgramFailure?] = [ProgramFailure(.badData, "line 3"), nil]
+    #expect(try read(MessageWriter.bytes(of: failures), as: [ProgramFailure?].self) == failures)
   }
 
   /// Bytes that are missing, left over or of no meaning end the run with a word, not with a crash.
@@ -60,6 +60,6 @@ import Testing
       #expect(throws: damage) { try read(count, as: [String].self) }
       #expect(throws: damage) { try read(count, as: [String: Int].self) }
     }
-    #expect(throws: damage) { try read(MessageWriter.bytes(of: Int32(3)), as: ExitCode.self) }
+    #expect(throws: damage) { try read(MessageWriter.bytes(of: Int32(3)), as: ExitStatus.self) }
   }
 }

@@ -19,15 +19,15 @@ import Testing
     #expect(!communicator.hostName.isEmpty)
     #expect(try communicator.broadcast([Int64.max, 2]) == [.max, 2])
     #expect(try communicator.broadcast("") == "")
-    #expect(try communicator.fromRankZero { () throws(Failure) in [3] as [Int32] } == [3])
+    #expect(try communicator.fromRankZero { () throws(ProgramFailure) in [3] as [Int32] } == [3])
     #expect(try communicator.gather([1, 2]) == [[1, 2]])
     #expect(try communicator.scatter([[1, 2]]) == [1, 2])
     try communicator.requireSame("the version", "1")
     try communicator.agree(on: nil)
-    let failure = Failure(.badData, "line 3")
+    let failure = ProgramFailure(.badData, "line 3")
     let shared = CollectiveFailure(failure, reach: .everyRank)
     #expect(throws: shared) { try communicator.agree(on: failure) }
-    #expect(throws: shared) { try communicator.onRankZero { () throws(Failure) in throw failure } }
+    #expect(throws: shared) { try communicator.onRankZero { () throws(ProgramFailure) in throw failure } }
     #expect(communicator.finish() == .success)
   }
 }

@@ -17,8 +17,8 @@ final class RecordingHook: EvaluationHook {
     self.context = context
   }
   func beforeRun(_ block: EvaluationBlock) { calls.append("before \(block.index) \(block.users.count)") }
-  func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(Failure) {
-    if block.index == failAtBlock { throw Failure(.disk, "hook fails at \(block.index)") }
+  func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(ProgramFailure) {
+    if block.index == failAtBlock { throw ProgramFailure(.disk, "hook fails at \(block.index)") }
     calls.append("after \(block.index) \(results.map(\.user) == block.users)")
     self.results += results
   }
@@ -308,7 +308,7 @@ struct EvaluatorTests {
   }
 
   @Test func refuses() {
-    func exitCode(_ data: Dataset, items: Int) -> ExitCode? {
+    func exitCode(_ data: Dataset, items: Int) -> ExitStatus? {
       do throws(CollectiveFailure) {
         _ = try Evaluator(dataset: data, maximumLength: 9, communicator: solo()).evaluate(
           FunctionScorer(itemCount: items, score: mixedScore), split: .test, step: 0)

@@ -75,7 +75,7 @@ struct RecommendationRequestTests {
     }
     let answers = recommender.answers(to: requests, grouping: grouping)
     #expect(answers.count == requests.count)
-    var failures: [ExitCode: Int] = [:]
+    var failures: [ExitStatus: Int] = [:]
     for (request, answer) in zip(requests, answers) {
       #expect(answer == recommender.answers(to: [request])[0] || request == requests[77])
       if case .failure(let failure) = answer { failures[failure.exitCode, default: 0] += 1 }
@@ -94,7 +94,7 @@ struct RecommendationRequestTests {
         heldOut: index % 5 == 0 ? Int32(1 + index % 7) : nil)
     }
     let shared = CandidateItems([4, 1, 2, 30, 50])
-    @Sendable func recommender() throws(Failure) -> Recommender {
+    @Sendable func recommender() throws(ProgramFailure) -> Recommender {
       try Recommender(
         scorer: FunctionScorer(itemCount: 50, score: mixedScore), itemCounts: (0..<50).map { Int64(50 - $0) }, maximumLength: 9)
     }
@@ -108,7 +108,7 @@ struct RecommendationRequestTests {
       let results = onRanks(size) { communicator throws(CollectiveFailure) -> [RecommendationList] in
         let isFirst = communicator.rank == 0
         var written: [RecommendationList] = []
-        let recommender = try alike { () throws(Failure) in try recommender() }
+        let recommender = try alike { () throws(ProgramFailure) in try recommender() }
         try recommender.recommend(
           count: isFirst ? requests.count : 0, longestList: 50, shared: isFirst ? common : nil, on: communicator,
           request: { requests[$0] }

@@ -110,7 +110,7 @@ struct RecommenderTests {
     for wanted in [3000, 1500] {
       let results = onRanks(size) { communicator throws(CollectiveFailure) -> [RecommendationList] in
         var written: [RecommendationList] = []
-        let recommender = try alike { () throws(Failure) in
+        let recommender = try alike { () throws(ProgramFailure) in
           try Recommender(scorer: scorer(), itemCounts: counts, maximumLength: 9)
         }
         try recommender.recommend(
@@ -131,7 +131,7 @@ struct RecommenderTests {
   @Test func whatFailsOnOneRankFailsOnAll() {
     let results = onRanks(2) { communicator throws(CollectiveFailure) -> Bool in
       let scorer = FunctionScorer(itemCount: 5) { query, _ in query.last == 3 ? .nan : 0 }
-      let recommender = try alike { () throws(Failure) in
+      let recommender = try alike { () throws(ProgramFailure) in
         try Recommender(scorer: scorer, itemCounts: [2, 9, 4, 9, 1], maximumLength: 4)
       }
       try recommender.recommend(
@@ -148,8 +148,8 @@ struct RecommenderTests {
   }
 
   @Test func refuses() throws {
-    func failure(_ body: () throws -> Void) -> ExitCode? {
-      do { try body() } catch { return (error as? Failure)?.exitCode }
+    func failure(_ body: () throws -> Void) -> ExitStatus? {
+      do { try body() } catch { return (error as? ProgramFailure)?.exitCode }
       return nil
     }
     let scorer = FunctionScorer(itemCount: 5) { query, token in query.last == 3 && token == 2 ? .nan : 0 }

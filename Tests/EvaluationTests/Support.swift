@@ -2,7 +2,7 @@ import Communication
 import Evaluation
 import Foundation
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 import TestSupport
 import Testing
@@ -95,7 +95,7 @@ final class ThreadCommunicator: Communicator {
 
   func finish() throws(CollectiveFailure) {}
 
-  func abort(_ exitCode: ExitCode) -> Never { exit(exitCode.rawValue) }
+  func abort(_ exitCode: ExitStatus) -> Never { exit(exitCode.rawValue) }
 
   // Evaluation sums nothing over ranks.
 
@@ -155,7 +155,7 @@ final class FunctionScorer: SequenceScorer {
 
   deinit { values.deallocate() }
 
-  func scores(_ batch: PackedBatch) throws(Failure) -> UnsafeBufferPointer<Float> {
+  func scores(_ batch: PackedBatch) throws(ProgramFailure) -> UnsafeBufferPointer<Float> {
     calls.append(batch.instanceCount)
     values.deallocate()
     values = .allocate(capacity: batch.instanceCount * vocabularySize)

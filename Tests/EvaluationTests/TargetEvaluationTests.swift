@@ -120,7 +120,7 @@ struct TargetEvaluationTests {
     let validation = try TargetQuestions(data, leaveOneOut: .validation)
     #expect(validation.questions == [.init(history: [1], targets: [2]), .init(history: [4, 4], targets: [4])])
     #expect(validation.targetsInHistory == 1)
-    let error = #expect(throws: Failure.self) { try TargetQuestions(dataset([[1, 2]], itemCount: 2), leaveOneOut: .test) }
+    let error = #expect(throws: ProgramFailure.self) { try TargetQuestions(dataset([[1, 2]], itemCount: 2), leaveOneOut: .test) }
     #expect(error?.exitCode == .badData)
   }
 }

@@ -110,7 +110,7 @@ enum CheckpointTargets {
         try require(checkpoint?.path == older, "the older checkpoint is taken")
         try require(lines.count == 1 && lines[0].contains(newer), "one line names what is damaged: \(lines)")
         // For the statistics.
-        throw Failure(.badData, lines[0])
+        throw ProgramFailure(.badData, lines[0])
       }
     }
   }
@@ -133,7 +133,7 @@ enum CheckpointTargets {
         if tensor.type == "F32" {
           try require(try file.floats(tensor.name).count == tensor.count, "a tensor has the elements of its shape")
         } else {
-          do { _ = try file.floats(tensor.name) } catch let failure as Failure where failure.exitCode == .badData {}
+          do { _ = try file.floats(tensor.name) } catch let failure as ProgramFailure where failure.exitCode == .badData {}
         }
       }
       try require(end == file.data.count, "the tensors fill the data")
@@ -173,7 +173,7 @@ enum CheckpointTargets {
       let known = [10, 20].map { "\(run.checkpointsPath)/\(CheckpointName.folder(step: $0))" }
       try require(known.contains(path), "\(path) is a checkpoint of the run")
       // For the statistics.
-      if let line = lines.first { throw Failure(.badData, line) }
+      if let line = lines.first { throw ProgramFailure(.badData, line) }
     }
   }
 

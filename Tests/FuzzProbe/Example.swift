@@ -19,7 +19,7 @@ enum Example {
 
   /// Writes a checkpoint of a state; returns its folder.
   @discardableResult
-  static func write(_ state: TrainerState, in run: RunFolder, keep: Int = 5) throws(Failure) -> String {
+  static func write(_ state: TrainerState, in run: RunFolder, keep: Int = 5) throws(ProgramFailure) -> String {
     let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: layout.count)
     defer { values.deallocate() }
     for index in values.indices { values[index] = Float(index) * 0.5 + Float(state.step % 1000) }

@@ -6,14 +6,14 @@ struct FuzzTarget {
   let name: String
   let mutator: Mutator
   /// Exit codes that a refusal may have.
-  let codes: Set<ExitCode>
+  let codes: Set<ExitStatus>
   /// A refusal names one of these: a file, a key, an option.
   let places: [String]
-  /// Reads an input. Throws a `Failure` where it is refused, `Broken` where something is wrong with the reader.
+  /// Reads an input. Throws a `ProgramFailure` where it is refused, `Broken` where something is wrong with the reader.
   let read: ([UInt8], inout FuzzRandom) throws -> Void
 
   init(
-    _ name: String, corpus: [[UInt8]], words: [String] = [], codes: Set<ExitCode> = [.badData], places: [String],
+    _ name: String, corpus: [[UInt8]], words: [String] = [], codes: Set<ExitStatus> = [.badData], places: [String],
     read: @escaping ([UInt8], inout FuzzRandom) throws -> Void
   ) {
     self.name = name
@@ -24,7 +24,7 @@ struct FuzzTarget {
   }
 
   /// What is wrong with the words of a refusal, or nil.
-  func objection(to failure: Failure) -> String? {
+  func objection(to failure: ProgramFailure) -> String? {
     if !codes.contains(failure.exitCode) { return "exit code \(failure.exitCode.rawValue): \(failure.message)" }
     if !places.contains(where: failure.message.contains) { return "the message names no place: \(failure.message)" }
     if let fault = Self.fault(ofLine: failure.message) { return "the message \(fault): \(failure.message)" }

@@ -58,8 +58,8 @@ enum PackedTargets {
       case 2: put(tar([("x", input)]), path)
       default: put(gzip(tar([("a/README", [0]), ("a/u.data", input)])), path)
       }
-      func outcome(_ path: String) throws -> Result<String, Failure> {
-        do throws(Failure) {
+      func outcome(_ path: String) throws -> Result<String, ProgramFailure> {
+        do throws(ProgramFailure) {
           return .success(try DatasetLoader.load([path], log: { _ in }).dataset.fingerprint)
         } catch { return .failure(error) }
       }

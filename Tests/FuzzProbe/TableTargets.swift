@@ -1,5 +1,5 @@
 import InteractionData
-import MaskedInstances
+import Masking
 import SystemSupport
 
 /// Users' files in each known format, through the readers of `prepare`, `train --data` and `recommend --histories`.
@@ -116,7 +116,7 @@ enum TableTargets {
   }
 
   /// Mostly none; else a format or columns that may be wrong, filters, or a split.
-  private static func chance(options random: inout FuzzRandom) throws(Failure) -> LoadingOptions {
+  private static func chance(options random: inout FuzzRandom) throws(ProgramFailure) -> LoadingOptions {
     var options = LoadingOptions(skipBadRows: random.chance(1, in: 2))
     switch random.below(10) {
     case 0: options.format = DataFormat.allCases[random.below(DataFormat.allCases.count)]
@@ -141,9 +141,9 @@ enum TableTargets {
 
   /// The same users with the same items, or a refusal.
   private static func writePairs(_ dataset: Dataset, _ folder: String) throws {
-    do throws(Failure) { try PairsFile.write(dataset, to: folder + "/pairs.txt") } catch {
+    do throws(ProgramFailure) { try PairsFile.write(dataset, to: folder + "/pairs.txt") } catch {
       // The id that cannot be written is the place then.
-      throw Failure(error.exitCode, "\(folder)/pairs.txt: \(error.message)")
+      throw ProgramFailure(error.exitCode, "\(folder)/pairs.txt: \(error.message)")
     }
     let again = try DatasetLoader.load([folder + "/pairs.txt"], log: { _ in }).dataset
     try require(again.userIDs == dataset.userIDs, "pairs read back have the same users")

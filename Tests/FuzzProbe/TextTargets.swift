@@ -14,7 +14,7 @@ enum TextTargets {
     ].map { Array($0.utf8) }
     return FuzzTarget("json", corpus: corpus, places: [" at byte "]) { input, _ in
       let value: JSON
-      do throws(JSONError) { value = try JSON.parse(input) } catch { throw Failure(.badData, "\(error)") }
+      do throws(JSONError) { value = try JSON.parse(input) } catch { throw ProgramFailure(.badData, "\(error)") }
       for text in [value.line, value.pretty] {
         guard let again = try? JSON.parse(Array(text.utf8)) else { throw Broken("what is written is JSON: \(text)") }
         try require(again == value, "JSON is read as it is written: \(text)")
@@ -62,7 +62,7 @@ enum TextTargets {
   /// config.yaml of a run repeats it.
   private static func requireAgain(_ configuration: RunSettings) throws {
     var again = RunSettings()
-    do throws(Failure) { try again.read(yaml: configuration.yaml, file: "config.yaml") } catch {
+    do throws(ProgramFailure) { try again.read(yaml: configuration.yaml, file: "config.yaml") } catch {
       throw Broken("config.yaml of what was accepted is accepted: \(error.message)")
     }
     try require(again == configuration, "config.yaml repeats a configuration: \(configuration.yaml)")

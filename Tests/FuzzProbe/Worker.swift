@@ -80,7 +80,7 @@ enum Worker {
       try target.read(input, &random)
       progress[.accepted] += 1
       return nil
-    } catch let failure as Failure {
+    } catch let failure as ProgramFailure {
       switch failure.exitCode {
       case .usage: progress[.usage] += 1
       case .badData: progress[.badData] += 1
@@ -105,7 +105,7 @@ enum Worker {
     do {
       try target.read(input, &random)
       print("accepted")
-    } catch let failure as Failure {
+    } catch let failure as ProgramFailure {
       print("refused with \(failure.exitCode.rawValue): \(failure.message)")
       if let objection = target.objection(to: failure) { print("FAULT \(objection)") }
     } catch {

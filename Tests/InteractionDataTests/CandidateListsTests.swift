@@ -38,10 +38,10 @@ import Testing
   }
 
   @Test(arguments: ["", "\n\n", "item_id\n"]) func refusesWhatHoldsNone(text: String) {
-    #expect(throws: Failure.self) { try read(text) }
+    #expect(throws: ProgramFailure.self) { try read(text) }
   }
 
   @Test func standardInputIsForHistories() {
-    #expect(throws: Failure.self) { try CandidateLists.read("-", catalogue: ItemIndex(ExternalIDs()), log: { _ in }) }
+    #expect(throws: ProgramFailure.self) { try CandidateLists.read("-", catalogue: ItemIndex(ExternalIDs()), log: { _ in }) }
   }
 }

@@ -64,7 +64,7 @@ import Testing
     ("{\"item_id\": 70, \"title\": \"A\"}\n", "none of its items is one of the model's: its ids are such as \"70\""),
     ("item_id,title\n7,A\n9\n", "data.txt:3: \"9\": not the 2 columns"),
   ]) func othersAreRefused(text: String, words: String) throws {
-    let failure = try #require(throws: Failure.self) { try read(Array(text.utf8)) }
+    let failure = try #require(throws: ProgramFailure.self) { try read(Array(text.utf8)) }
     #expect(failure.exitCode == .badData && failure.message.contains(words), "\(failure.message)")
   }
 }

@@ -61,7 +61,7 @@ import Testing
       let path = try scratch.write(damaged, "damaged")
       do {
         #expect(try load(path).dataset.fingerprint == plain, "\(packer) at \(place)")
-      } catch let failure as Failure {
+      } catch let failure as ProgramFailure {
         refused += 1
         #expect(failure.exitCode == .badData && failure.message.contains(path), "\(packer) at \(place): \(failure.message)")
       }

@@ -78,7 +78,7 @@ import Testing
 
   @Test(arguments: refused.indices) func refuses(_ index: Int) throws {
     let (text, said) = Self.refused[index]
-    let error = #expect(throws: Failure.self) { try read(text) }
+    let error = #expect(throws: ProgramFailure.self) { try read(text) }
     #expect(error?.exitCode == .badData)
     for words in said { #expect(error?.message.contains(words) == true, "\(words): \(error?.message ?? "")") }
   }

@@ -181,9 +181,9 @@ import Testing
 @Suite struct ItemTableTests {
   private static let header = "id\texternal_id\tcount\n"
 
-  private func decode(_ text: String) throws(Failure) -> (ids: ExternalIDs, counts: [Int64]) {
+  private func decode(_ text: String) throws(ProgramFailure) -> (ids: ExternalIDs, counts: [Int64]) {
     let bytes = Array(text.utf8)
-    return try bytes.withUnsafeBytes { buffer in Result { () throws(Failure) in try ItemTable.decode(buffer, path: "i.tsv") } }.get()
+    return try bytes.withUnsafeBytes { buffer in Result { () throws(ProgramFailure) in try ItemTable.decode(buffer, path: "i.tsv") } }.get()
   }
 
   @Test func readsWhatItWrites() throws {
@@ -207,6 +207,6 @@ import Testing
 
   @Test func refusesAnIDTwice() {
     let failure = failure { _ = try decode(Self.header + "1\tx\t9\n2\tx\t8\n") }
-    #expect(failure == Failure(.badData, "i.tsv: an external id stands there twice"))
+    #expect(failure == ProgramFailure(.badData, "i.tsv: an external id stands there twice"))
   }
 }

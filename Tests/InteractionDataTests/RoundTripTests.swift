@@ -35,7 +35,7 @@ import Testing
           let text = String(decoding: written.bytes.prefix(600), as: UTF8.self)
           Issue.record("number \(number), \(layout): other pairs came out\n\(loaded.said)\n\(text)")
         }
-      } catch let failure as Failure {
+      } catch let failure as ProgramFailure {
         #expect(failure.exitCode == .badData, "number \(number), \(layout): \(failure.message)")
         refused[written.layout, default: 0] += 1
         if environment["BERT4REC_ROUND_TRIPS_SAY"] != nil { print("number \(number), \(layout): \(failure.message.prefix(300))") }

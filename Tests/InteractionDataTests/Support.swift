@@ -100,16 +100,16 @@ func histories(_ text: String) -> [History] {
 }
 
 /// The failure of something that must fail.
-func failure<R>(of body: () throws -> R) -> Failure {
+func failure<R>(of body: () throws -> R) -> ProgramFailure {
   do {
     _ = try body()
     Issue.record("nothing failed")
-  } catch let failure as Failure {
+  } catch let failure as ProgramFailure {
     return failure
   } catch {
     Issue.record("another error: \(error)")
   }
-  return Failure(.success, "")
+  return ProgramFailure(.success, "")
 }
 
 /// Real data beside the project, which is not part of it.

@@ -20,7 +20,7 @@ func reduce(
   var accumulators: [ShardAccumulator] = []
   for thread in 0..<threads {
     accumulators.append(
-      try communicator.onEveryRank { () throws(Failure) in
+      try communicator.onEveryRank { () throws(ProgramFailure) in
         try ShardAccumulator(shards: ShardTree.range(part: thread, of: threads, in: own), length: length)
       })
   }
@@ -59,9 +59,9 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
     let integers = try communicator.broadcast(rank == 0 ? [Int32.min, 7, -1] : nil)
     let none = try communicator.broadcast(rank == 0 ? [Int64]() : [1, 2])
     let text = try communicator.broadcast(rank == 0 ? "Käse" : "")
-    let bytes = try communicator.fromRankZero { () throws(Failure) in [1, 2, UInt8(size)] }
-    let table = try communicator.fromRankZero { () throws(Failure) in ["a": [true], "": [], "b\0": [false, true]] }
-    let nothing: Double? = try communicator.fromRankZero { () throws(Failure) in nil }
+    let bytes = try communicator.fromRankZero { () throws(ProgramFailure) in [1, 2, UInt8(size)] }
+    let table = try communicator.fromRankZero { () throws(ProgramFailure) in ["a": [true], "": [], "b\0": [false, true]] }
+    let nothing: Double? = try communicator.fromRankZero { () throws(ProgramFailure) in nil }
     let squares = try communicator.allGather(rank * rank)
     let texts = try communicator.allGather(String(repeating: "x", count: rank))
     let odd = try communicator.ranks(where: rank % 2 == 1)
@@ -72,7 +72,7 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
     let gathered = try communicator.gather([UInt8](repeating: UInt8(rank), count: rank * 3))
     try communicator.requireSame("the number of ranks", "\(size)")
     try communicator.agree(on: nil)
-    let alone = try communicator.onRankZero { () throws(Failure) in rank }
+    let alone = try communicator.onRankZero { () throws(ProgramFailure) in rank }
     if rank == 0 { say("\(sent) \(gathered) \(alone == 0)") } else if !gathered.isEmpty || alone != nil { abort() }
   case "host-copy":
     // host-copy BYTES/4 [limited]: with a limit on the size of files, also of those in memory.
@@ -89,11 +89,11 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
     let expected = (0..<count).map { Int32($0 * $0) }
     let isRight = expected.withUnsafeBytes { $0.elementsEqual(copy.bytes) }
     // Mapped by all ranks, or one's own; nobody keeps it open.
-    let maps = try communicator.onEveryRank { () throws(Failure) in
+    let maps = try communicator.onEveryRank { () throws(ProgramFailure) in
       String(decoding: try FileSystem.read("/proc/self/maps", limit: 1 << 24), as: UTF8.self)
     }
     let isShared = maps.contains("memfd:bert4rec-dist")
-    let files = try communicator.onEveryRank { () throws(Failure) in try FileSystem.list("/proc/self/fd") }
+    let files = try communicator.onEveryRank { () throws(ProgramFailure) in try FileSystem.list("/proc/self/fd") }
     let isOpen = files.contains { name in
       var target = [CChar](repeating: 0, count: 100)
       readlink("/proc/self/fd/" + name, &target, target.count - 1)
@@ -120,18 +120,18 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
     try communicator.requireSame("what was sent", "\(sent) \(Array(values))")
     if rank == 0 { say("\(sent.map(Int.init)) \(gathered.map { $0.map(Int.init) }) \(values.map { Int($0) })") }
   case "idle":
-    try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
+    try communicator.onRankZero { () throws(ProgramFailure) in _ = usleep(400_000) }
     let used = clock() * 1000 / CLOCKS_PER_SEC
     // Of which start-up is a part; measured again over the second wait.
-    try communicator.onRankZero { () throws(Failure) in _ = usleep(400_000) }
+    try communicator.onRankZero { () throws(ProgramFailure) in _ = usleep(400_000) }
     let all = try communicator.gather(Int(clock() * 1000 / CLOCKS_PER_SEC - used))
     if rank == 0 { say(all.map { "\($0)" }.joined(separator: " ")) }
   case "fail-on-rank-zero":
-    _ = try communicator.fromRankZero { () throws(Failure) -> Int in throw Failure(.badData, "line 3 is no good") }
+    _ = try communicator.fromRankZero { () throws(ProgramFailure) -> Int in throw ProgramFailure(.badData, "line 3 is no good") }
   case "fail-on-ranks":
     let failing = arguments.dropFirst().compactMap { Int($0) }
-    try communicator.onEveryRank { () throws(Failure) in
-      if failing.contains(rank) { throw Failure(.disk, "disk \(rank) is full") }
+    try communicator.onEveryRank { () throws(ProgramFailure) in
+      if failing.contains(rank) { throw ProgramFailure(.disk, "disk \(rank) is full") }
     }
   case "fail-alone":
     if rank == size - 1 { throw .onThisRank(.unreadable, "only I know") }
@@ -151,7 +151,7 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
   }
 }
 
-func main() -> ExitCode {
+func main() -> ExitStatus {
   do throws(CollectiveFailure) {
     let arguments = CommandLine.arguments.dropFirst()
     let communicator = ["pieces", "scatter"].contains(arguments.first) ? try MPICommunicator(longestPiece: 5) : try makeCommunicator()

@@ -86,7 +86,7 @@ import Testing
       #expect(html.contains("<h2>Curves</h2>") && !html.contains("<h2>Configuration</h2>") && html.contains("no_such_key"))
     }
     try withRun([:]) { folder in
-      let failure = #expect(throws: Failure.self) { try RunRecord(reading: folder) }
+      let failure = #expect(throws: ProgramFailure.self) { try RunRecord(reading: folder) }
       #expect(failure?.exitCode == .unreadable)
     }
   }
@@ -98,7 +98,7 @@ import Testing
       try page.write(to: folder + "/old.html")
       #expect(try String(contentsOfFile: folder + "/old.html", encoding: .utf8) == page.html)
       for target in ["/metrics.jsonl", ""] {
-        let failure = #expect(throws: Failure.self) { try ReportPage.checkTarget(folder + target) }
+        let failure = #expect(throws: ProgramFailure.self) { try ReportPage.checkTarget(folder + target) }
         #expect(failure?.exitCode == .usage)
       }
       try ReportPage.checkTarget(folder + "/new.html")

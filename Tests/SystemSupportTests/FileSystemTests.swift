@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 /// The failure of `body`; an issue where there is none.
-func failure(_ body: () throws(Failure) -> Void) -> Failure? {
-  do throws(Failure) { try body() } catch { return error }
+func failure(_ body: () throws(ProgramFailure) -> Void) -> ProgramFailure? {
+  do throws(ProgramFailure) { try body() } catch { return error }
   Issue.record("nothing was thrown")
   return nil
 }
@@ -51,10 +51,10 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
 
   @Test func readingErrorsNameThePathAndTheReason() throws {
     let absent = folder.path + "/absent"
-    let missing = failure { () throws(Failure) in _ = try FileSystem.read(absent) }
-    #expect(missing == Failure(.unreadable, "cannot read \(absent): No such file or directory"))
-    let directory = failure { () throws(Failure) in _ = try FileSystem.read(folder.path) }
-    #expect(directory == Failure(.unreadable, "cannot read \(folder.path): Is a directory"))
+    let missing = failure { () throws(ProgramFailure) in _ = try FileSystem.read(absent) }
+    #expect(missing == ProgramFailure(.unreadable, "cannot read \(absent): No such file or directory"))
+    let directory = failure { () throws(ProgramFailure) in _ = try FileSystem.read(folder.path) }
+    #expect(directory == ProgramFailure(.unreadable, "cannot read \(folder.path): Is a directory"))
   }
 
   /// A pipe that nobody writes to would otherwise be waited for.
@@ -65,28 +65,28 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     let pipe = folder.path + "/pipe"
     #expect(mkfifo(pipe, 0o600) == 0)
     for path in [pipe, "/dev/zero"] {
-      let error = failure { () throws(Failure) in _ = try MappedFile(path) }
-      #expect(error == Failure(.unreadable, "cannot read \(path), which is no regular file: No such device"))
+      let error = failure { () throws(ProgramFailure) in _ = try MappedFile(path) }
+      #expect(error == ProgramFailure(.unreadable, "cannot read \(path), which is no regular file: No such device"))
     }
-    let directory = failure { () throws(Failure) in _ = try MappedFile(folder.path) }
-    #expect(directory == Failure(.unreadable, "cannot read \(folder.path): Is a directory"))
+    let directory = failure { () throws(ProgramFailure) in _ = try MappedFile(folder.path) }
+    #expect(directory == ProgramFailure(.unreadable, "cannot read \(folder.path): Is a directory"))
   }
 
   @Test func messagesAreOnePrintableLine() {
-    #expect(Failure(.badData, "é \"x\" \\ 日").message == "é \"x\" \\ 日")
-    #expect(Failure(.badData, "a\nb\r\u{1B}[1m\t\0\u{7F}\u{85}").message == #"a\nb\r\x1B[1m\t\x00\x7F\x85"#)
-    let long = Failure(.badData, "start" + String(repeating: "é", count: 1 << 20) + "end").message
+    #expect(ProgramFailure(.badData, "é \"x\" \\ 日").message == "é \"x\" \\ 日")
+    #expect(ProgramFailure(.badData, "a\nb\r\u{1B}[1m\t\0\u{7F}\u{85}").message == #"a\nb\r\x1B[1m\t\x00\x7F\x85"#)
+    let long = ProgramFailure(.badData, "start" + String(repeating: "é", count: 1 << 20) + "end").message
     #expect(long.hasPrefix("starté") && long.hasSuffix("éend") && long.contains(" [...] ") && long.utf8.count < 4200)
     #expect(TerminalText.escaped("a\nb\u{1B}", keepsLineEnds: true) == "a\nb\\x1B")
     // In time that grows with the text, not with its square: this would take minutes.
-    #expect(Failure(.usage, String(repeating: "\0", count: 1 << 20)).message.utf8.count < 5000)
+    #expect(ProgramFailure(.usage, String(repeating: "\0", count: 1 << 20)).message.utf8.count < 5000)
   }
 
   @Test func writingErrorsAreOfTheDisk() throws {
     let path = folder.path + "/absent/file"
-    let missing = failure { () throws(Failure) in try FileSystem.writeDurably(path, [1]) }
-    #expect(missing == Failure(.disk, "cannot write \(path): No such file or directory"))
-    let full = failure { () throws(Failure) in try FileSystem.writeDurably("/dev/full", [1]) }
+    let missing = failure { () throws(ProgramFailure) in try FileSystem.writeDurably(path, [1]) }
+    #expect(missing == ProgramFailure(.disk, "cannot write \(path): No such file or directory"))
+    let full = failure { () throws(ProgramFailure) in try FileSystem.writeDurably("/dev/full", [1]) }
     #expect(full?.exitCode == .disk && full?.message.contains("/dev/full: No space left on device") == true)
   }
 
@@ -106,7 +106,7 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
   @Test func aFailedReplacementLeavesNothing() throws {
     // A folder cannot be replaced by a file.
     try FileSystem.createDirectories(folder.path + "/latest/inside")
-    let refused = failure { () throws(Failure) in try FileSystem.replaceAtomically(folder.path + "/latest", "x") }
+    let refused = failure { () throws(ProgramFailure) in try FileSystem.replaceAtomically(folder.path + "/latest", "x") }
     #expect(refused?.exitCode == .disk)
     #expect(try FileSystem.list(folder.path) == ["latest"])
     #expect(try FileSystem.list(folder.path + "/latest") == ["inside"])
@@ -123,7 +123,7 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
       #expect(try FileSystem.list(folder.path) == ["set"])
       #expect(try FileSystem.list(target) == ["\(index)"] && text == self.text(target + "/\(index)"))
     }
-    let refused = failure { () throws(Failure) in try FileSystem.replaceFolder(target, by: new, aside: aside) }
+    let refused = failure { () throws(ProgramFailure) in try FileSystem.replaceFolder(target, by: new, aside: aside) }
     #expect(refused?.exitCode == .disk)
     #expect(try FileSystem.list(folder.path) == ["set"] && FileSystem.list(target) == ["1"])
   }
@@ -142,7 +142,7 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     for name in ["b", "a", ".hidden", "é", "a b"] { try FileSystem.writeDurably(folder.path + "/" + name, [UInt8]()) }
     #expect(try FileSystem.list(folder.path) == [".hidden", "a", "a b", "b", "é"])
     #expect(try FileSystem.list(folder.path + "/absent") == [])
-    let file = failure { () throws(Failure) in _ = try FileSystem.list(folder.path + "/a") }
+    let file = failure { () throws(ProgramFailure) in _ = try FileSystem.list(folder.path + "/a") }
     #expect(file?.exitCode == .unreadable && file?.message.contains("Not a directory") == true)
   }
 
@@ -152,8 +152,8 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
     try FileSystem.createDirectories(deep)
     #expect(FileSystem.kind(folder.path + "/one/two/three") == .directory)
     try FileSystem.writeDurably(folder.path + "/file", [UInt8]())
-    let through = failure { () throws(Failure) in try FileSystem.createDirectories(folder.path + "/file/inside") }
-    #expect(through == Failure(.disk, "cannot write \(folder.path)/file: File exists"))
+    let through = failure { () throws(ProgramFailure) in try FileSystem.createDirectories(folder.path + "/file/inside") }
+    #expect(through == ProgramFailure(.disk, "cannot write \(folder.path)/file: File exists"))
   }
 
   @Test func removesLinksAndNotWhatTheyNameButAllElse() throws {
@@ -200,9 +200,9 @@ func failure(_ body: () throws(Failure) -> Void) -> Failure? {
   }
 
   @Test func whatCannotBeMappedIsUnreadable() throws {
-    let absent = failure { () throws(Failure) in _ = try MappedFile(folder.path + "/absent") }
+    let absent = failure { () throws(ProgramFailure) in _ = try MappedFile(folder.path + "/absent") }
     #expect(absent?.exitCode == .unreadable && absent?.message.contains("No such file") == true)
-    let directory = failure { () throws(Failure) in _ = try MappedFile(folder.path) }
+    let directory = failure { () throws(ProgramFailure) in _ = try MappedFile(folder.path) }
     #expect(directory?.exitCode == .unreadable && directory?.message.contains(folder.path) == true)
   }
 }

@@ -25,18 +25,18 @@ import Testing
     let json = try JSON.parse(Array(#"{"a":-1,"b":{"c":"x","d":1},"e":1e999}"#.utf8))
     let fields = JSONFields(json, path: "some.json")
     #expect(try fields.int("a") == -1 && fields.fields("b").string("c") == "x" && fields.has("e"))
-    #expect(try fields.each("b") { (_, key) throws(Failure) in key } == ["c": "c", "d": "d"])
-    let wrong: [(String, () throws(Failure) -> Void)] = [
-      ("a", { () throws(Failure) in _ = try fields.count("a") }),
-      ("b.d", { () throws(Failure) in _ = try fields.fields("b").string("d") }),
-      ("b.d", { () throws(Failure) in _ = try fields.each("b") { (field, key) throws(Failure) in try field.string(key) } }),
-      ("e", { () throws(Failure) in _ = try fields.double("e") }),
-      ("none", { () throws(Failure) in _ = try fields.unsigned("none") }),
-      ("a", { () throws(Failure) in _ = try fields.fields("a") }),
+    #expect(try fields.each("b") { (_, key) throws(ProgramFailure) in key } == ["c": "c", "d": "d"])
+    let wrong: [(String, () throws(ProgramFailure) -> Void)] = [
+      ("a", { () throws(ProgramFailure) in _ = try fields.count("a") }),
+      ("b.d", { () throws(ProgramFailure) in _ = try fields.fields("b").string("d") }),
+      ("b.d", { () throws(ProgramFailure) in _ = try fields.each("b") { (field, key) throws(ProgramFailure) in try field.string(key) } }),
+      ("e", { () throws(ProgramFailure) in _ = try fields.double("e") }),
+      ("none", { () throws(ProgramFailure) in _ = try fields.unsigned("none") }),
+      ("a", { () throws(ProgramFailure) in _ = try fields.fields("a") }),
     ]
     for (name, read) in wrong {
-      let failure = #expect(throws: Failure.self) { try read() }
-      #expect(failure == Failure(.badData, "some.json: \"\(name)\" is missing or not of its type"))
+      let failure = #expect(throws: ProgramFailure.self) { try read() }
+      #expect(failure == ProgramFailure(.badData, "some.json: \"\(name)\" is missing or not of its type"))
     }
   }
 

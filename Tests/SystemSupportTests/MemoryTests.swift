@@ -19,7 +19,7 @@ import Testing
   /// More than any machine has addresses for.
   @Test func memoryThatIsRefusedIsAFailure() throws {
     let refused = try #require(
-      failure { () throws(Failure) in _ = try AlignedMemory(byteCount: 1 << 62, for: "the parameters") })
+      failure { () throws(ProgramFailure) in _ = try AlignedMemory(byteCount: 1 << 62, for: "the parameters") })
     #expect(refused.exitCode == .internalFault)
     #expect(refused.message.hasPrefix("no memory for the parameters, 4.0 EiB: Cannot allocate memory"))
   }

@@ -33,9 +33,9 @@ import Training
     return configuration
   }
 
-  private func failure(yaml: String) -> Failure? {
+  private func failure(yaml: String) -> ProgramFailure? {
     var configuration = RunSettings()
-    do throws(Failure) { try configuration.read(yaml: yaml, file: "recipe.yaml") } catch { return error }
+    do throws(ProgramFailure) { try configuration.read(yaml: yaml, file: "recipe.yaml") } catch { return error }
     return nil
   }
 
@@ -90,11 +90,11 @@ import Training
     try text.write(toFile: path, atomically: true, encoding: .utf8)
     var options = TrainingOptions()
     options.configurationFile = path
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       _ = try options.configuration()
       Issue.record("accepted")
     } catch {
-      #expect(error == Failure(.usage, "\(path): more than 1048576 bytes, so not a configuration."))
+      #expect(error == ProgramFailure(.usage, "\(path): more than 1048576 bytes, so not a configuration."))
     }
   }
 
@@ -185,7 +185,7 @@ import Training
       let parts = setting.split(separator: "=")
       try configuration.set(String(parts[0]), String(parts[1]), origin: "test")
     }
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       configuration.data = "some.txt"
       _ = try RunConfiguration(configuration)
       Issue.record("nothing was thrown")
@@ -214,7 +214,7 @@ import Training
     for (words, change) in cases {
       var changed = settings
       change(&changed)
-      do throws(Failure) {
+      do throws(ProgramFailure) {
         _ = try RunConfiguration(changed)
         Issue.record("nothing was thrown: \(words)")
       } catch {
@@ -236,7 +236,7 @@ import Training
 
   @Test(arguments: ["", "pop100,pop10", "full,full", "all", ","]) func protocolsThatAreNone(text: String) {
     var configuration = RunSettings()
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       try configuration.set("validation_protocols", text, origin: "test")
       Issue.record("nothing was thrown")
     } catch {
@@ -356,7 +356,7 @@ import Training
     let configuration = try options.configuration()
     #expect(configuration.maximumSequenceLength == 50 && configuration.trainingSteps == 7)
     options.recipe = "beautiful"
-    let failure = #expect(throws: Failure.self) { try options.configuration() }
+    let failure = #expect(throws: ProgramFailure.self) { try options.configuration() }
     #expect(failure?.exitCode == .usage && failure?.message.contains("beauty, beauty-64, ml-100k, ml-1m, ml-1m-256") == true)
   }
 

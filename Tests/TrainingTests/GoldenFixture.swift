@@ -1,7 +1,7 @@
 import BERT4RecModel
 import Checkpoints
 import Foundation
-import MaskedInstances
+import Masking
 import Testing
 
 /// What Tests/Reference/make_golden.py wrote: transformers' BertForMaskedLM on a padded batch, whole last layer.

@@ -1,5 +1,5 @@
 import BERT4RecModel
-import MaskedInstances
+import Masking
 import Testing
 import Training
 

@@ -1,7 +1,7 @@
 import BERT4RecModel
 import Foundation
 import InteractionData
-import MaskedInstances
+import Masking
 import Testing
 import Training
 

@@ -1,7 +1,7 @@
 import BERT4RecModel
 import Communication
 import GradientSum
-import MaskedInstances
+import Masking
 import SystemSupport
 import Testing
 import Training

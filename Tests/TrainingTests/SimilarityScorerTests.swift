@@ -1,6 +1,6 @@
 import BERT4RecModel
 import Evaluation
-import MaskedInstances
+import Masking
 import Testing
 import Training
 

@@ -52,7 +52,7 @@ import Tuning
     ("learning_rate: {from: 1, to: 99}", "learning_rate is \"99.0\""),
     ("learning_rate: [1", "not YAML"),
   ]) func whatIsNoSearchSpaceIsRefused(yaml: String, words: String) {
-    let failure = #expect(throws: Failure.self) { try SearchSpace(yaml: yaml, file: "space.yaml") }
+    let failure = #expect(throws: ProgramFailure.self) { try SearchSpace(yaml: yaml, file: "space.yaml") }
     #expect(failure?.exitCode == .usage && failure?.message.contains(words) == true, "\(failure?.message ?? "none")")
   }
 }

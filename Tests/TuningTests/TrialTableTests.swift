@@ -46,13 +46,13 @@ import Tuning
   @Test func anotherQuestionAndDamageAreRefused() throws {
     defer { try? FileSystem.removeRecursively(folder) }
     _ = try filled()
-    let other = #expect(throws: Failure.self) { try TrialTable(folder: folder, question: "other") }
+    let other = #expect(throws: ProgramFailure.self) { try TrialTable(folder: folder, question: "other") }
     #expect(other?.exitCode == .usage && other?.message.contains("another search") == true)
     let path = folder + "/trials.tsv"
     let text = try String(contentsOfFile: path, encoding: .utf8)
     for damaged in [text.replacingOccurrences(of: "0.5", with: "x"), text + "1\t2\n", "", "# q\n"] {
       try damaged.write(toFile: path, atomically: true, encoding: .utf8)
-      let failure = #expect(throws: Failure.self) { try TrialTable(folder: folder, question: "q") }
+      let failure = #expect(throws: ProgramFailure.self) { try TrialTable(folder: folder, question: "q") }
       #expect(failure?.exitCode == .badData && failure?.message.contains(path) == true)
     }
   }

@@ -5,10 +5,10 @@ extension FileSystem {
   /// Replaces a file by the one that `write` makes under another name in the same folder, `path.tmp` where none is given. After a
   /// failure the old file is as it was, and nothing half-written stays.
   package static func replaceFile(
-    _ path: String, temporary: String? = nil, _ write: (_ temporary: String) throws(Failure) -> Void
-  ) throws(Failure) {
+    _ path: String, temporary: String? = nil, _ write: (_ temporary: String) throws(ProgramFailure) -> Void
+  ) throws(ProgramFailure) {
     let temporary = temporary ?? path + ".tmp"
-    do throws(Failure) {
+    do throws(ProgramFailure) {
       try write(temporary)
       try rename(temporary, path)
     } catch {
@@ -19,24 +19,24 @@ extension FileSystem {
   }
 
   /// Replaces a small file by these bytes.
-  package static func replaceAtomically(_ path: String, _ bytes: [UInt8]) throws(Failure) {
-    try replaceFile(path) { (temporary) throws(Failure) in try writeDurably(temporary, bytes) }
+  package static func replaceAtomically(_ path: String, _ bytes: [UInt8]) throws(ProgramFailure) {
+    try replaceFile(path) { (temporary) throws(ProgramFailure) in try writeDurably(temporary, bytes) }
   }
 
-  package static func replaceAtomically(_ path: String, _ text: String) throws(Failure) {
+  package static func replaceAtomically(_ path: String, _ text: String) throws(ProgramFailure) {
     try replaceAtomically(path, Array(text.utf8))
   }
 
   /// Puts a finished folder in the place of what stands at a path, if anything does: a folder cannot be renamed onto one that is not
   /// empty, so the old one steps `aside`, and comes back where the new one cannot take its place. Whatever moment the machine stops at,
   /// one of the two is whole.
-  package static func replaceFolder(_ target: String, by finished: String, aside: String) throws(Failure) {
+  package static func replaceFolder(_ target: String, by finished: String, aside: String) throws(ProgramFailure) {
     let isReplacing = exists(target)
     if isReplacing {
       try removeRecursively(aside)
       try rename(target, aside)
     }
-    do throws(Failure) { try rename(finished, target) } catch {
+    do throws(ProgramFailure) { try rename(finished, target) } catch {
       if isReplacing { try? rename(aside, target) }
       throw error
     }

@@ -30,21 +30,21 @@ package enum FileSystem {
     return "\(status.st_dev):\(status.st_ino)"
   }
 
-  package static func reading<R>(_ body: () throws(SystemError) -> R) throws(Failure) -> R {
+  package static func reading<R>(_ body: () throws(SystemError) -> R) throws(ProgramFailure) -> R {
     do throws(SystemError) { return try body() } catch {
-      throw Failure(error.errno == EIO ? .disk : .unreadable, "cannot read \(error.subject): \(error.reason)")
+      throw ProgramFailure(error.errno == EIO ? .disk : .unreadable, "cannot read \(error.subject): \(error.reason)")
     }
   }
 
-  package static func writing<R>(_ body: () throws(SystemError) -> R) throws(Failure) -> R {
+  package static func writing<R>(_ body: () throws(SystemError) -> R) throws(ProgramFailure) -> R {
     do throws(SystemError) { return try body() } catch {
-      throw Failure(.disk, "cannot write \(error.subject): \(error.reason)")
+      throw ProgramFailure(.disk, "cannot write \(error.subject): \(error.reason)")
     }
   }
 
   /// A whole file. Pipes and devices are read to their end; for large regular files prefer `MappedFile`. What a watchdog reads is no
   /// work of the process that it watches (`isWork`).
-  package static func read(_ path: String, limit: Int = .max, isWork: Bool = true) throws(Failure) -> [UInt8] {
+  package static func read(_ path: String, limit: Int = .max, isWork: Bool = true) throws(ProgramFailure) -> [UInt8] {
     try reading { () throws(SystemError) in
       let descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC) }
       defer { close(descriptor) }
@@ -66,10 +66,10 @@ package enum FileSystem {
   }
 
   /// Names in a folder, without `.` and `..`, sorted; empty where the folder is not there.
-  package static func list(_ path: String) throws(Failure) -> [String] {
+  package static func list(_ path: String) throws(ProgramFailure) -> [String] {
     guard let directory = opendir(path) else {
       if errno == ENOENT { return [] }
-      throw Failure(.unreadable, "cannot read \(path): \(String(cString: strerror(errno)))")
+      throw ProgramFailure(.unreadable, "cannot read \(path): \(String(cString: strerror(errno)))")
     }
     defer { closedir(directory) }
     var names: [String] = []
@@ -83,7 +83,7 @@ package enum FileSystem {
   }
 
   /// Makes a folder and those above it; the new ones survive a power cut.
-  package static func createDirectories(_ path: String) throws(Failure) {
+  package static func createDirectories(_ path: String) throws(ProgramFailure) {
     var prefix = path.hasPrefix("/") ? "/" : ""
     for part in path.split(separator: "/") {
       prefix += (prefix.isEmpty || prefix == "/" ? "" : "/") + part
@@ -101,7 +101,7 @@ package enum FileSystem {
   private static let durablePiece = 1 << 26
 
   /// Writes a file and forces it to the disk. Whoever wants all or nothing writes beside the target and renames.
-  package static func writeDurably(_ path: String, _ parts: [UnsafeRawBufferPointer]) throws(Failure) {
+  package static func writeDurably(_ path: String, _ parts: [UnsafeRawBufferPointer]) throws(ProgramFailure) {
     try writing { () throws(SystemError) in
       let descriptor = try systemCall("open", path) { open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666) }
       do throws(SystemError) {
@@ -123,9 +123,9 @@ package enum FileSystem {
     }
   }
 
-  package static func writeDurably(_ path: String, _ bytes: [UInt8]) throws(Failure) {
+  package static func writeDurably(_ path: String, _ bytes: [UInt8]) throws(ProgramFailure) {
     let result = bytes.withUnsafeBytes { buffer in
-      Result { () throws(Failure) in try writeDurably(path, [buffer]) }
+      Result { () throws(ProgramFailure) in try writeDurably(path, [buffer]) }
     }
     try result.get()
   }
@@ -140,13 +140,13 @@ package enum FileSystem {
     }
   }
 
-  package static func rename(_ source: String, _ target: String) throws(Failure) {
+  package static func rename(_ source: String, _ target: String) throws(ProgramFailure) {
     try writing { () throws(SystemError) in _ = try systemCall("rename", target) { Glibc.rename(source, target) } }
   }
 
   /// Makes renames and new names in a folder survive a power cut. One that `mayBeClosed` may be somebody else's that only lets names
   /// be made in it: that it cannot be opened is no failure then.
-  package static func syncDirectory(_ path: String, mayBeClosed: Bool = false) throws(Failure) {
+  package static func syncDirectory(_ path: String, mayBeClosed: Bool = false) throws(ProgramFailure) {
     try writing { () throws(SystemError) in
       let descriptor: Int32
       do throws(SystemError) {
@@ -161,7 +161,7 @@ package enum FileSystem {
   }
 
   /// Removes a file or a folder with all that is in it; links are removed, not followed. Nothing there is no error.
-  package static func removeRecursively(_ path: String) throws(Failure) {
+  package static func removeRecursively(_ path: String) throws(ProgramFailure) {
     var status = stat()
     guard lstat(path, &status) == 0 else { return }
     if status.st_mode & S_IFMT == S_IFDIR {

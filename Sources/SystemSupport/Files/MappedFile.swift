@@ -5,7 +5,7 @@ package final class MappedFile: @unchecked Sendable {
   package let bytes: UnsafeRawBufferPointer
 
   /// Regular files only: pipes and devices cannot be mapped, and are refused with exit code 66.
-  package init(_ path: String) throws(Failure) {
+  package init(_ path: String) throws(ProgramFailure) {
     bytes = try FileSystem.reading { () throws(SystemError) in
       // A pipe that nobody writes to must not keep the program waiting.
       let descriptor = try systemCall("open", path) { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }

@@ -2,16 +2,16 @@ import InteractionData
 
 /// The training windows of all users, as the original cuts them: a sequence of at most L items is one window; a longer one gives
 /// windows of L items that end at its end and step back by `slidingStep`, and one that starts at 0.
-public struct Windows: Sendable {
-  public let split: LeaveOneOut
+package struct Windows: Sendable {
+  package let split: LeaveOneOut
   private var users: [Int32] = []
   private var starts: [Int32] = []
   private var lengths: [Int32] = []
   /// Items of the longest one; 0 without windows.
-  public private(set) var longest = 0
+  package private(set) var longest = 0
 
   /// - Parameter slidingStep: at least 1; the original's `int(prop_sliding_window * L)`, or L for -1.
-  public init(_ split: LeaveOneOut, maximumLength: Int, slidingStep: Int) {
+  package init(_ split: LeaveOneOut, maximumLength: Int, slidingStep: Int) {
     precondition(maximumLength > 0 && slidingStep > 0)
     self.split = split
     for user in 0..<split.sequences.userCount {
@@ -37,14 +37,14 @@ public struct Windows: Sendable {
     longest = max(longest, length)
   }
 
-  public var count: Int { users.count }
+  package var count: Int { users.count }
 
-  public func length(of window: Int) -> Int { Int(lengths[window]) }
+  package func length(of window: Int) -> Int { Int(lengths[window]) }
 
   /// Index of the user whose sequence it is cut from.
-  public func user(of window: Int) -> Int { Int(users[window]) }
+  package func user(of window: Int) -> Int { Int(users[window]) }
 
-  public subscript(window: Int) -> UnsafeBufferPointer<Int32> {
+  package subscript(window: Int) -> UnsafeBufferPointer<Int32> {
     let start = Int(starts[window])
     return UnsafeBufferPointer(
       rebasing: split.trainingItems(of: Int(users[window]))[start..<(start + Int(lengths[window]))])

@@ -1,4 +1,4 @@
-import MaskedInstances
+import Masking
 import Testing
 
 @Suite struct KeyedRandomTests {

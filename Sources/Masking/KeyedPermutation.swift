@@ -1,13 +1,13 @@
 /// A permutation of 0 ..< count that gives any element in constant time and memory: a Feistel network over the next power of
 /// four, walked along its cycles back into the range (Black & Rogaway 2002). Nobody shuffles or stores an order, and any rank
 /// finds its instances by itself.
-public struct KeyedPermutation: Sendable {
-  public let count: Int
+package struct KeyedPermutation: Sendable {
+  package let count: Int
   private let halfBits: UInt64
   private let keys: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
 
   /// `round` counts the epochs: each has an order of its own.
-  public init(count: Int, seed: UInt64, _ purpose: RandomPurpose = .order, round: Int = 0) {
+  package init(count: Int, seed: UInt64, _ purpose: RandomPurpose = .order, round: Int = 0) {
     precondition(count > 0)
     self.count = count
     var bits: UInt64 = 1
@@ -19,7 +19,7 @@ public struct KeyedPermutation: Sendable {
   }
 
   /// Where the permutation takes `index`.
-  public subscript(index: Int) -> Int {
+  package subscript(index: Int) -> Int {
     precondition(index >= 0 && index < count)
     var value = UInt64(index)
     repeat { value = encrypt(value) } while value >= UInt64(count)

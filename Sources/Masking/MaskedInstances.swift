@@ -1,19 +1,19 @@
 import InteractionData
 
 /// How windows become masked instances (the original's data generation flags).
-public struct MaskingConfiguration: Sendable, Equatable {
+package struct MaskingConfiguration: Sendable, Equatable {
   /// Part of a window's items that is to be predicted.
-  public var maskedProbability: Double
+  package var maskedProbability: Double
   /// At most so many in one instance.
-  public var maximumPredictions: Int
+  package var maximumPredictions: Int
   /// Probability that a chosen item is replaced by `[MASK]`; otherwise it is kept or replaced by a random item, half each.
-  public var maskProbability: Double
+  package var maskProbability: Double
   /// Instances made of a window with different masks; one more has only its last position masked.
-  public var duplicationFactor: Int
+  package var duplicationFactor: Int
   /// True draws new masks each epoch; false keeps an instance's mask for the whole run, as the original's stored files do.
-  public var isDynamic: Bool
+  package var isDynamic: Bool
 
-  public init(
+  package init(
     maskedProbability: Double = 0.2, maximumPredictions: Int = 40, maskProbability: Double = 1,
     duplicationFactor: Int = 10, isDynamic: Bool = true
   ) {
@@ -25,7 +25,7 @@ public struct MaskingConfiguration: Sendable, Equatable {
   }
 
   /// How many positions of a window are masked: min(maximum, max(1, round(length * probability))), halves away from zero.
-  public func maskedCount(length: Int) -> Int {
+  package func maskedCount(length: Int) -> Int {
     let wanted = (Double(length) * maskedProbability).rounded(.toNearestOrAwayFromZero)
     return min(length, min(maximumPredictions, max(1, Int(wanted))))
   }
@@ -33,13 +33,13 @@ public struct MaskingConfiguration: Sendable, Equatable {
 
 /// The endless stream of training instances: windows * (duplicationFactor + 1) an epoch, each epoch in an order of its own, made
 /// on the fly and never stored. A position of the stream always gives the same instance, on any rank.
-public struct MaskedInstances: Sendable {
-  public let windows: Windows
-  public let tokens: TokenIDs
-  public let configuration: MaskingConfiguration
-  public let seed: UInt64
+package struct MaskedInstances: Sendable {
+  package let windows: Windows
+  package let tokens: TokenIDs
+  package let configuration: MaskingConfiguration
+  package let seed: UInt64
 
-  public init(windows: Windows, tokens: TokenIDs, configuration: MaskingConfiguration, seed: UInt64) {
+  package init(windows: Windows, tokens: TokenIDs, configuration: MaskingConfiguration, seed: UInt64) {
     precondition(windows.count > 0)
     self.windows = windows
     self.tokens = tokens
@@ -48,25 +48,25 @@ public struct MaskedInstances: Sendable {
   }
 
   /// Instances an epoch.
-  public var epochCount: Int { windows.count * (configuration.duplicationFactor + 1) }
+  package var epochCount: Int { windows.count * (configuration.duplicationFactor + 1) }
 
   /// An instance before its tokens are made.
-  public struct Reference: Sendable, Equatable {
-    public let window: Int
-    public let epoch: Int
+  package struct Reference: Sendable, Equatable {
+    package let window: Int
+    package let epoch: Int
     /// Which instance of the epoch: window * (duplicationFactor + 1) + copy.
-    public let element: Int
+    package let element: Int
     /// The instance whose last position alone is masked.
-    public let masksLast: Bool
-    public let tokenCount: Int
-    public let maskedCount: Int
+    package let masksLast: Bool
+    package let tokenCount: Int
+    package let maskedCount: Int
   }
 
   /// The order of one epoch.
-  public func order(epoch: Int) -> KeyedPermutation { KeyedPermutation(count: epochCount, seed: seed, round: epoch) }
+  package func order(epoch: Int) -> KeyedPermutation { KeyedPermutation(count: epochCount, seed: seed, round: epoch) }
 
   /// The instance at a position of the stream (0 ..< epochCount is epoch 0). `order` must be that epoch's.
-  public func reference(at position: Int, order: KeyedPermutation) -> Reference {
+  package func reference(at position: Int, order: KeyedPermutation) -> Reference {
     let copies = configuration.duplicationFactor + 1
     let element = order[position % epochCount]
     let window = element / copies
@@ -78,7 +78,7 @@ public struct MaskedInstances: Sendable {
   }
 
   /// Adds an instance's tokens, masked positions and labels to a batch.
-  public func append(_ reference: Reference, place: Int, to batch: inout PackedBatch) {
+  package func append(_ reference: Reference, place: Int, to batch: inout PackedBatch) {
     let items = windows[reference.window]
     if reference.masksLast {
       for item in items.dropLast() { batch.append(token: item) }

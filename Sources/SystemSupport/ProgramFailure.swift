@@ -1,5 +1,5 @@
 /// What the program's exit code tells a script (docs/runs.md, "Exit codes"; the numbers follow sysexits.h).
-public enum ExitCode: Int32, Sendable {
+public enum ExitStatus: Int32, Sendable {
   case success = 0
   /// Wrong usage or configuration.
   case usage = 64
@@ -18,13 +18,13 @@ public enum ExitCode: Int32, Sendable {
 /// An error that a file, a user, a peer or the machine can cause.
 ///
 /// `message` says what happened, where (file:line, tensor, rank) and what to do about it, in words for the person who runs the
-/// program. A programmer's mistake is a `precondition`, never a `Failure`.
-public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
-  public let exitCode: ExitCode
+/// program. A programmer's mistake is a `precondition`, never a `ProgramFailure`.
+public struct ProgramFailure: Error, Sendable, Equatable, CustomStringConvertible {
+  public let exitCode: ExitStatus
   public let message: String
 
   /// The message becomes one printable line, whatever names and files have brought into it.
-  public init(_ exitCode: ExitCode, _ message: String) {
+  public init(_ exitCode: ExitStatus, _ message: String) {
     self.exitCode = exitCode
     self.message = TerminalText.line(message)
   }

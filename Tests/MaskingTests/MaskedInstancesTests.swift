@@ -1,5 +1,5 @@
 import InteractionData
-import MaskedInstances
+import Masking
 import Testing
 
 @Suite struct WindowsTests {
