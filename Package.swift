@@ -111,6 +111,12 @@ let package = Package(
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
     .testTarget(name: "DiagnosisTests", dependencies: ["Communication", "Diagnosis"]),
     .testTarget(name: "ReportingTests", dependencies: ["Reporting", "SystemSupport", "TestSupport"]),
+    // What the articles of the library's documentation show.
+    .testTarget(
+      name: "LibraryTests",
+      dependencies: [
+        "BERT4RecDist", "BERT4RecModel", "CKernels", "InteractionData", "Masking", "SystemSupport", "Training", "TestSupport",
+      ]),
     // What FuzzTests start: damaged inputs end processes of their own.
     .executableTarget(
       name: "fuzz-probe",
