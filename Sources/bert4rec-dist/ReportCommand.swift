@@ -13,7 +13,7 @@ struct ReportCommand: ParsableCommand {
 
       \(CommandHelp.end(examples: [
         "bert4rec-dist report --run runs/ml-1m --items ml-1m.zip:ml-1m/movies.dat",
-        "bert4rec-dist report --run runs/a --compare runs/b runs/c --output comparison.html",
+        "bert4rec-dist report --run runs/a --compare runs/b runs/c --output all.html",
       ]))
       """)
 
