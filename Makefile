@@ -15,6 +15,7 @@
 #                                    takes those of `make static`; packagers set DESTDIR too
 #   make deb [OUTPUT=.build]         a Debian package of the static program (packaging/deb.sh --help)
 #   make deps                        Open MPI, OpenBLAS and libarchive, where they are missing; nothing else installs packages
+#   make docs [OUTPUT=.build/docs]   the library's documentation as web pages
 #   make clean                       removes what was built; downloaded Swift packages stay
 #
 # Needed besides: Swift 6.1 or newer (https://www.swift.org/install/linux). Libraries in places of their own, as on
@@ -51,7 +52,7 @@ mpi_environment := cluster/mpi-environment.sh
 # Any OpenBLAS will do: pthread, OpenMP or serial.
 libraries_are_there := pkg-config --exists ompi-c openblas libarchive && command -v mpirun
 
-.PHONY: build static program-is-built check check-tools demo deps test bench install deb clean swift-is-there \
+.PHONY: build static program-is-built check check-tools demo deps test bench docs install deb clean swift-is-there \
   libraries-are-there
 # `make -j` must not build while deps still installs; Swift uses all cores by itself.
 .NOTPARALLEL:
@@ -128,6 +129,10 @@ install: $(program) $(share)
 $(program): $(sources)
 	@$(MAKE) --no-print-directory program-is-built
 	@touch $@
+
+docs: swift-is-there libraries-are-there
+	$(SWIFT) build -c release --product BERT4RecDist
+	packaging/docs.sh .build/release "$(or $(OUTPUT),.build/docs)"
 
 deb: deps
 	packaging/deb.sh $(OUTPUT)

@@ -16,7 +16,9 @@ package final class TensorBoardLog {
   ///   - folder: made where it is not there.
   ///   - step: updates done: events of later steps in earlier files are void.
   ///   - now: seconds since 1970.
-  package init(_ folder: String, resumingAfter step: Int, now: @escaping () -> Double = TensorBoardLog.secondsSince1970) throws(ProgramFailure) {
+  package init(_ folder: String, resumingAfter step: Int, now: @escaping () -> Double = TensorBoardLog.secondsSince1970)
+    throws(ProgramFailure)
+  {
     try FileSystem.createDirectories(folder)
     let earlier = try FileSystem.list(folder).filter { $0.hasPrefix(Self.prefix) }
     // Later than all that are there, whatever has happened to the clock.

@@ -12,9 +12,12 @@ public struct CollectiveFailure: Error, Sendable, Equatable, CustomStringConvert
     case thisRank
   }
 
+  /// What happened.
   public let failure: ProgramFailure
+  /// Which ranks throw it.
   public let reach: Reach
 
+  /// A failure with its reach.
   public init(_ failure: ProgramFailure, reach: Reach) {
     self.failure = failure
     self.reach = reach
@@ -30,7 +33,9 @@ public struct CollectiveFailure: Error, Sendable, Equatable, CustomStringConvert
     CollectiveFailure(ProgramFailure(exitCode, message), reach: .thisRank)
   }
 
+  /// The failure's exit code.
   public var exitCode: ExitStatus { failure.exitCode }
+  /// The failure's message.
   public var message: String { failure.message }
   public var description: String { message }
 }

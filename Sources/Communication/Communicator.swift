@@ -8,6 +8,7 @@ import SystemSupport
 public protocol Communicator: AnyObject {
   /// 0 ..< size; rank 0 owns the disk and the terminal.
   var rank: Int { get }
+  /// How many ranks there are.
   var size: Int { get }
   /// The host of each rank, by rank; the same on all ranks, and known from the beginning.
   var hosts: [String] { get }
@@ -74,7 +75,9 @@ public protocol LeaveTakingWatch: AnyObject {
 
 /// Where a buffer's blocks lie, one block per rank; in elements, as MPI's 32-bit counts.
 public struct BlockLayout: Sendable {
+  /// Elements of each block (ranks).
   public let counts: [Int32]
+  /// First element of each block (ranks).
   public let offsets: [Int32]
 
   /// Blocks one after the other without gaps. All of them together have less than 2^31 elements.
@@ -90,5 +93,6 @@ public struct BlockLayout: Sendable {
     self.offsets = offsets
   }
 
+  /// Elements of all blocks together.
   public var total: Int { counts.reduce(0) { $0 + Int($1) } }
 }

@@ -3,9 +3,12 @@ import Masking
 
 /// Some of a data set's users, the same ones wherever it is asked: a function of the seed, the data set and the number.
 public struct UserSample: Hashable, Sendable {
+  /// How many users.
   public var count: Int
+  /// Key of the draw.
   public var seed: UInt64
 
+  /// So many users, drawn by this key.
   public init(count: Int, seed: UInt64) {
     precondition(count > 0)
     self.count = count

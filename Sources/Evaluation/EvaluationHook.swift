@@ -3,7 +3,9 @@ import SystemSupport
 
 /// What an evaluation is about; the same for all of its hooks' calls.
 public struct EvaluationContext: Sendable {
+  /// Whose users are asked.
   public var dataset: Dataset
+  /// Which of their items is held out.
   public var split: EvaluationSplit
   /// Updates the model has had.
   public var step: Int
@@ -18,6 +20,7 @@ public struct EvaluationContext: Sendable {
 /// Users that are scored together: those of 64 consecutive indices that have a held-out item, or 64 consecutive ones of a
 /// sample.
 public struct EvaluationBlock: Sendable, Equatable {
+  /// Users per block.
   public static let size = 64
 
   /// Users `64 * index ..< 64 * (index + 1)`, of the data set or of the sample.
@@ -28,6 +31,7 @@ public struct EvaluationBlock: Sendable, Equatable {
 
 /// Where the held-out item stands in one protocol.
 public struct ProtocolOutcome: Sendable, Equatable {
+  /// The protocol in question.
   public var evaluationProtocol: EvaluationProtocol
   /// From 1; ties count half, so it may end in .5 (`Metrics`).
   public var rank: Double
@@ -74,20 +78,24 @@ public struct UserResult: Sendable, Equatable {
 /// user comes exactly once, and the calls are the same on any number of ranks: ranks score ahead of them, some blocks
 /// at a time. Hooks only read. What one throws ends the evaluation on every rank with that failure.
 public protocol EvaluationHook: AnyObject {
+  /// The evaluation begins.
   func begin(_ context: EvaluationContext) throws(ProgramFailure)
   /// The block's results come next.
   func beforeRun(_ block: EvaluationBlock) throws(ProgramFailure)
   /// `results`: one per user, in the order of `block.users`.
   func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(ProgramFailure)
+  /// All blocks are done.
   func end(_ context: EvaluationContext) throws(ProgramFailure)
   /// What goes into the report, read after `end`.
   var metrics: [(key: String, value: Double)] { get }
 }
 
 extension EvaluationHook {
+  /// The evaluation begins.
   public func begin(_ context: EvaluationContext) throws(ProgramFailure) {}
   public func beforeRun(_ block: EvaluationBlock) throws(ProgramFailure) {}
   public func afterRun(_ block: EvaluationBlock, _ results: [UserResult]) throws(ProgramFailure) {}
+  /// All blocks are done.
   public func end(_ context: EvaluationContext) throws(ProgramFailure) {}
   public var metrics: [(key: String, value: Double)] { [] }
 }

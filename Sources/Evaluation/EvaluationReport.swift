@@ -3,12 +3,15 @@ import SystemSupport
 
 /// What an evaluation found.
 public struct EvaluationReport: Sendable {
+  /// Which item was held out.
   public var split: EvaluationSplit
+  /// Updates that the model has had.
   public var step: Int
   /// Users that were asked: all that have a held-out item, or a sample of these.
   public var users: Int
   /// Users with a held-out item.
   public var totalUsers: Int
+  /// What was measured, in the order in which it was asked for.
   public var protocols: [EvaluationProtocol]
   /// In order, under the keys of metrics.jsonl: "hit@1[full]", "mrr[pop100]", "masked_lm_loss",
   /// "popularity/ndcg@10[full]", and those of other hooks.

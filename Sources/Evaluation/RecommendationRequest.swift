@@ -1,5 +1,6 @@
 /// Items that alone may be recommended: ascending, each once.
 public struct CandidateItems: Sendable, Equatable {
+  /// Ids, ascending, each once.
   public let items: [Int32]
 
   /// In any order, and repeated or not.
@@ -31,6 +32,7 @@ public struct RecommendationRequest: Sendable, Equatable {
   /// May be recommended even where the history holds it: an evaluation's held-out item.
   public var heldOut: Int32?
 
+  /// What is asked for one user.
   public init(
     history: [Int32], topK: Int, keepSeen: Bool = false, candidates: CandidateItems? = nil, heldOut: Int32? = nil
   ) {

@@ -4,10 +4,12 @@ import SystemSupport
 
 /// What is recommended for one history, best first.
 public struct RecommendationList: Sendable, Equatable {
+  /// The best first.
   public var items: [ScoredItem]
   /// True when there was no history to go by: these are the most popular items, and the scores are their counts.
   public var isFallback: Bool
 
+  /// A list and where it came from.
   public init(items: [ScoredItem], isFallback: Bool) {
     self.items = items
     self.isFallback = isFallback

@@ -2,8 +2,10 @@
 public struct ScoredItem: Sendable, Equatable {
   /// Vocabulary id, from 1.
   public var item: Int32
+  /// The higher, the better.
   public var score: Double
 
+  /// An item with its score.
   public init(item: Int32, score: Double) {
     self.item = item
     self.score = score

@@ -8,15 +8,20 @@ public struct ColumnChoice: Sendable, Equatable {
     case none
   }
 
+  /// Whose history a row belongs to.
   public var user: Column?
+  /// What the user met.
   public var item: Column?
   /// `none`: the order of the file counts.
   public var time: Column?
+  /// For `minimumRating`.
   public var rating: Column?
+  /// For `events`.
   public var event: Column?
   /// `none`: the first line is no header, whatever it looks like.
   public var header: Column?
 
+  /// No column is named.
   public init() {}
 
   /// Names that are found without being named, a line for each role.

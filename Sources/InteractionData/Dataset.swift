@@ -3,6 +3,7 @@ public struct ExternalIDs: Sendable, Equatable {
   private var offsets: [Int] = [0]
   private var bytes: [UInt8] = []
 
+  /// No ids.
   public init() {}
 
   /// Takes over id `i` at `bytes[offsets[i] ..< offsets[i + 1]]`; `offsets` begin with 0 and ascend to the bytes'
@@ -13,14 +14,18 @@ public struct ExternalIDs: Sendable, Equatable {
     self.bytes = bytes
   }
 
+  /// Ids in this order.
   public init<S: Sequence>(_ ids: S) where S.Element == [UInt8] {
     for id in ids { append(id) }
   }
 
+  /// How many ids.
   public var count: Int { offsets.count - 1 }
 
+  /// The bytes of an id.
   public subscript(index: Int) -> ArraySlice<UInt8> { bytes[offsets[index]..<offsets[index + 1]] }
 
+  /// Adds an id behind the others.
   public mutating func append(_ id: some Collection<UInt8>) {
     bytes.append(contentsOf: id)
     offsets.append(bytes.count)
@@ -40,11 +45,13 @@ public struct Dataset: Sendable {
   public var itemCounts: [Int64]
   /// External ids of the users, in order of first appearance.
   public var userIDs: ExternalIDs
+  /// The users' items, oldest first.
   public var sequences: Sequences
   /// SHA-256 (hex) over everything that training reads: counts, offsets, sequences and ids. Independent of the file's
   /// path.
   public var fingerprint: String
 
+  /// A data set whose fingerprint is known.
   public init(
     name: String, itemIDs: ExternalIDs, itemCounts: [Int64], userIDs: ExternalIDs, sequences: Sequences,
     fingerprint: String
@@ -67,5 +74,6 @@ public struct Dataset: Sendable {
         itemIDs: itemIDs, itemCounts: itemCounts, userIDs: userIDs, sequences: sequences))
   }
 
+  /// How many items the catalogue has.
   public var itemCount: Int { itemCounts.count }
 }

@@ -47,7 +47,9 @@ struct FoundTitles {
   /// where none of the items is known.
   func take(log: (String) -> Void) throws(ProgramFailure) -> [[UInt8]?] {
     if let firstBad {
-      if badCount * 100 > rowCount { throw ProgramFailure(.badData, "\(firstBad); \(badCount) of \(rowCount) rows are such: correct the file") }
+      if badCount * 100 > rowCount {
+        throw ProgramFailure(.badData, "\(firstBad); \(badCount) of \(rowCount) rows are such: correct the file")
+      }
       log("\(firstBad); \(badCount) of \(rowCount) rows are left out")
     }
     if otherCount > 0 { log("\(file): \(otherCount) rows give an item another title than an earlier one, which counts") }

@@ -18,8 +18,10 @@ public struct InteractionFilters: Sendable, Equatable {
   public var last: Int?
   /// Users and items with fewer interactions are left out, again and again, until all that are left have as many.
   public var minimumUserCount = 0
+  /// The same for items.
   public var minimumItemCount = 0
 
+  /// Nothing is left out.
   public init() {}
 
   static let ratingName = "rows below --min-rating"

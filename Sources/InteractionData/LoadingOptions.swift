@@ -8,10 +8,12 @@ public struct LoadingOptions: Sendable {
   public var columns: ColumnChoice
   /// How times are written; nil: recognised by their values.
   public var timePattern: TimePattern?
+  /// What is left out on purpose.
   public var filters: InteractionFilters
   /// Nanoseconds since 1970: rows from then on are the targets of an evaluation and not part of the data set; nil: no such split.
   public var splitTime: Int64?
 
+  /// By default all is recognised and nothing left out.
   public init(
     skipBadRows: Bool = false, format: DataFormat? = nil, columns: ColumnChoice = ColumnChoice(),
     timePattern: TimePattern? = nil, filters: InteractionFilters = InteractionFilters(), splitTime: Int64? = nil

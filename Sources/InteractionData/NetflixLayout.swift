@@ -45,7 +45,9 @@ struct NetflixLayout: Sendable {
 
   static func read(_ input: InputBytes, _ layout: NetflixLayout, into sink: inout RowSink) throws(ProgramFailure) {
     defer { withExtendedLifetime(input) {} }
-    if sink.filters.events != nil { throw ProgramFailure(.badData, "\(input.name): --events needs a column for the event, and there is none") }
+    if sink.filters.events != nil {
+      throw ProgramFailure(.badData, "\(input.name): --events needs a column for the event, and there is none")
+    }
     var scanner = RecordScanner(input.body, separator: .comma, quoting: Quoting.none, storedFields: columnCount)
     let timeReader = TimeValue.Reader(layout.time)
     var item = UnsafeRawBufferPointer(start: nil, count: 0)

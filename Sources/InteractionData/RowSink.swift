@@ -161,7 +161,8 @@ struct RowSink: ~Copyable {
   /// Refuses filters of columns that a file has not.
   func requireColumns(_ roles: ColumnRoles, file: String) throws(ProgramFailure) {
     func absent(_ option: String, _ role: String) -> ProgramFailure {
-      ProgramFailure(.badData, "\(file): \(option) needs a column for the \(role), and none is known; name it with --columns \(role)=COLUMN")
+      ProgramFailure(
+        .badData, "\(file): \(option) needs a column for the \(role), and none is known; name it with --columns \(role)=COLUMN")
     }
     if filters.minimumRating != nil && roles.rating == nil { throw absent("--min-rating", "rating") }
     if filters.events != nil && roles.event == nil { throw absent("--events", "event") }

@@ -18,6 +18,7 @@ public final class Sequences: @unchecked Sendable {
     self.release = release
   }
 
+  /// Copies users' items: those of user `u` are `values[offsets[u] ..< offsets[u + 1]]`.
   public convenience init(offsets: [Int64], values: [Int32]) {
     let ownedOffsets = UnsafeMutableBufferPointer<Int64>.allocate(capacity: offsets.count)
     _ = ownedOffsets.initialize(from: offsets)
@@ -41,9 +42,12 @@ public final class Sequences: @unchecked Sendable {
 
   deinit { release() }
 
+  /// How many users.
   public var userCount: Int { offsets.count - 1 }
+  /// Items of all users together.
   public var interactionCount: Int { values.count }
 
+  /// Items of a user's sequence.
   public func length(of user: Int) -> Int { Int(offsets[user + 1] - offsets[user]) }
 
   /// The whole sequence of a user; valid as long as this object.

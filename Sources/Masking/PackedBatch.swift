@@ -22,10 +22,14 @@ public struct PackedBatch: Sendable {
 
   private var numbers = [Int32](repeating: 0, count: Capacity().total)
   private var capacity = Capacity()
+  /// How many instances: B.
   public private(set) var instanceCount = 0
+  /// How many tokens: T.
   public private(set) var tokenCount = 0
+  /// How many masked rows: M.
   public private(set) var maskedCount = 0
 
+  /// No instances.
   public init() {}
 
   /// (T)
@@ -51,12 +55,18 @@ public struct PackedBatch: Sendable {
 
   /// The lists where they stand.
   public struct Lists {
-    public let tokens: UnsafePointer<Int32>  // (T)
-    public let offsets: UnsafePointer<Int32>  // (B + 1)
-    public let maskedRows: UnsafePointer<Int32>  // (M)
-    public let maskedOffsets: UnsafePointer<Int32>  // (B + 1)
-    public let labels: UnsafePointer<Int32>  // (M)
-    public let places: UnsafePointer<Int32>  // (B)
+    /// Tokens, instance after instance (T).
+    public let tokens: UnsafePointer<Int32>
+    /// Where each instance's tokens begin, and the end (B + 1).
+    public let offsets: UnsafePointer<Int32>
+    /// Rows of `tokens` that are predicted (M).
+    public let maskedRows: UnsafePointer<Int32>
+    /// Where each instance's masked rows begin, and the end (B + 1).
+    public let maskedOffsets: UnsafePointer<Int32>
+    /// What stood there (M).
+    public let labels: UnsafePointer<Int32>
+    /// Each instance's place in the global batch (B).
+    public let places: UnsafePointer<Int32>
   }
 
   /// Calls `body` with the lists, which must not be used afterwards. Copies nothing.

@@ -20,7 +20,9 @@ public enum ExitStatus: Int32, Sendable {
 /// `message` says what happened, where (file:line, tensor, rank) and what to do about it, in words for the person who runs the
 /// program. A programmer's mistake is a `precondition`, never a `ProgramFailure`.
 public struct ProgramFailure: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What the program ends with.
   public let exitCode: ExitStatus
+  /// One printable line: what, where, and what to do.
   public let message: String
 
   /// The message becomes one printable line, whatever names and files have brought into it.

@@ -9,6 +9,7 @@ public final class CheckpointModel {
   package let state: ModelState
   /// On rank 0; empty elsewhere.
   public let itemIDs: ExternalIDs
+  /// Interactions of item `i` in the training data at index `i - 1`.
   public let itemCounts: [Int64]
   /// What it was trained with, where this processor can run that: so that its scores have the same digits.
   public let backend: BackendChoice
@@ -16,7 +17,9 @@ public final class CheckpointModel {
   public let holdout: Holdout
   /// The folder that was used, and the data set's name and fingerprint.
   public let path: String
+  /// Of the data set that it was trained on.
   public let dataName: String
+  /// Of the data set that it was trained on (`Dataset.fingerprint`).
   public let dataFingerprint: String
   /// How the data that it was trained on was read; on rank 0.
   private let recorded: RunSettings

@@ -28,7 +28,8 @@ package struct DryRun {
   ) throws(CollectiveFailure) {
     let isRoot = communicator.rank == 0
     let context = RankContext(communicator, log: isRoot ? log : { _ in })
-    let configuration = try RunSetup.configuration(context) { () throws(ProgramFailure) in try options.configurationOfRun(log: context.log) }
+    let configuration = try RunSetup.configuration(context) { () throws(ProgramFailure) in try options.configurationOfRun(log: context.log)
+    }
     let setup = try RunSetup(configuration, context)
     let run = DryRun(setup: setup, context: context, output: { if isRoot { output($0) } })
     try run.run(folder: options.runFolder ?? "runs/\(setup.dataset.name)")

@@ -3,6 +3,7 @@ import SystemSupport
 /// The learning rate of each step: a linear rise over the warm-up steps, then what `shape` says. Steps count from 0, so with a
 /// warm-up the first update has rate 0: it moves the moments and not the parameters, as in the original.
 public struct LearningRateSchedule: Sendable, Equatable {
+  /// How the rate falls after the warm-up.
   public enum Shape: String, Sendable, CaseIterable {
     /// The original's: a linear decay to 0 at the last step, which counts from step 0 and so begins a little below the peak.
     case linear
@@ -11,11 +12,16 @@ public struct LearningRateSchedule: Sendable, Equatable {
     case constant
   }
 
+  /// How it falls.
   public let shape: Shape
+  /// The highest rate.
   public let peak: Double
+  /// Updates over which it rises.
   public let warmupSteps: Int
+  /// Updates after which it is zero, or stays.
   public let totalSteps: Int
 
+  /// A schedule of so many updates.
   public init(_ shape: Shape = .linear, peak: Double, warmupSteps: Int, totalSteps: Int) {
     self.shape = shape
     self.peak = peak

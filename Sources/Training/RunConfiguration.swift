@@ -38,8 +38,10 @@ public struct RunConfiguration: Sendable, Equatable {
 
   public static func == (a: RunConfiguration, b: RunConfiguration) -> Bool { a.settings == b.settings }
 
+  /// Each setting by its name.
   public subscript<Value>(dynamicMember key: KeyPath<RunSettings, Value>) -> Value { settings[keyPath: key] }
 
+  /// The model's shape for a vocabulary.
   public func modelConfiguration(vocabularySize: Int) -> ModelConfiguration {
     ModelConfiguration(
       vocabularySize: vocabularySize, hiddenSize: settings.hiddenSize, layerCount: settings.layerCount,

@@ -162,7 +162,8 @@ final class RunDisk {
     let writer = CheckpointWriter(
       run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
       keepCheckpoints: configuration.keepCheckpoints)
-    try Activity.during("writing the checkpoint of step \(state.step)") { () throws(ProgramFailure) in try write(state, best: best, writer) }
+    try Activity.during("writing the checkpoint of step \(state.step)") { () throws(ProgramFailure) in try write(state, best: best, writer)
+    }
     savedStep = state.step
     self.best = best
     try pointToBest()

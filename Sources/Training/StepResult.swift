@@ -4,9 +4,13 @@ public struct StepResult: Sendable {
   public let loss: Double
   /// Global norm of the gradient before clipping.
   public let gradientNorm: Double
+  /// The rate of this update.
   public let learningRate: Double
+  /// Tokens of the global batch.
   public let tokenCount: Int
+  /// Masked items of the global batch.
   public let maskedCount: Int
+  /// Which epoch the batch began in, from 0.
   public let epoch: Int
   /// Seconds of this rank's own work on its gradients, without waiting for other ranks: the one thing here that differs
   /// between ranks and runs.

@@ -12,6 +12,7 @@ public enum ResumeMode: Sendable, Equatable {
   /// From this checkpoint or run folder.
   case checkpoint(String)
 
+  /// `auto`, `never` or a path, as `--resume` has it.
   public init(_ text: String) {
     switch text {
     case "auto": self = .auto

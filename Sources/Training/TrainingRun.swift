@@ -23,6 +23,7 @@ import SystemSupport
 /// behind a split by time has lists in place of ranks, and calls none.
 /// `trainingHooks` watch every step, and can save or stop (`TrainingHook`).
 public final class TrainingRun {
+  /// How a run ends.
   public typealias Outcome = RunOutcome
 
   /// What is asked for: in words that have to be settled first, or checked already.

@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-
 /// What the --help, and so the manual page, of every command ends with, and what shells complete.
 enum CommandHelp {
   static let allCodes: [ExitStatus] = [.success, .usage, .badData, .unreadable, .internalFault, .disk, .stopped]

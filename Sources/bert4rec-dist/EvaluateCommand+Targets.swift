@@ -59,7 +59,8 @@ extension EvaluateCommand {
     let items = ItemNumbers(dataset?.itemIDs ?? ExternalIDs())
     let questions: TargetQuestions
     let subject: String
-    if let read = try targets.map({ path throws(ProgramFailure) in try readTargets(path, options) }) ?? (split == .validation ? nil : later) {
+    if let read = try targets.map({ path throws(ProgramFailure) in try readTargets(path, options) }) ?? (split == .validation ? nil : later)
+    {
       questions = try TargetQuestions(targets: read, histories: dataset, items: items)
       subject = "targets \(read.name)"
     } else {

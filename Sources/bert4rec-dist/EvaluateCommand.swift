@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-
 extension EvaluationSplit: ExpressibleByArgument {}
 extension EvaluationProtocol: ExpressibleByArgument {}
 

@@ -3,7 +3,6 @@ import BERT4RecDist
 import CLimitedStart  // acts before `main`
 import Glibc
 
-
 @main
 struct Main: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-
 enum RecommendationFormat: String, ExpressibleByArgument, CaseIterable {
   case csv, tsv, jsonl, trec
 }

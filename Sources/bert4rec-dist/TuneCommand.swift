@@ -1,7 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-
 /// `bert4rec-dist tune`
 struct TuneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
