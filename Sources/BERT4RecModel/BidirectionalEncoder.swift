@@ -19,7 +19,7 @@ package final class BidirectionalEncoder {
   private let embeddings: Embeddings
   private let layers: [EncoderLayer]
   private let head: PredictionHead
-  private let loss: MaskedItemLoss?
+  private let loss: Loss?
   /// Most tokens of an instance that it has memory for.
   package let longestInstance: Int
   /// What the layers' forward passes left, in order; its memory is used again.
@@ -32,9 +32,11 @@ package final class BidirectionalEncoder {
   ///   - workspace: an empty one, which becomes this encoder's own.
   ///   - purpose: for scoring it has no memory for a loss, which grows with the vocabulary, nor for a backward pass.
   ///   - longestInstance: most tokens of an instance; nil where nothing but the model's own limit is known.
+  ///   - sampler: of the losses that draw.
   package init(
     _ configuration: ModelConfiguration, backend: any Backend, blockRows: Int = BidirectionalEncoder.blockRows,
-    workspace: Workspace = Workspace(), purpose: Purpose = .training, longestInstance: Int? = nil
+    workspace: Workspace = Workspace(), purpose: Purpose = .training, longestInstance: Int? = nil,
+    loss lossConfiguration: LossConfiguration = LossConfiguration(), sampler: RowSampler? = nil
   ) {
     precondition(configuration.layerCount > 0 && configuration.hiddenSize % configuration.headCount == 0)
     self.configuration = configuration
@@ -54,7 +56,7 @@ package final class BidirectionalEncoder {
       EncoderLayer(context, layer: $0, rows: $0 == last ? .masked : .all, scratch: scratch)
     }
     head = PredictionHead(context)
-    loss = context.trains ? MaskedItemLoss(context) : nil
+    loss = context.trains ? Loss(context, lossConfiguration, sampler) : nil
     activations.reserveCapacity(configuration.layerCount)
     gradientA = context.backwardRows()
     gradientB = context.backwardRows()
@@ -70,15 +72,17 @@ package final class BidirectionalEncoder {
   /// The sum of the masked items' cross entropies. With `gradients` (flat, as `layout`) adds the sum's gradient there, or overwrites
   /// what is there with it.
   ///
-  /// - Parameter dropout: nil switches dropout off.
+  /// - Parameters:
+  ///   - dropout: nil switches dropout off.
+  ///   - negatives: what the losses that draw depend on.
   package func loss(
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
-    overwrites: Bool = false, dropout: DropoutKey?
+    overwrites: Bool = false, dropout: DropoutKey?, negatives: NegativeKey? = nil
   ) -> Double {
     guard let loss = self.loss else { preconditionFailure("an encoder that only scores") }
-    let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout)
-    // The table's gradient, most of all with a large vocabulary, is written by the first block that has one, not cleared before.
-    var overwritesTable = overwrites && batch.maskedCount > 0
+    let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout, negatives: negatives)
+    // The full loss's gradient of the table is written by the first block that has one, not cleared before.
+    var overwritesTable = overwrites && batch.maskedCount > 0 && loss.reachesTable
     if overwrites, let gradients {
       let cleared = overwritesTable ? layout.afterWordEmbeddings..<layout.predictionBias : 0..<layout.count
       (gradients + cleared.lowerBound).update(repeating: 0, count: cleared.count)
@@ -90,12 +94,40 @@ package final class BidirectionalEncoder {
       let tGradient = gradients == nil ? nil : Matrix(gradientA, block.maskedCount, configuration.hiddenSize)
       clock.enter(.head)
       sum += loss(
-        projected.output, labels: block.labels, tGradient: tGradient, overwritesTable: overwritesTable, pass)
+        projected.output, block, tGradient: tGradient, overwritesTable: overwritesTable, pass)
       overwritesTable = false
       if let tGradient { backward(block, embedded, projected, tGradient, pass) }
       clock.enter(nil)
     }
     return sum
+  }
+
+  /// One of the losses.
+  private enum Loss {
+    case full(MaskedItemLoss)
+    case negatives(NegativeLoss)
+    case buckets(BucketLoss)
+
+    init(_ context: LayerContext, _ configuration: LossConfiguration, _ sampler: RowSampler?) {
+      switch configuration.kind {
+      case .full: self = .full(MaskedItemLoss(context))
+      case .sampled, .gbce: self = .negatives(NegativeLoss(context, configuration, sampler))
+      case .sce: self = .buckets(BucketLoss(context, configuration))
+      }
+    }
+
+    /// Whether every row of the table gets a gradient.
+    var reachesTable: Bool { if case .full = self { true } else { false } }
+
+    func callAsFunction(
+      _ t: Matrix, _ block: Block, tGradient: Matrix?, overwritesTable: Bool, _ pass: Pass
+    ) -> Double {
+      switch self {
+      case .full(let loss): loss(t, labels: block.labels, tGradient: tGradient, overwritesTable: overwritesTable, pass)
+      case .negatives(let loss): loss(t, block, tGradient: tGradient, pass)
+      case .buckets(let loss): loss(t, block, tGradient: tGradient, pass)
+      }
+    }
   }
 
   /// Writes the logits (M, V) of the batch's masked rows, without dropout.

@@ -8,13 +8,16 @@ import SystemSupport
 /// Letters: M masked rows, V vocabulary, H hidden. The (M, V) logits never exist as a whole: rows are taken in chunks of
 /// `rowChunk`, the vocabulary in tiles of `tileWidth`. A first sweep makes a tile's exponentials under a running maximum and,
 /// while they are in the cache, their product with the table, which only lacks the final sums. A second sweep makes the table's
-/// gradient; each row's final factor goes into t there, so the exponentials are read once and never written again.
+/// gradient; each row's final factor goes into t there, so the exponentials are read once and never written again. Those of the
+/// first tiles are kept between the sweeps, up to a constant number; the second sweep makes the others again, with the same bits.
 package final class MaskedItemLoss {
   /// Both shape the order of additions, so they are part of `numericsVersion`.
   package static let rowChunk = 256
   package static let tileWidth = 480
   /// Exponentials of a chunk beyond which they are written past the caches: 8 MiB of them. Shapes no bits.
   package static let cachedExponentials = 2 << 20
+  /// Exponentials that are kept for the second sweep, for 256 rows of 66,000 items: 64 MiB. Shapes no bits.
+  package static let keptExponentials = 16 << 20
 
   private let context: LayerContext
   private let exponentials: UnsafeMutablePointer<Float>  // a tile after the other, each `ExponentialTile.capacity`
@@ -25,12 +28,19 @@ package final class MaskedItemLoss {
   private let labelLogits: UnsafeMutablePointer<Float>  // (rowChunk)
   private let factors: UnsafeMutablePointer<Float>  // (rowChunk)
   private let scaledRows: UnsafeMutablePointer<Float>  // (rowChunk, H)
+  /// What the second sweep's own exponentials come with, which the first one has settled.
+  private let unread: UnsafeMutablePointer<Float>  // (5, rowChunk)
   private let tileCount: Int
+  /// Tiles whose exponentials are kept; all others share the place behind them.
+  private let keptTiles: Int
 
-  package init(_ context: LayerContext) {
+  /// - Parameter keptExponentials: tests keep fewer.
+  package init(_ context: LayerContext, keptExponentials: Int = MaskedItemLoss.keptExponentials) {
     self.context = context
     tileCount = (context.configuration.vocabularySize + Self.tileWidth - 1) / Self.tileWidth
-    exponentials = context.workspace.floats(tileCount * ExponentialTile.capacity)
+    keptTiles = min(tileCount, keptExponentials / ExponentialTile.capacity)
+    exponentials = context.workspace.floats(min(tileCount, keptTiles + 1) * ExponentialTile.capacity)
+    unread = context.workspace.floats(keptTiles < tileCount ? 5 * Self.rowChunk : 0)
     rowMaximum = context.workspace.floats(Self.rowChunk)
     rowSum = context.workspace.floats(Self.rowChunk)
     tileMaximum = context.workspace.floats(tileCount * Self.rowChunk)
@@ -62,11 +72,32 @@ package final class MaskedItemLoss {
   private func tile(_ index: Int, rows: Int) -> (exponentials: ExponentialTile, vocabulary: Range<Int>) {
     let first = index * Self.tileWidth
     let last = min(first + Self.tileWidth, context.configuration.vocabularySize)
+    let kept = min(keptTiles * Self.tileWidth, context.configuration.vocabularySize)
     return (
       ExponentialTile(
-        exponentials + index * ExponentialTile.capacity, rows: rows, width: last - first,
-        streams: rows * context.configuration.vocabularySize > Self.cachedExponentials), first..<last
+        exponentials + min(index, keptTiles) * ExponentialTile.capacity, rows: rows, width: last - first,
+        streams: index < keptTiles && rows * kept > Self.cachedExponentials), first..<last
     )
+  }
+
+  private func vocabularyTile(_ vocabulary: Range<Int>, hidden: Int, _ pass: Pass) -> VocabularyTile {
+    VocabularyTile(
+      table: Matrix(
+        pass.parameters + context.layout.wordEmbeddings + vocabulary.lowerBound * hidden, vocabulary.count, hidden),
+      bias: pass.parameters + context.layout.predictionBias + vocabulary.lowerBound, vocabulary: vocabulary)
+  }
+
+  /// The exponentials of a tile that were not kept, again: under a maximum that is there already, none is larger.
+  private func remake(_ index: Int, _ t: Matrix, _ labels: UnsafePointer<Int32>, _ pass: Pass) {
+    let (exponentials, vocabulary) = tile(index, rows: t.rows)
+    let maxima = tileMaximum + index * Self.rowChunk
+    unread.update(from: maxima, count: t.rows)
+    let state = OnlineSoftmax(
+      rowMaximum: unread, rowSum: unread + Self.rowChunk, tileMaximum: unread + 2 * Self.rowChunk,
+      rescale: unread + 3 * Self.rowChunk)
+    context.backend.vocabularyTile(
+      t, vocabularyTile(vocabulary, hidden: t.columns, pass), labels: labels, exponentials: exponentials, state,
+      labelLogits: unread + 4 * Self.rowChunk, tGradient: nil)
   }
 
   /// What the online softmax carries, with the place of a tile's maxima.
@@ -78,7 +109,6 @@ package final class MaskedItemLoss {
   private func forward(
     _ t: Matrix, _ labels: UnsafePointer<Int32>, _ tGradient: Matrix?, _ pass: Pass
   ) -> Double {
-    let (layout, hidden) = (context.layout, t.columns)
     for row in 0..<t.rows {
       rowMaximum[row] = -.infinity
       rowSum[row] = 0
@@ -86,13 +116,9 @@ package final class MaskedItemLoss {
     for index in 0..<tileCount {
       Liveness.tick()
       let (exponentials, vocabulary) = tile(index, rows: t.rows)
-      let table = Matrix(
-        pass.parameters + layout.wordEmbeddings + vocabulary.lowerBound * hidden, vocabulary.count, hidden)
       context.backend.vocabularyTile(
-        t,
-        VocabularyTile(
-          table: table, bias: pass.parameters + layout.predictionBias + vocabulary.lowerBound, vocabulary: vocabulary),
-        labels: labels, exponentials: exponentials, state(index), labelLogits: labelLogits,
+        t, vocabularyTile(vocabulary, hidden: t.columns, pass), labels: labels, exponentials: exponentials, state(index),
+        labelLogits: labelLogits,
         tGradient: tGradient)
     }
     var loss = 0.0
@@ -112,6 +138,7 @@ package final class MaskedItemLoss {
     for index in 0..<tileCount {
       Liveness.tick()
       let (exponentials, vocabulary) = tile(index, rows: t.rows)
+      if index >= keptTiles { remake(index, t, labels, pass) }
       backend.softmaxFactors(state(index), rows: t.rows, into: factors)
       backend.vocabularyTileBackward(
         exponentials, t, factors: factors, scratch: Matrix(scaledRows, t.rows, hidden),

@@ -4,8 +4,13 @@ package struct Pass {
   /// Flat, as the parameters; nil in a forward pass alone.
   package let gradients: UnsafeMutablePointer<Float>?
   package let dropout: DropoutKey?
+  /// Of the losses that draw.
+  package let negatives: NegativeKey?
 
-  package init(parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?, dropout: DropoutKey?) {
+  package init(
+    parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?, dropout: DropoutKey?, negatives: NegativeKey? = nil
+  ) {
+    self.negatives = negatives
     self.parameters = parameters
     self.gradients = gradients
     self.dropout = dropout

@@ -42,6 +42,12 @@ package final class Workspace {
   /// `count` floats, zeroed, on a cache line's boundary.
   package func floats(_ count: Int) -> UnsafeMutablePointer<Float> { allocate(count, of: Float.self) }
 
+  /// `count` doubles, zeroed.
+  package func doubles(_ count: Int) -> UnsafeMutablePointer<Double> { allocate(count, of: Double.self) }
+
+  /// `count` numbers of rows, zeroed.
+  package func indices(_ count: Int) -> UnsafeMutablePointer<Int32> { allocate(count, of: Int32.self) }
+
   package func keys(_ count: Int) -> UnsafeMutablePointer<UInt64> { allocate(count, of: UInt64.self) }
 
   private func allocate<T: BitwiseCopyable>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {

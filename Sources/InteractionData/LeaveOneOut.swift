@@ -47,6 +47,13 @@ package struct LeaveOneOut: Sendable {
     return UnsafeBufferPointer(rebasing: all[..<(all.count - max(0, holdout.itemCount - (testsLater ? 1 : 0)))])
   }
 
+  /// Occurrences of item i in what training may see, at i - 1.
+  package func itemCounts(_ tokens: TokenIDs) -> [Int64] {
+    var counts = [Int64](repeating: 0, count: tokens.itemCount)
+    for user in 0..<sequences.userCount { for item in trainingItems(of: user) { counts[Int(item) - 1] += 1 } }
+    return counts
+  }
+
   /// What a model is given and asked for: everything before the held-out item, and that item. Nil for users that only train, and for
   /// a test that lies behind the sequences.
   package func heldOut(of user: Int, split: EvaluationSplit) -> (history: UnsafeBufferPointer<Int32>, label: Int32)? {

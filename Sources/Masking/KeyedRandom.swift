@@ -7,6 +7,8 @@ package enum RandomPurpose: UInt32, Sendable {
   case demonstrationData = 5
   case search = 6
   case evaluatedUsers = 7
+  case negatives = 8
+  case buckets = 9
 }
 
 /// Random numbers as a pure function of (seed, purpose, counters): Philox4x32-10 of Salmon et al., "Parallel random numbers: as

@@ -44,7 +44,7 @@ package struct Benchmark {
     _ options: TrainingOptions, steps: Int, communicator: any Communicator, log: @escaping (String) -> Void
   ) throws(CollectiveFailure) -> Result {
     let (setup, state, step) = try prepare(options, RankContext(communicator, log: log))
-    let probes = StepProbes(step, state, communicator)
+    let probes = StepProbes(step, state, setup.configuration.loss, communicator)
     let rate = try sgemmRate(communicator)
     let peak = try mean(kernel_fma_rate(0.2), communicator)
 

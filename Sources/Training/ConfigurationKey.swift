@@ -25,7 +25,7 @@ package struct ConfigurationKey: Sendable {
     return "; the nearest known one is \"\(nearest.0)\""
   }
 
-  package static let all = ofTheData + ofTheFilters + ofTheRun
+  package static let all = ofTheData + ofTheFilters + ofTheModel + ofTheLoss + ofTheRun
 
   /// What is read, and how.
   static let ofTheData: [ConfigurationKey] = [
@@ -40,7 +40,7 @@ package struct ConfigurationKey: Sendable {
     text("data_time_format", \.dataTimeFormat, "how times are written, in strptime's letters", mayChange: true),
   ]
 
-  private static let ofTheRun: [ConfigurationKey] = [
+  private static let ofTheModel: [ConfigurationKey] = [
     integer("max_seq_length", \.maximumSequenceLength, 2...65_536, "longest sequence in tokens (L)"),
     real("masked_lm_prob", \.maskedProbability, 1e-9...1, "fraction of a window's items to mask and predict"),
     optionalInteger(
@@ -71,7 +71,9 @@ package struct ConfigurationKey: Sendable {
     real(
       "initializer_range", \.initializerRange, 0...10,
       "standard deviation of the truncated normal that weights start from"),
+  ]
 
+  private static let ofTheRun: [ConfigurationKey] = [
     real("learning_rate", \.learningRate, 0...10, "peak learning rate"),
     choice(
       "schedule", \.schedule,
@@ -158,17 +160,17 @@ package struct ConfigurationKey: Sendable {
       "steps between additional comparisons of the ranks' replicas; each update and each checkpoint compares them anyway", mayChange: true),
   ]
 
-  private static func integer(
+  static func integer(
     _ name: String, _ path: WritableKeyPath<RunSettings, Int> & Sendable, _ range: ClosedRange<Int>,
     _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey { number("a whole number", name, path, range, help, mayChange) }
 
-  private static func optionalInteger(
+  static func optionalInteger(
     _ name: String, _ path: WritableKeyPath<RunSettings, Int?> & Sendable, _ range: ClosedRange<Int>,
     _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey { optionalNumber("a whole number", name, path, range, help, mayChange) }
 
-  private static func real(
+  static func real(
     _ name: String, _ path: WritableKeyPath<RunSettings, Double> & Sendable, _ range: ClosedRange<Double>,
     _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey { number("a number", name, path, range, help, mayChange) }
@@ -210,7 +212,7 @@ package struct ConfigurationKey: Sendable {
     }
   }
 
-  private static func choice<T: RawRepresentable<String> & CaseIterable & Sendable>(
+  static func choice<T: RawRepresentable<String> & CaseIterable & Sendable>(
     _ name: String, _ path: WritableKeyPath<RunSettings, T> & Sendable, _ help: String, mayChange: Bool = false
   ) -> ConfigurationKey {
     ConfigurationKey(name: name, help: help, mayChangeOnResume: mayChange, read: { $0[keyPath: path].rawValue }) {

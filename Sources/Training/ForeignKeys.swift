@@ -19,6 +19,8 @@ enum ForeignKeys {
     "max_epochs": "num_train_epochs", "steps": "num_train_steps", "max_steps": "num_train_steps",
     "lr": "learning_rate", "train_batch_size": "batch_size", "warmup_steps": "num_warmup_steps",
     "eval_step": "eval_every", "eval_steps": "eval_every", "valid_metric": "monitor", "hidden_activation": "hidden_act",
+    "n_negatives": "negatives", "num_negatives": "negatives", "negs_per_pos": "negatives", "n_neg": "negatives",
+    "loss_type": "loss", "gbce_t": "gbce_calibration", "sampled_softmax": "loss",
     "random_state": "seed", "random_seed": "seed", "num_threads": "threads", "n_threads": "threads", "dataset": "data",
     "data_path": "data", "save_steps": "save_checkpoints_steps",
   ]

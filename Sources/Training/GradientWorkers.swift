@@ -33,11 +33,15 @@ final class GradientWorkers: @unchecked Sendable {
     let length = state.layout.count + configuration.gradientShards
     self.length = length
     plan = GradientShards(
-      instances, cost: InstanceCost(state.configuration), batchSize: configuration.batchSize,
+      instances, cost: InstanceCost(state.configuration, configuration.loss), batchSize: configuration.batchSize,
       shardCount: configuration.gradientShards)
+    let sampler = RowSampler(
+      configuration.loss, counts: configuration.loss.drawsByPopularity ? instances.windows.split.itemCounts(instances.tokens) : [],
+      vocabularySize: state.configuration.vocabularySize)
     encoders = try (0..<share.threads).map { _ throws(ProgramFailure) in
       try .withMemory(
-        for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.windows.longest)
+        for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.windows.longest,
+        loss: configuration.loss, sampler: sampler)
     }
     batches = (0..<share.threads).map { _ in Batch() }
     merge = ThreadMerge(
@@ -70,7 +74,8 @@ final class GradientWorkers: @unchecked Sendable {
       plan.makeBatch(shard: shard, into: &batch.packed)
       let loss = encoders[thread].loss(
         batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, overwrites: true,
-        dropout: dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil)
+        dropout: dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil,
+        negatives: NegativeKey(seed: seed, step: plan.step, shard: shard))
       // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
       buffer[state.layout.count + shard] = Float(loss)
       clock.enter(.treeSum)

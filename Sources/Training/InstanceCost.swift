@@ -1,17 +1,17 @@
 import BERT4RecModel
 
-/// The work of one instance, forward, in FLOP: n tokens, m masked, H hidden, I intermediate, V vocabulary, l layers; the last
-/// layer computes masked rows only. Forward and backward are three times that.
+/// The work of one instance, forward, in FLOP: n tokens, m masked, H hidden, I intermediate, V rows of the vocabulary that a masked
+/// one is multiplied with, l layers; the last layer computes masked rows only. Forward and backward are three times that.
 package struct InstanceCost: Sendable {
   /// More than any instance costs.
   package static let limit: UInt64 = 1 << 40
 
   private let hidden, intermediate, vocabulary, layers: UInt64
 
-  package init(_ configuration: ModelConfiguration) {
+  package init(_ configuration: ModelConfiguration, _ loss: LossConfiguration = LossConfiguration()) {
     hidden = UInt64(configuration.hiddenSize)
     intermediate = UInt64(configuration.intermediateSize)
-    vocabulary = UInt64(configuration.vocabularySize)
+    vocabulary = UInt64(loss.scoredRows(vocabularySize: configuration.vocabularySize))
     layers = UInt64(configuration.layerCount)
   }
 

@@ -9,6 +9,7 @@ extension MemoryPlan {
     threads = setup.threads
     gradientShards = setup.configuration.gradientShards
     reduction = setup.configuration.reduction
+    loss = setup.configuration.loss
     rank = communicator.rank
     ranks = communicator.size
     longestInstance = setup.instances.windows.longest

@@ -31,6 +31,7 @@ package struct MemoryPlan: Sendable {
   package var threads = 1
   package var gradientShards = 1
   package var reduction = ReductionMode.exact
+  package var loss = LossConfiguration()
   package var rank = 0
   package var ranks = 1
   /// Most tokens of a training instance and of a query; nil where nothing but the model's own limit is known.
@@ -78,7 +79,7 @@ package struct MemoryPlan: Sendable {
       $0 + Double(ShardAccumulator.byteCount(shards: own.shards(ofThread: $1), length: length))
     }
     let workspace =
-      BidirectionalEncoder.workspaceBytes(for: .training, model, longestInstance: longestInstance)
+      BidirectionalEncoder.workspaceBytes(for: .training, model, longestInstance: longestInstance, loss: loss)
       + BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance)
     var shares = [
       Share(name: "parameters and moments", bytes: Double(ModelState.byteCount(model, withMoments: true))),
@@ -87,6 +88,8 @@ package struct MemoryPlan: Sendable {
         name: own.threads == 1 ? "workspace of 1 thread" : "workspaces of \(own.threads) threads",
         bytes: Double(workspace) * Double(own.threads)),
     ]
+    let sampler = RowSampler.byteCount(loss, vocabularySize: model.vocabularySize)
+    if sampler > 0 { shares.append(Share(name: "the items' popularity", bytes: Double(sampler))) }
     if ranks > 1 {
       let bytes = GradientAllReduce.byteCount(
         rank: rank, size: ranks, shardCount: gradientShards, length: length, mode: reduction)

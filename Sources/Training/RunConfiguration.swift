@@ -71,6 +71,7 @@ public struct RunConfiguration: Sendable, Equatable {
         "gradient_shards \(settings.gradientShards) is more than batch_size \(settings.batchSize): a shard would have no instance. "
           + "Lower gradient_shards or raise batch_size.")
     }
+    if let misfit = ConfigurationKey.misfit(settings.loss) { throw ProgramFailure(.usage, misfit) }
     if settings.splitTime != nil && settings.holdout == .none {
       throw ProgramFailure(
         .usage,

@@ -83,6 +83,10 @@ public struct RunSettings: Sendable, Equatable {
   /// Standard deviation of the truncated normal that parameters start from (`initializer_range`).
   public var initializerRange = RunSettings.model.initializerRange
 
+  // Loss.
+  /// What training minimises (`loss` and what shapes it).
+  public var loss = LossConfiguration()
+
   // Optimiser.
   /// The highest rate of the schedule (`learning_rate`).
   public var learningRate = 1e-3

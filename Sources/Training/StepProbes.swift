@@ -1,3 +1,4 @@
+import BERT4RecModel
 import Communication
 import GradientSum
 import SystemSupport
@@ -8,10 +9,10 @@ struct StepProbes {
   private let communicator: any Communicator
   private let cost: InstanceCost
 
-  init(_ step: TrainingStep, _ state: ModelState, _ communicator: any Communicator) {
+  init(_ step: TrainingStep, _ state: ModelState, _ loss: LossConfiguration, _ communicator: any Communicator) {
     self.step = step
     self.communicator = communicator
-    cost = InstanceCost(state.configuration)
+    cost = InstanceCost(state.configuration, loss)
   }
 
   /// Useful work of the last step's batch, forward and backward, in FLOP.

@@ -47,7 +47,8 @@ struct TrainingLoop {
     // A little before a display's own line is due.
     lineClock = LineClock(every: ProgressPace.interval - .milliseconds(500), now: now)
     records = StepRecords(context.communicator)
-    let watch = LossWatch(itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), warn: context.log)
+    let watch = LossWatch(
+      itemCounts: itemCounts, schedule: LearningRateSchedule(configuration), loss: configuration.loss.kind, warn: context.log)
     self.hooks = context.communicator.rank == 0 ? [watch] + hooks : []
   }
 

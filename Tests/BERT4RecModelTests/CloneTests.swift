@@ -6,7 +6,7 @@ import Testing
 /// One arithmetic: every clone with fused multiply-adds gives the same bits, whatever its registers and tiles, so the same run has the
 /// same `parameter_hash` on every such processor. What a clone's processor lacks cannot be run here; its tiles can.
 @Suite struct CloneTests {
-  private static let exact = TestBackend.clones.filter(\.isExact)
+  static let exact = TestBackend.clones.filter(\.isExact)
 
   @Test func severalClonesAreCompared() {
     // Where there is no AVX2, only the baseline can run, and there is nothing to compare.

@@ -5,7 +5,7 @@ import Testing
 /// Gradients against finite differences, along random directions: (f(x + h v) - f(x - h v)) / 2h = gradient . v.
 @Suite struct GradientTests {
   /// `function` gives its value at a point and its claimed gradient there.
-  private func check(
+  func check(
     at point: [Float], slots: [(name: String, range: Range<Int>)], step: Float = 4e-3, tolerance: Double = 1e-2,
     _ function: ([Float]) -> (value: Double, gradient: [Float])
   ) {
@@ -208,6 +208,26 @@ import Testing
     #expect(results[0].rows.map(\.bitPattern) == results[1].rows.map(\.bitPattern))
     let difference = zip(results[0].table, results[1].table).map { abs($0 - $1) }.max() ?? 1
     #expect(difference < 1e-6)
+  }
+
+  /// Exponentials of all, some or no tiles kept between the sweeps: the same bits.
+  @Test(arguments: TestBackend.all) func exponentialsThatAreNotKept(_ backend: TestBackend) {
+    let rows = MaskedItemLoss.rowChunk + 5
+    let configuration = ModelConfiguration(
+      vocabularySize: 4 * MaskedItemLoss.tileWidth + 33, hiddenSize: 6, headCount: 2, maximumSequenceLength: 8)
+    var numbers = TestNumbers(12)
+    let input = Buffer(numbers.array(rows * 6, scale: 2))
+    let labels = (0..<rows).map { Int32(($0 * 397) % configuration.vocabularySize) }
+    let results = [MaskedItemLoss.keptExponentials, 2 * ExponentialTile.capacity, 0].map { kept -> (Double, [Float], [Float]) in
+      let context = LayerContext(
+        configuration: configuration, backend: backend.make(), workspace: Workspace(), rowCapacity: rows)
+      let loss = MaskedItemLoss(context, keptExponentials: kept)
+      let (gradients, tGradient) = (Buffer(zeros: context.layout.count), Buffer(zeros: rows * 6))
+      let pass = Pass(parameters: Buffer(Example.parameters(context.layout)).base, gradients: gradients.base, dropout: nil)
+      let value = loss(input.matrix(rows, 6), labels: labels, tGradient: tGradient.matrix(rows, 6), pass)
+      return (value, tGradient.values, gradients.values)
+    }
+    #expect(results[1] == results[0] && results[2] == results[0])
   }
 
   /// A logit of 300 must not overflow, and the label's probability there is 1.

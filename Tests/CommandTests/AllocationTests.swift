@@ -34,8 +34,14 @@ extension CommandTests {
     private static let compiler = ["/usr/bin/cc", "/usr/bin/gcc", "/usr/bin/clang"]
       .first { FileManager.default.isExecutableFile(atPath: $0) }
 
-    @Test(.enabled(if: compiler != nil, "no C compiler to build the counter with"), arguments: [1, 2])
-    func aStepAllocatesNothing(_ threads: Int) throws {
+    @Test(
+      .enabled(if: compiler != nil, "no C compiler to build the counter with"),
+      arguments: [
+        (1, [:]), (2, [:]), (2, ["loss": "sampled", "negative_sampling": "popularity"]),
+        (1, ["loss": "gbce", "negatives_per": "position"]),
+        (1, ["loss": "sce"]),
+      ] as [(Int, [String: String])])
+    func aStepAllocatesNothing(_ threads: Int, _ loss: [String: String]) throws {
       try Program.withTemporaryFolder { folder in
         try Data(Self.counter.utf8).write(to: URL(fileURLWithPath: folder + "/counter.c"))
         let built = try Program.execute(
@@ -43,7 +49,7 @@ extension CommandTests {
         try #require(built.status == 0, "\(built.errors)")
         func allocations(steps: Int) throws -> Int {
           let result = try Program.run(
-            ["bench", "--steps", "\(steps)", "--threads", "\(threads)"],
+            ["bench", "--steps", "\(steps)", "--threads", "\(threads)"] + settings(loss),
             environment: ["LD_PRELOAD": folder + "/counter.so"], in: folder)
           #expect(result.status == 0, "\(result.errors)")
           let line = try #require(result.errors.split(separator: "\n").first { $0.hasPrefix("allocations: ") })

@@ -37,6 +37,31 @@ extension CommandTests {
       #expect(seeded.hash != alone)
     }
 
+    /// The losses that draw: negatives and buckets are keyed, so no number of ranks or threads changes them. A resumed run goes on with
+    /// them, and another loss is refused.
+    @Test(
+      arguments: [
+        ["loss": "sampled", "negatives": "20"], ["loss": "sampled", "negatives_per": "position", "negative_sampling": "popularity"],
+        ["loss": "gbce", "negatives": "20"], ["loss": "sce", "sce_bucket_items": "20"],
+      ] as [[String: String]])
+    func everyLossHasTheSameBits(_ loss: [String: String]) throws {
+      let more = settings(loss)
+      let alone = try train(more: more).hash
+      #expect(try train(threads: 3, more: more).hash == alone)
+      for ranks in [1, 2, 3, 8] {
+        #expect(try train(ranks: ranks, threads: ranks == 2 ? 2 : 1, more: more).hash == alone, "\(ranks) ranks")
+      }
+      #expect(try train().hash != alone)
+      try Program.withTemporaryFolder { folder in
+        let stopped = try Program.run(["train", "--stop-after", "9"] + Self.steps + more, in: folder)
+        #expect(stopped.status == 75, "\(stopped.errors)")
+        let other = try Program.run(["train"] + Self.steps + settings(["loss": "full"]), in: folder)
+        #expect(other.status == 64 && other.errors.contains("loss"), "\(other.errors)")
+        let rest = try Program.mpirun(ranks: 2, ["train", "--threads", "1"] + Self.steps + more, in: folder)
+        #expect(try rest.status == 0 && RunFiles(folder + "/runs/demo").hash == alone, "\(rest.errors)")
+      }
+    }
+
     /// Open MPI's ring adds in another order than the tree: that is found out, and the tree's bits come all the same.
     @Test func anotherOrderOfAllreduceIsFoundOut() throws {
       let ring = try train(

@@ -25,6 +25,8 @@ import Training
     "data_skip_bad_rows": "true", "data_events": "buy,\"x\": y", "data_min_rating": "3.5", "data_before": "2021-05-03T00:00:00Z",
     "data_after": "1998-03-01T10:00:00.5Z", "data_drop_duplicates": "true", "data_collapse_repeats": "true", "data_last": "50",
     "data_min_user_count": "5", "data_min_item_count": "4", "split_time": "2014-07-23T10:00:00Z",
+    "loss": "sampled", "negatives": "77", "negatives_per": "position", "negative_sampling": "popularity", "negative_exponent": "1.0",
+    "gbce_calibration": "0.5", "sce_buckets": "9", "sce_bucket_items": "100",
   ]
 
   private func everythingElse() throws -> RunSettings {
@@ -229,9 +231,33 @@ import Training
     settings.gradientShards = 5
     (settings.patience, settings.headCount, settings.dataFormat, settings.dataColumns, settings.dataTimeFormat) = (0, 4, nil, nil, nil)
     (settings.monitor, settings.holdout) = ("hit@5[pop100]", .test)
+    let usual = LossConfiguration()
+    (settings.loss.calibration, settings.loss.buckets, settings.loss.bucketItems) = (usual.calibration, nil, usual.bucketItems)
     let configuration = try RunConfiguration(settings)
     let received: RunConfiguration = try MessageReader.value(of: MessageWriter.bytes(of: configuration))
     #expect(received == configuration)
+  }
+
+  /// A key that the loss does not read is refused, and the message says for which one it is.
+  @Test(arguments: [
+    ("full", "negatives", "9", "for loss sampled or gbce, and loss is full"), ("sce", "negatives_per", "position", "sampled or gbce"),
+    ("gbce", "negative_sampling", "popularity", "for loss sampled, and loss is gbce"),
+    ("sampled", "negative_exponent", "1", "for negative_sampling popularity, and negative_sampling is uniform"),
+    ("sampled", "gbce_calibration", "0.5", "for loss gbce, and loss is sampled"), ("gbce", "sce_buckets", "3", "for loss sce"),
+    ("full", "sce_bucket_items", "3", "for loss sce, and loss is full"),
+  ])
+  func keysOfAnotherLoss(_ loss: String, _ key: String, _ value: String, _ words: String) throws {
+    var settings = RunSettings()
+    settings.data = "x"
+    try settings.set("loss", loss, origin: "test")
+    _ = try RunConfiguration(settings)
+    try settings.set(key, value, origin: "test")
+    do throws(ProgramFailure) {
+      _ = try RunConfiguration(settings)
+      Issue.record("accepted")
+    } catch {
+      #expect(error.exitCode == .usage && error.message.contains(key) && error.message.contains(words), "\(error.message)")
+    }
   }
 
   @Test(arguments: ["", "pop100,pop10", "full,full", "all", ","]) func protocolsThatAreNone(text: String) {

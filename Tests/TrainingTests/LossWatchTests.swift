@@ -1,3 +1,4 @@
+import BERT4RecModel
 import Glibc
 import Testing
 import Training
@@ -9,11 +10,12 @@ import Training
   private let popularity = log(2.0) + 0.5 * log(1000.0)
 
   private func warnings(
-    _ losses: [Double], norm: Double = 1, rate: Double = 0.01, warmupSteps: Int = 0, firstStep: Int = 1
+    _ losses: [Double], norm: Double = 1, rate: Double = 0.01, warmupSteps: Int = 0, firstStep: Int = 1,
+    loss: LossKind = .full
   ) -> [String] {
     var said: [String] = []
     let schedule = LearningRateSchedule(peak: rate, warmupSteps: warmupSteps, totalSteps: 1_000_000)
-    let watch = LossWatch(itemCounts: Self.itemCounts, schedule: schedule) { said.append($0) }
+    let watch = LossWatch(itemCounts: Self.itemCounts, schedule: schedule, loss: loss) { said.append($0) }
     for (index, loss) in losses.enumerated() {
       _ = watch.afterStep(
         StepResult(
@@ -55,6 +57,15 @@ import Training
     #expect(said.count == 1 && said.first?.contains("nothing but how often items occur") == true, "\(said)")
     #expect(warnings(losses(popularity, 99), firstStep: 5000).isEmpty)
     #expect(warnings(losses(popularity, 100), firstStep: 5000).count == 1)
+  }
+
+  /// The other losses cannot be held against popularity; a rise is judged where the scale is that of the full loss.
+  @Test func otherLosses() {
+    for loss in LossKind.allCases where loss != .full {
+      #expect(warnings(losses(popularity, 3000), loss: loss).isEmpty, "\(loss)")
+      #expect(warnings(losses(3, 200) + losses(4, 200), loss: loss).count == (loss == .sampled ? 1 : 0), "\(loss)")
+      #expect(warnings([6, 6], norm: 0, loss: loss).count == 1, "\(loss)")
+    }
   }
 
   @Test func aNormOfZero() {

@@ -16,6 +16,38 @@ import Training
       BidirectionalEncoder.workspaceBytes(for: .scoring, model) < BidirectionalEncoder.workspaceBytes(for: .training, model))
   }
 
+  /// What a thread takes for the loss: a constant number of exponentials for the full one, nothing that grows with the catalogue for
+  /// the others.
+  @Test func lossesOfLargeCatalogues() {
+    func bytes(_ kind: LossKind, _ vocabulary: Int) -> Int {
+      var large = model
+      large.vocabularySize = vocabulary
+      return BidirectionalEncoder.workspaceBytes(for: .training, large, loss: LossConfiguration(kind))
+    }
+    // The maxima of each tile are what is left: 256 rows of 480 items have one each.
+    #expect(bytes(.full, 2_000_000) - bytes(.full, 1_000_000) < 4 * 1_000_000)
+    #expect(bytes(.full, 1_000_000) < 100 << 20)
+    for kind in LossKind.allCases where kind != .full {
+      #expect(bytes(kind, 10_000_000) == bytes(kind, 1_000_000), "\(kind)")
+      #expect(bytes(kind, 1_000_000) < bytes(.full, 1_000_000))
+    }
+    var plan = MemoryPlan(use: .training(drawnUsers: 40), model: model, backend: .auto)
+    let full = plan.total
+    plan.loss = LossConfiguration(.sampled)
+    let uniform = plan.total
+    plan.loss.sampling = .popularity
+    #expect(uniform < full && plan.total == uniform + Double(12 * model.vocabularySize))
+  }
+
+  /// What is foreseen for each loss is what an encoder then takes.
+  @Test(arguments: LossKind.allCases) func anEncoderOfEachLoss(_ kind: LossKind) throws {
+    var loss = LossConfiguration(kind)
+    loss.negatives = 1 << 16
+    let sampler = RowSampler(loss, counts: [], vocabularySize: model.vocabularySize)
+    let encoder = try BidirectionalEncoder.withMemory(for: .training, model, backend: .auto, loss: loss, sampler: sampler)
+    #expect(encoder.workspaceBytes == BidirectionalEncoder.workspaceBytes(for: .training, model, loss: loss))
+  }
+
   @Test func sharesGrowWithWhatTheyDependOn() {
     func plan(threads: Int) -> MemoryPlan {
       var plan = MemoryPlan(use: .training(drawnUsers: 40), model: model, backend: .auto)
