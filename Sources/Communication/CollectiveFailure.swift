@@ -24,17 +24,17 @@ public struct CollectiveFailure: Error, Sendable, Equatable, CustomStringConvert
   }
 
   /// What every rank comes to by itself, from the same values.
-  public static func onEveryRank(_ exitCode: ExitStatus, _ message: String) -> CollectiveFailure {
+  public static func onEveryRank(_ exitCode: ProgramExitCode, _ message: String) -> CollectiveFailure {
     CollectiveFailure(ProgramFailure(exitCode, message), reach: .everyRank)
   }
 
   /// What the other ranks cannot know of: it ends the run at once.
-  public static func onThisRank(_ exitCode: ExitStatus, _ message: String) -> CollectiveFailure {
+  public static func onThisRank(_ exitCode: ProgramExitCode, _ message: String) -> CollectiveFailure {
     CollectiveFailure(ProgramFailure(exitCode, message), reach: .thisRank)
   }
 
   /// The failure's exit code.
-  public var exitCode: ExitStatus { failure.exitCode }
+  public var exitCode: ProgramExitCode { failure.exitCode }
   /// The failure's message.
   public var message: String { failure.message }
   public var description: String { message }

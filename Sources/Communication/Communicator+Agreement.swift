@@ -87,7 +87,7 @@ extension Communicator {
   ///
   /// A failure that all ranks throw is printed by rank 0 alone, and all ranks leave with its code. One that only this
   /// rank knows is printed here, and ends the whole run, since the other ranks would wait for this one for ever.
-  public func finish(after failure: CollectiveFailure? = nil) -> ExitStatus {
+  public func finish(after failure: CollectiveFailure? = nil) -> ProgramExitCode {
     do throws(CollectiveFailure) {
       if let failure {
         guard failure.reach == .everyRank || size == 1 else { throw failure }
@@ -125,7 +125,7 @@ private enum Outcome<Value: Communicable>: Communicable {
   }
 }
 
-extension ExitStatus: Communicable {}
+extension ProgramExitCode: Communicable {}
 
 extension ProgramFailure: Communicable {
   package func write(to message: inout MessageWriter) {
@@ -134,7 +134,7 @@ extension ProgramFailure: Communicable {
   }
 
   package init(from message: inout MessageReader) throws(ProgramFailure) {
-    let exitCode = try message.read(ExitStatus.self)
+    let exitCode = try message.read(ProgramExitCode.self)
     self.init(exitCode, try message.read(String.self))
   }
 }

@@ -55,7 +55,7 @@ public protocol Communicator: AnyObject {
   func finish() throws(CollectiveFailure)
 
   /// Ends the whole run at once, with this exit code, because of something that only this rank knows.
-  func abort(_ exitCode: ExitStatus) -> Never
+  func abort(_ exitCode: ProgramExitCode) -> Never
 }
 
 extension Communicator {

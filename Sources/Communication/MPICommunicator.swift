@@ -205,7 +205,7 @@ package final class MPICommunicator: Communicator {
     if finalizes { try mpi("MPI_Finalize", MPI_Finalize()) }
   }
 
-  package func abort(_ exitCode: ExitStatus) -> Never {
+  package func abort(_ exitCode: ProgramExitCode) -> Never {
     if !isFinished { MPI_Abort(group, exitCode.rawValue) }
     exit(exitCode.rawValue)
   }

@@ -44,5 +44,5 @@ package final class SoloCommunicator: Communicator {
 
   package func finish() throws(CollectiveFailure) { watch?.stop() }
 
-  package func abort(_ exitCode: ExitStatus) -> Never { exit(exitCode.rawValue) }
+  package func abort(_ exitCode: ProgramExitCode) -> Never { exit(exitCode.rawValue) }
 }

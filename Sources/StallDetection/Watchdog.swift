@@ -159,6 +159,6 @@ private final class Watch {
     }
     if judgement.ranks.count > 1 { LauncherEnd.enforce(within: 10) }
     // The main thread is inside a call that does not return.
-    _exit(ExitStatus.internalFault.rawValue)
+    _exit(ProgramExitCode.internalFault.rawValue)
   }
 }

@@ -1,5 +1,5 @@
 /// What the program's exit code tells a script (docs/runs.md, "Exit codes"; the numbers follow sysexits.h).
-public enum ExitStatus: Int32, Sendable {
+public enum ProgramExitCode: Int32, Sendable {
   case success = 0
   /// Wrong usage or configuration.
   case usage = 64
@@ -21,12 +21,12 @@ public enum ExitStatus: Int32, Sendable {
 /// program. A programmer's mistake is a `precondition`, never a `ProgramFailure`.
 public struct ProgramFailure: Error, Sendable, Equatable, CustomStringConvertible {
   /// What the program ends with.
-  public let exitCode: ExitStatus
+  public let exitCode: ProgramExitCode
   /// One printable line: what, where, and what to do.
   public let message: String
 
   /// The message becomes one printable line, whatever names and files have brought into it.
-  public init(_ exitCode: ExitStatus, _ message: String) {
+  public init(_ exitCode: ProgramExitCode, _ message: String) {
     self.exitCode = exitCode
     self.message = TerminalText.line(message)
   }

@@ -3,7 +3,7 @@ import BERT4RecDist
 
 /// What the --help, and so the manual page, of every command ends with, and what shells complete.
 enum CommandHelp {
-  static let allCodes: [ExitStatus] = [.success, .usage, .badData, .unreadable, .internalFault, .disk, .stopped]
+  static let allCodes: [ProgramExitCode] = [.success, .usage, .badData, .unreadable, .internalFault, .disk, .stopped]
 
   static let recipes = CompletionKind.list(TrainingOptions.recipes.split(separator: ",").map { String($0.drop { $0 == " " }) })
 
@@ -22,11 +22,11 @@ enum CommandHelp {
   }
 
   /// One line for people; packaging/share.sh makes a list of it.
-  static func line(_ codes: [ExitStatus]) -> String {
+  static func line(_ codes: [ProgramExitCode]) -> String {
     "Exit codes: " + codes.map { "\($0.rawValue) \(meaning($0))" }.joined(separator: "; ")
   }
 
-  private static func meaning(_ code: ExitStatus) -> String {
+  private static func meaning(_ code: ProgramExitCode) -> String {
     switch code {
     case .success: "done"
     case .usage: "wrong usage or configuration"

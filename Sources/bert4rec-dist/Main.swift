@@ -47,7 +47,7 @@ struct Main: ParsableCommand {
     }
     withCommunicator { communicator in
       if communicator.rank == 0 { printError(fullMessage(for: error)) }
-      return ExitStatus(rawValue: exitCode(for: error).rawValue) ?? .usage
+      return ProgramExitCode(rawValue: exitCode(for: error).rawValue) ?? .usage
     }
   }
 
@@ -68,7 +68,7 @@ struct Main: ParsableCommand {
   /// Runs a command's work with the ranks of this start and ends the program with its exit code. Failures are printed once. The first
   /// rank shows what it is doing.
   static func withCommunicator(
-    showing mode: ProgressMode = .none, _ work: (any Communicator) throws(CollectiveFailure) -> ExitStatus
+    showing mode: ProgressMode = .none, _ work: (any Communicator) throws(CollectiveFailure) -> ProgramExitCode
   ) -> Never {
     let communicator: any Communicator
     do throws(CollectiveFailure) { communicator = try makeCommunicator() } catch {
@@ -98,7 +98,7 @@ struct Main: ParsableCommand {
     return names.allSatisfy { name in getenv(name).map { String(cString: $0) == "0" } ?? true }
   }
 
-  static func leave(_ code: ExitStatus) -> Never {
+  static func leave(_ code: ProgramExitCode) -> Never {
     fflush(nil)
     do throws(ProgramFailure) { if code == .success { try DoneFile.write() } } catch {
       printError("error: \(error.message)")

@@ -57,25 +57,25 @@ import Testing
 
   @Test func rankZerosFailureReachesAllAndIsPrintedOnce() throws {
     let result = try Probe.mpirun(ranks: 3, ["fail-on-rank-zero"])
-    #expect(result.status == ExitStatus.badData.rawValue)
+    #expect(result.status == ProgramExitCode.badData.rawValue)
     #expect(result.count(ofErrors: "error: line 3 is no good") == 1)
   }
 
   @Test func theLowestRanksFailureReachesAllWithItsPlace() throws {
     let host = SoloCommunicator().hostName
     var result = try Probe.mpirun(ranks: 4, ["fail-on-ranks", "3", "2"])
-    #expect(result.status == ExitStatus.disk.rawValue)
+    #expect(result.status == ProgramExitCode.disk.rawValue)
     #expect(result.count(ofErrors: "error: ") == 1)
     #expect(result.count(ofErrors: "error: rank 2 on \(host): disk 2 is full") == 1)
     result = try Probe.mpirun(ranks: 2, ["fail-on-ranks", "0", "1"])
-    #expect(result.status == ExitStatus.disk.rawValue)
+    #expect(result.status == ProgramExitCode.disk.rawValue)
     #expect(result.count(ofErrors: "error: ") == 1)
     #expect(result.count(ofErrors: "error: disk 0 is full") == 1)
   }
 
   @Test func aFailureThatOneRankKnowsEndsTheRun() throws {
     let result = try Probe.mpirun(ranks: 3, ["fail-alone"])
-    #expect(result.status == ExitStatus.unreadable.rawValue)
+    #expect(result.status == ProgramExitCode.unreadable.rawValue)
     #expect(result.count(ofErrors: "error: rank 2 on \(SoloCommunicator().hostName): only I know") == 1)
   }
 
@@ -84,14 +84,14 @@ import Testing
     let host = SoloCommunicator().hostName
     let values = "'0.1' on ranks 0 (\(host)), 1 (\(host)); '0.2' on rank 2 (\(host))"
     let expected = "error: the ranks differ in the program's version: \(values)"
-    #expect(result.status == ExitStatus.usage.rawValue)
+    #expect(result.status == ProgramExitCode.usage.rawValue)
     #expect(result.count(ofErrors: expected) == 1)
     #expect(result.count(ofErrors: "error: ") == 1)
   }
 
   @Test func unconnectedRanksAreRefusedUnderMPIToo() throws {
     let result = try Probe.mpirun(ranks: 1, ["move"], options: ["-x", "SLURM_STEP_NUM_TASKS=2"])
-    #expect(result.status == ExitStatus.usage.rawValue)
+    #expect(result.status == ProgramExitCode.usage.rawValue)
     #expect(result.count(ofErrors: "start with mpirun, or srun --mpi=pmix") == 1)
   }
 }

@@ -40,7 +40,7 @@ import Testing
 
   @Test func whatIsWrittenIsRead() throws {
     #expect(try read(MessageWriter.bytes(of: record), as: Record.self) == record)
-    #expect(try read(MessageWriter.bytes(of: ExitStatus.disk), as: ExitStatus.self) == .disk)
+    #expect(try read(MessageWriter.bytes(of: ProgramExitCode.disk), as: ProgramExitCode.self) == .disk)
     let failures: [ProgramFailure?] = [ProgramFailure(.badData, "line 3"), nil]
     #expect(try read(MessageWriter.bytes(of: failures), as: [ProgramFailure?].self) == failures)
   }
@@ -60,6 +60,6 @@ import Testing
       #expect(throws: damage) { try read(count, as: [String].self) }
       #expect(throws: damage) { try read(count, as: [String: Int].self) }
     }
-    #expect(throws: damage) { try read(MessageWriter.bytes(of: Int32(3)), as: ExitStatus.self) }
+    #expect(throws: damage) { try read(MessageWriter.bytes(of: Int32(3)), as: ProgramExitCode.self) }
   }
 }

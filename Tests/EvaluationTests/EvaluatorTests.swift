@@ -308,7 +308,7 @@ struct EvaluatorTests {
   }
 
   @Test func refuses() {
-    func exitCode(_ data: Dataset, items: Int) -> ExitStatus? {
+    func exitCode(_ data: Dataset, items: Int) -> ProgramExitCode? {
       do throws(CollectiveFailure) {
         _ = try Evaluator(dataset: data, maximumLength: 9, communicator: solo()).evaluate(
           FunctionScorer(itemCount: items, score: mixedScore), split: .test, step: 0)

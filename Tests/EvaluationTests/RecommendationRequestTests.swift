@@ -75,7 +75,7 @@ struct RecommendationRequestTests {
     }
     let answers = recommender.answers(to: requests, grouping: grouping)
     #expect(answers.count == requests.count)
-    var failures: [ExitStatus: Int] = [:]
+    var failures: [ProgramExitCode: Int] = [:]
     for (request, answer) in zip(requests, answers) {
       #expect(answer == recommender.answers(to: [request])[0] || request == requests[77])
       if case .failure(let failure) = answer { failures[failure.exitCode, default: 0] += 1 }

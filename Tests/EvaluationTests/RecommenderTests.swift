@@ -148,7 +148,7 @@ struct RecommenderTests {
   }
 
   @Test func refuses() throws {
-    func failure(_ body: () throws -> Void) -> ExitStatus? {
+    func failure(_ body: () throws -> Void) -> ProgramExitCode? {
       do { try body() } catch { return (error as? ProgramFailure)?.exitCode }
       return nil
     }

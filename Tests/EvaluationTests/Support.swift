@@ -95,7 +95,7 @@ final class ThreadCommunicator: Communicator {
 
   func finish() throws(CollectiveFailure) {}
 
-  func abort(_ exitCode: ExitStatus) -> Never { exit(exitCode.rawValue) }
+  func abort(_ exitCode: ProgramExitCode) -> Never { exit(exitCode.rawValue) }
 
   // Evaluation sums nothing over ranks.
 

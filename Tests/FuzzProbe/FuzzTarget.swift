@@ -6,14 +6,14 @@ struct FuzzTarget {
   let name: String
   let mutator: Mutator
   /// Exit codes that a refusal may have.
-  let codes: Set<ExitStatus>
+  let codes: Set<ProgramExitCode>
   /// A refusal names one of these: a file, a key, an option.
   let places: [String]
   /// Reads an input. Throws a `ProgramFailure` where it is refused, `Broken` where something is wrong with the reader.
   let read: ([UInt8], inout FuzzRandom) throws -> Void
 
   init(
-    _ name: String, corpus: [[UInt8]], words: [String] = [], codes: Set<ExitStatus> = [.badData], places: [String],
+    _ name: String, corpus: [[UInt8]], words: [String] = [], codes: Set<ProgramExitCode> = [.badData], places: [String],
     read: @escaping ([UInt8], inout FuzzRandom) throws -> Void
   ) {
     self.name = name

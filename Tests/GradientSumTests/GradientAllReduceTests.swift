@@ -55,7 +55,7 @@ import Testing
 
   @Test func moreRanksThanShardsAreRefused() throws {
     let result = try Probe.mpirun(ranks: 4, ["reduce", "exact", "1", "3", "100"])
-    #expect(result.status == ExitStatus.usage.rawValue)
+    #expect(result.status == ProgramExitCode.usage.rawValue)
     #expect(result.count(ofErrors: "error: gradient_shards is 3, but there are 4 ranks") == 1)
   }
 }

@@ -151,7 +151,7 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
   }
 }
 
-func main() -> ExitStatus {
+func main() -> ProgramExitCode {
   do throws(CollectiveFailure) {
     let arguments = CommandLine.arguments.dropFirst()
     let communicator = ["pieces", "scatter"].contains(arguments.first) ? try MPICommunicator(longestPiece: 5) : try makeCommunicator()

@@ -96,7 +96,7 @@ final class ThreadRanks: @unchecked Sendable {
 
     func waitForAll() { _ = ranks.exchange([], rank: rank) }
     func finish() {}
-    func abort(_ exitCode: ExitStatus) -> Never { preconditionFailure("aborted with \(exitCode)") }
+    func abort(_ exitCode: ProgramExitCode) -> Never { preconditionFailure("aborted with \(exitCode)") }
 
     func sumInAnyOrder(_ values: UnsafeMutableBufferPointer<Float>) { preconditionFailure("not in these tests") }
     func exchange(
