@@ -35,7 +35,7 @@ let package = Package(
     .target(
       name: "SystemSupport",
       dependencies: ["CLinux", .product(name: "Crypto", package: "swift-crypto")]),
-    .target(name: "InteractionData", dependencies: ["CArchive", "SystemSupport"]),
+    .target(name: "InteractionData", dependencies: ["CArchive", "CLinux", "SystemSupport"]),
     .target(name: "Masking", dependencies: ["InteractionData"]),
     .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "Masking", "SystemSupport"]),
     .target(name: "Communication", dependencies: ["CMPI", "SystemSupport"]),

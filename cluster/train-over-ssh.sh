@@ -156,6 +156,9 @@ options=(--hostfile "$hostfile" --mca plm_rsh_agent "$agent" -x "BERT4REC_DONE_F
 [ -z "$container" ] || options+=(--mca btl_vader_single_copy_mechanism none --mca smsc ^cma)
 # Open MPI 5 otherwise prints "Unable to find reachable pairing" on hosts that have IPv6, too.
 export OMPI_MCA_reachable=${OMPI_MCA_reachable:-weighted}
+# It otherwise takes this host for another one where the hostfile has a longer name of it, as Kubernetes' MPI operator's has,
+# and starts a second daemon here.
+export PRTE_MCA_prte_do_not_resolve=${PRTE_MCA_prte_do_not_resolve:-false}
 [ "$(id -u)" != 0 ] || options+=(--allow-run-as-root)
 read -ra more_options <<<"${MPIRUN_OPTIONS:-}"
 options+=("${more_options[@]}")

@@ -1,4 +1,5 @@
-// What Swift's Glibc module leaves out: what glibc declares for _GNU_SOURCE alone, and what has a variable number of arguments.
+// What Swift's Glibc module leaves out: what glibc declares for _GNU_SOURCE alone, and what has a variable number of arguments; and
+// what the compiler gives to C alone.
 #pragma once
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,3 +13,6 @@ static inline int linux_memory_file(const char *name) { return (int)syscall(SYS_
 static inline void *linux_move_pages(void *pages, unsigned long from, unsigned long to) {
   return (void *)syscall(SYS_mremap, pages, from, to, 1ul);
 }
+
+// Asks the processor for what stands at an address, which need not be one.
+static inline void prefetch(const void *address) { __builtin_prefetch(address); }

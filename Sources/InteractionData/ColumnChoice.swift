@@ -101,7 +101,7 @@ extension ColumnChoice.Column {
       let last = names.indices.filter { ColumnNames.lastComponent(names[$0]) == name }
       if last.count == 1 { return last[0] }
     }
-    guard let number = Int(name), (1...count).contains(number) else { return nil }
+    guard let number = Int(name), number >= 1, number <= count else { return nil }
     return number - 1
   }
 }

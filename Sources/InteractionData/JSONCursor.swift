@@ -67,11 +67,19 @@ struct JSONCursor {
   }
 
   /// Any value; nil where there is none.
+  @inline(__always)
   mutating func value(depth: Int = 0) -> Value? {
     skipSpace()
     guard place < end, depth < Self.maximumDepth else { return nil }
+    // Most are whole numbers, and strings.
+    if bytes[place] &- UInt8(ascii: "0") < 10 { return plain() }
+    return bytes[place] == UInt8(ascii: "\"") ? string() : otherValue(depth)
+  }
+
+  @inline(never)
+  private mutating func otherValue(_ depth: Int) -> Value? {
     switch bytes[place] {
-    case UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "u"), UInt8(ascii: "b"), UInt8(ascii: "r"): return string()
+    case UInt8(ascii: "'"), UInt8(ascii: "u"), UInt8(ascii: "b"), UInt8(ascii: "r"): return string()
     case UInt8(ascii: "{"): return composed("}", depth: depth) { .object($0) }
     case UInt8(ascii: "["): return composed("]", depth: depth) { .array($0) }
     case UInt8(ascii: "("):
@@ -98,7 +106,6 @@ struct JSONCursor {
   @inline(__always)
   private mutating func plain() -> Value? {
     let start = place
-    // Most are whole numbers.
     while place < end, bytes[place] &- UInt8(ascii: "0") < 10 { place += 1 }
     if place > start, place == end || !Self.isPlain(bytes[place]) { return .plain(start..<place) }
     return otherPlain(start)
@@ -122,6 +129,7 @@ struct JSONCursor {
       || byte == UInt8(ascii: "-") || byte == UInt8(ascii: "+") || byte == UInt8(ascii: ".")
   }
 
+  @inline(__always)
   private mutating func string() -> Value? {
     if dialect == .python, place < end, "ubr".utf8.contains(bytes[place]) { place += 1 }
     guard place < end else { return nil }
@@ -136,6 +144,12 @@ struct JSONCursor {
       place += 1
       return .string(start..<(place - 1), hasEscapes: false)
     }
+    return longString(start, quote)
+  }
+
+  /// The rest of a string that starts at `start`; the cursor is anywhere in it, though not behind a backslash.
+  @inline(never)
+  private mutating func longString(_ start: Int, _ quote: UInt8) -> Value? {
     while true {
       guard let found = memchr(bytes + place, Int32(quote), end - place) else { return nil }
       let close = UnsafePointer(found.assumingMemoryBound(to: UInt8.self)) - bytes

@@ -111,7 +111,8 @@ struct JSONLayoutDetection {
     let roles = try NamedRoles(wanted, names: wanted.names ?? [], options: options).roles()
     return JSONLayout(
       dialect: dialect, isLines: isLines, paths: (kept.isEmpty ? all : kept).map { found.paths[$0] }, roles: roles,
-      title: Self.title(dialect, isLines) + (array.map { ", an interaction per object of \($0.joined(separator: "."))" } ?? ""),
+      title: Self.title(dialect, isLines)
+        + (array.map { ", an interaction per object of \(PrintableText.name($0.joined(separator: ".")))" } ?? ""),
       details: roles.description(wanted))
   }
 

@@ -81,7 +81,7 @@ struct NamedRoles {
     throw sample.failure(
       "most users of \(sample.called(place)) are missing (NA, null, ...)"
         + (session.map {
-          ", and there is a session column; --columns user=\(names[$0]) (data_columns) makes each session a history"
+          ", and there is a session column; --columns user=\(sample.choice(of: $0)) (data_columns) makes each session a history"
         } ?? "; --columns user=COLUMN (data_columns) names another column"))
   }
 
@@ -133,7 +133,7 @@ enum ItemCheck {
     guard let reason = found.first(where: { $0.0 })?.1 else { return }
     throw sample.failure(
       "\(sample.shown(item)) would be the item, but holds \(reason); name the right one with --columns user=...,item=... "
-        + "(data_columns), or this one, if it is right: --columns item=\(sample.names?[item] ?? "\(item + 1)")")
+        + "(data_columns), or this one, if it is right: --columns item=\(sample.choice(of: item))")
   }
 
   /// Only 0.5 to 5, while no other column could be the rating.

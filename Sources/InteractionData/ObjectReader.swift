@@ -27,6 +27,8 @@ struct ObjectReader: ~Copyable {
   private let base: UnsafePointer<UInt8>
   private let nodes: [Node]
   private let eventNodes: [Node]
+  private let keys: KnownKeys
+  private let eventKeys: KnownKeys
   private let found: UnsafeMutableBufferPointer<Found>  // (columns)
   /// Columns that each event has of its own.
   private let eventColumns: [Int]
@@ -69,6 +71,7 @@ struct ObjectReader: ~Copyable {
     }
     if let events = layout.events { Self.insert(events[...], nil, &nodes) }
     (self.nodes, self.eventNodes) = (nodes, eventNodes)
+    (keys, eventKeys) = (KnownKeys(), KnownKeys())
     found = .allocate(capacity: layout.paths.count)
     found.initialize(repeating: .none)
     eventColumns = layout.roles.used.filter { layout.paths[$0].arrayDepth > 0 }
@@ -118,7 +121,7 @@ struct ObjectReader: ~Copyable {
       eventCount = nil
       hasKeyTwice = false
       var cursor = JSONCursor(base, object, layout.dialect)
-      if !collect(&cursor, nodes) {
+      if !collect(&cursor, nodes, keys) {
         sink.note(hasKeyTwice ? .keyTwice : .notAnObject, place)
       } else if layout.isLines, !ObjectRecords.isEnd(&cursor) {
         sink.note(.notAnObject, place)
@@ -139,6 +142,12 @@ struct ObjectReader: ~Copyable {
     guard let eventCount else { return sink.note(.emptyID, place) }
     for isTwice in badEvents { sink.note(isTwice ? .keyTwice : .notAnObject, place) }
     let width = eventColumns.count
+    // Where the ids stand in their table is on its way to the cache while the others are looked up.
+    if let place = eventColumns.firstIndex(of: item) {
+      for event in 0..<eventCount {
+        if case .text(let range) = events[event * width + place] { sink.expect(item: bytes(range)) }
+      }
+    }
     for event in 0..<eventCount {
       for (number, column) in eventColumns.enumerated() { found[column] = events[event * width + number] }
       try hand(over: place, to: &sink)
@@ -161,7 +170,7 @@ struct ObjectReader: ~Copyable {
       for column in eventColumns { found[column] = .none }
       cursor.skipSpace()
       let start = cursor.place
-      if collect(&cursor, eventNodes) {
+      if collect(&cursor, eventNodes, eventKeys) {
         for column in eventColumns { events.append(found[column]) }
         count += 1
         continue
@@ -178,21 +187,29 @@ struct ObjectReader: ~Copyable {
   // MARK: One object
 
   /// Notes the wanted values of an object; false where it is not well-formed, or a wanted key is given twice.
-  private mutating func collect(_ cursor: inout JSONCursor, _ nodes: [Node]) -> Bool {
+  private mutating func collect(_ cursor: inout JSONCursor, _ nodes: [Node], _ keys: KnownKeys?) -> Bool {
     guard cursor.skip("{") else { return false }
-    var isFirst = true
+    var number = 0
     while true {
-      guard let more = cursor.hasNext("}", isFirst: isFirst) else { return false }
+      guard let more = cursor.hasNext("}", isFirst: number == 0) else { return false }
       if !more { return true }
-      isFirst = false
-      guard let key = cursor.key() else { return false }
-      let place = find(key.range, key.hasEscapes, cursor, nodes)
+      var place: Int?
+      if let keys, let known = keys.pass(&cursor, number) {
+        place = known
+      } else {
+        let start = cursor.place
+        guard let key = cursor.key() else { return false }
+        place = find(key.range, key.hasEscapes, cursor, nodes)
+        keys?.learn(start..<cursor.place, cursor, number, place)
+      }
+      number += 1
+      if let found = place, found < 0 { place = nil }
       if let place, nodes[place].isEvents, opensArray(&cursor) {
         if !collectEvents(&cursor) { return false }
         continue
       }
       guard let value = cursor.value(depth: 1) else { return false }
-      if let place, !note(value, cursor, nodes[place]) { return false }
+      if let place, !note(value, cursor, nodes, place) { return false }
     }
   }
 
@@ -214,13 +231,14 @@ struct ObjectReader: ~Copyable {
     return nil
   }
 
-  private mutating func note(_ value: JSONCursor.Value, _ cursor: JSONCursor, _ node: Node) -> Bool {
+  @inline(__always)
+  private mutating func note(_ value: JSONCursor.Value, _ cursor: JSONCursor, _ nodes: [Node], _ place: Int) -> Bool {
     if case .object(let range) = value {
-      if node.children.isEmpty { return true }
+      if nodes[place].children.isEmpty { return true }
       var inner = JSONCursor(base, range, layout.dialect)
-      return collect(&inner, node.children)
+      return collect(&inner, nodes[place].children, nil)
     }
-    guard let column = node.column else { return true }
+    guard let column = nodes[place].column else { return true }
     guard case .none = found[column] else {
       hasKeyTwice = true
       return false
@@ -241,9 +259,13 @@ struct ObjectReader: ~Copyable {
   private func text(_ column: Int) -> UnsafeRawBufferPointer {
     switch found[column] {
     case .none: UnsafeRawBufferPointer(start: nil, count: 0)
-    case .text(let range), .list(let range): UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
+    case .text(let range), .list(let range): bytes(range)
     case .scratch(let range): UnsafeRawBufferPointer(start: scratch.base + range.lowerBound, count: range.count)
     }
+  }
+
+  private func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: base + range.lowerBound, count: range.count)
   }
 
   // MARK: One interaction

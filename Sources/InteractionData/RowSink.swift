@@ -81,6 +81,10 @@ struct RowSink: ~Copyable {
     later.append(user: user, item: item, time: time)
   }
 
+  /// An item that is to come soon.
+  @inline(__always)
+  func expect(item id: UnsafeRawBufferPointer) { rows.itemIDs.expect(id) }
+
   mutating func number(ofUser id: UnsafeRawBufferPointer, _ place: Place) throws(ProgramFailure) -> Int32 {
     guard let user = rows.userIDs.intern(id) else { throw tooMany("user", place) }
     return user

@@ -21,7 +21,13 @@ struct Sample {
     "column \(column + 1)" + (names.map { " " + PrintableText.quoted($0[column].utf8) } ?? "")
   }
 
-  /// The same with a value: `column 5 "created_at" ("2019-10-01")`.
+  /// How `--columns` may name it: by its name, where that is plain and no number, else by its number.
+  func choice(of column: Int) -> String {
+    guard let name = names?[column], PrintableText.isPlain(name), Int(name) == nil, name != "none" else { return "\(column + 1)" }
+    return name
+  }
+
+  /// As `called`, with a value: `column 5 "created_at" ("2019-10-01")`.
   func shown(_ column: Int) -> String { "\(called(column)) (\(PrintableText.short(content(of: column).example)))" }
 
   func shown(_ columns: [Int]) -> String {

@@ -146,7 +146,7 @@ struct TimeChoice {
     for other in candidates where other != finest && !agree(other, finest) {
       throw sample.failure(
         "several columns may be the time, and they disagree: \(sample.shown(candidates)); name one with --columns "
-          + "time=\(sample.names?[first] ?? "\(first + 1)") (data_columns), or time=none, if the order of the file counts")
+          + "time=\(sample.choice(of: first)) (data_columns), or time=none, if the order of the file counts")
     }
     return read(finest)
   }

@@ -87,7 +87,7 @@ enum TableTargets {
   ]
 
   static func all(in folder: String) -> [FuzzTarget] {
-    let others = formats.map { Array($0.text.utf8) }
+    let others = (formats.map(\.text) + ["{}\n{}\n", "[{}]", "{\"a\tb\": [{\"item\": 1}], \"user\": 2}\n"]).map { Array($0.utf8) }
     return formats.map { format in table(format.name, [Array(format.text.utf8)], folder) }
       + [table("any-table", others, folder), histories(others, folder), predictions(folder), titles(folder)]
   }
@@ -115,13 +115,19 @@ enum TableTargets {
     }
   }
 
+  private static let columns = [
+    "user=1,item=2", "user=2,item=1,time=3", "time=none", "item=2", "item=1", "user=3,item=1,rating=2,event=4",
+    "user=1,item=2,header=none", "session=session,item=events.aid,time=events.ts", "item=items", "user=user_id,item=item_id,time=5",
+  ]
+
   /// Mostly none; else a format or columns that may be wrong, filters, or a split.
   private static func chance(options random: inout FuzzRandom) throws(ProgramFailure) -> LoadingOptions {
     var options = LoadingOptions(skipBadRows: random.chance(1, in: 2))
     switch random.below(10) {
     case 0: options.format = DataFormat.allCases[random.below(DataFormat.allCases.count)]
     case 1:
-      options.columns = try ColumnChoice(["user=1,item=2", "user=2,item=1,time=3", "time=none", "item=2"][random.below(4)], origin: "")
+      options.columns = try ColumnChoice(columns[random.below(columns.count)], origin: "")
+      if random.chance(1, in: 3) { options.format = DataFormat.allCases[random.below(DataFormat.allCases.count)] }
     case 2: options.timePattern = try TimePattern(["%Y-%m-%d %H:%M:%S", "%a %b %d %T %z %Y", "%s"][random.below(3)], origin: "")
     case 3:
       options.filters.dropsDuplicates = random.chance(1, in: 2)

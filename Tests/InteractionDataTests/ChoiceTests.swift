@@ -42,6 +42,23 @@ import Testing
     #expect(failure.exitCode == .usage && failure.message.hasPrefix("--columns: "))
   }
 
+  /// Objects without members have no first column either.
+  @Test(arguments: ["{}\n{}\n", "[{}, {}]"]) func columnsOfNothing(text: String) {
+    for columns in ["item=1", "user=1,item=2", "time=3"] {
+      #expect(failure { try load(text: text, format: .json, columns: columns) }.exitCode == .badData)
+    }
+  }
+
+  /// What a message names is no danger to a terminal, and can be given as it stands there.
+  @Test func namesThatNeedQuotes() throws {
+    let object = "{\"user\": 1, \"a\u{1B}[2J\": [{\"item\": 1, \"ts\": 1600000000}]}\n"
+    let said = try load(text: object).said
+    #expect(said.contains("an interaction per object of \"a\\x1B[2J\"") && !said.contains("\u{1B}"), "\(said)")
+    let times = "user_id,item_id,order date,review date\nu,a,2021-05-03,2021-05-09\nu,b,2021-05-01,2021-05-10\n"
+    #expect(failure { try load(text: times) }.message.contains("--columns time=3 (data_columns)"))
+    #expect(try load(text: times, columns: "time=3").histories == histories("u: b a"))
+  }
+
   @Test func formats() throws {
     #expect(try load(text: "7 3 6 9\n8 1 2 3\n", format: .lists).histories == histories("7: 3 6 9; 8: 1 2 3"))
     #expect(try load(text: "u\ta b\tc\n", format: .lists).histories == [History("u", ["a b", "c"])])
