@@ -35,6 +35,8 @@ let package = Package(
     .target(
       name: "SystemSupport",
       dependencies: ["CLinux", .product(name: "Crypto", package: "swift-crypto")]),
+    // The original's files: checkpoints of TensorFlow, records of instances.
+    .target(name: "TensorFlowFiles", dependencies: ["SystemSupport"]),
     .target(name: "InteractionData", dependencies: ["CArchive", "CLinux", "SystemSupport"]),
     .target(name: "Masking", dependencies: ["InteractionData"]),
     .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "Masking", "SystemSupport"]),
@@ -44,7 +46,7 @@ let package = Package(
     .target(
       name: "Evaluation",
       dependencies: ["InteractionData", "Masking", "CKernels", "Communication", "SystemSupport"]),
-    .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "SystemSupport"]),
+    .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "TensorFlowFiles", "SystemSupport"]),
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
       name: "Recipes", path: "configs",
@@ -55,7 +57,7 @@ let package = Package(
       name: "Training",
       dependencies: [
         "InteractionData", "Masking", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
-        "Checkpoints", "Recipes", "CBuildFacts", "CKernels", "SystemSupport", .product(name: "Yams", package: "Yams"),
+        "Checkpoints", "Recipes", "CBuildFacts", "CKernels", "TensorFlowFiles", "SystemSupport", .product(name: "Yams", package: "Yams"),
       ]),
     // Search for settings: training runs, one after the other.
     .target(
@@ -85,6 +87,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Checkpoints", "InteractionData", "SystemSupport"], path: "Tests/TestSupport"),
     .testTarget(name: "SystemSupportTests", dependencies: ["SystemSupport", "TestSupport"]),
+    .testTarget(
+      name: "TensorFlowFilesTests", dependencies: ["TensorFlowFiles", "SystemSupport", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "InteractionDataTests", dependencies: ["InteractionData", "TestSupport"]),
     .testTarget(name: "MaskingTests", dependencies: ["Masking"]),
     .testTarget(name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"]),
@@ -105,7 +109,8 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests", dependencies: ["Communication", "Evaluation", "TestSupport"],
       resources: [.copy("Fixtures")]),
-    .testTarget(name: "CheckpointsTests", dependencies: ["Checkpoints", "SystemSupport", "TestSupport"]),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "SystemSupport", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Recipes", "TestSupport"], resources: [.copy("Fixtures")]),
     .testTarget(name: "TuningTests", dependencies: ["Tuning", "SystemSupport"]),
@@ -121,7 +126,8 @@ let package = Package(
     .executableTarget(
       name: "fuzz-probe",
       dependencies: [
-        "InteractionData", "Masking", "BERT4RecModel", "Checkpoints", "Training", "SystemSupport", "TestSupport",
+        "InteractionData", "Masking", "BERT4RecModel", "Checkpoints", "Training", "TensorFlowFiles", "SystemSupport",
+        "TestSupport",
       ],
       path: "Tests/FuzzProbe"),
     .testTarget(name: "FuzzTests", dependencies: ["TestSupport", "fuzz-probe"]),

@@ -89,12 +89,3 @@ struct HuggingFaceFolder: Sendable {
     return file
   }
 }
-
-extension UnsafeRawBufferPointer {
-  /// Whether all of these float32 are finite.
-  fileprivate var isFinite: Bool {
-    stride(from: 0, to: count, by: MemoryLayout<Float>.stride).allSatisfy {
-      loadUnaligned(fromByteOffset: $0, as: Float.self).isFinite
-    }
-  }
-}

@@ -29,8 +29,18 @@ extension ModelConfiguration {
     ]
   }
 
-  /// Reads config.json; `path` is for the messages. Sizes are bounded, so that a layout of them cannot overflow.
+  /// Reads config.json; `path` is for the messages.
   package init(huggingFaceJSON json: JSON, path: String) throws(ProgramFailure) {
+    let architecture = json["model_type"]?.string
+    guard architecture == "bert" else {
+      throw ProgramFailure(.badData, "\(path): model_type is \(architecture ?? "missing"), \"bert\" is needed")
+    }
+    try self.init(sharedKeys: json, path: path)
+  }
+
+  /// The keys of the original's `BertConfig`, which Hugging Face's have the names of. Sizes are bounded, so that a layout of them cannot
+  /// overflow.
+  private init(sharedKeys json: JSON, path: String) throws(ProgramFailure) {
     func size(_ key: String, _ range: ClosedRange<Int>) throws(ProgramFailure) -> Int {
       guard let value = json[key]?.int, range.contains(value) else {
         throw ProgramFailure(
@@ -45,10 +55,6 @@ extension ModelConfiguration {
       return value
     }
 
-    let architecture = json["model_type"]?.string
-    guard architecture == "bert" else {
-      throw ProgramFailure(.badData, "\(path): model_type is \(architecture ?? "missing"), \"bert\" is needed")
-    }
     guard let activation = json["hidden_act"]?.string.flatMap(Activation.init(rawValue:)) else {
       let known = Activation.allCases.map(\.rawValue).joined(separator: ", ")
       throw ProgramFailure(.badData, "\(path): \"hidden_act\" is none of \(known)")
@@ -68,6 +74,34 @@ extension ModelConfiguration {
     guard hiddenSize % headCount == 0 else {
       throw ProgramFailure(
         .badData, "\(path): \"hidden_size\" \(hiddenSize) is not a multiple of \"num_attention_heads\" \(headCount)")
+    }
+  }
+}
+
+/// A JSON file of the original's `BertConfig` (its `bert_config_file`).
+extension ModelConfiguration {
+  package var originalJSON: JSON {
+    [
+      "attention_probs_dropout_prob": .double(attentionDropout),
+      "hidden_act": .string(activation.rawValue),
+      "hidden_dropout_prob": .double(hiddenDropout),
+      "hidden_size": .integer(hiddenSize),
+      "initializer_range": .double(initializerRange),
+      "intermediate_size": .integer(intermediateSize),
+      "max_position_embeddings": .integer(maximumSequenceLength),
+      "num_attention_heads": .integer(headCount),
+      "num_hidden_layers": .integer(layerCount),
+      "type_vocab_size": .integer(Self.typeVocabularySize),
+      "vocab_size": .integer(vocabularySize),
+    ]
+  }
+
+  /// Has just these keys: another one might say that the model is another. `path` is for the messages.
+  package init(originalJSON json: JSON, path: String) throws(ProgramFailure) {
+    try self.init(sharedKeys: json, path: path)
+    let known = Set((originalJSON.members ?? []).map(\.key))
+    if let other = json.members?.first(where: { !known.contains($0.key) }) {
+      throw ProgramFailure(.badData, "\(path): \"\(other.key)\" is no key of the original's BertConfig")
     }
   }
 }

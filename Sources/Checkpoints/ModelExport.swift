@@ -43,7 +43,7 @@ package enum ModelExport {
     }
   }
 
-  private static func writeItems(_ checkpoint: CheckpointReader, to folder: String) throws(ProgramFailure) {
+  static func writeItems(_ checkpoint: CheckpointReader, to folder: String) throws(ProgramFailure) {
     try FileSystem.writeDurably(
       folder + "/" + CheckpointName.items, ItemTable.encode(ids: checkpoint.itemIDs, counts: checkpoint.itemCounts))
   }

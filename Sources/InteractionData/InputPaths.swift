@@ -64,6 +64,18 @@ package enum InputPaths {
     return expanded
   }
 
+  /// The files of some patterns, in the patterns' order, each one's sorted; what is no pattern is a file. Exit code 66 where a pattern has
+  /// none.
+  package static func matching(_ patterns: [String]) throws(ProgramFailure) -> [String] {
+    var paths: [String] = []
+    for pattern in patterns {
+      let found = isPattern(pattern) && FileSystem.kind(pattern) == nil ? matches(pattern) : [pattern]
+      if found.isEmpty { throw ProgramFailure(.unreadable, "cannot read \(pattern): no file matches it") }
+      paths += found
+    }
+    return paths
+  }
+
   private static func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
 
   private static func matches(_ pattern: String) -> [String] {

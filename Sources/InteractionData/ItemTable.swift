@@ -31,10 +31,10 @@ package enum ItemTable {
 }
 
 /// users.tsv of a prepared folder: `index` from 0, `external_id`.
-enum UserTable {
+package enum UserTable {
   private static let lines = IDLines(columns: ["index", "external_id"])
 
-  static func encode(_ ids: ExternalIDs) -> [UInt8] {
+  package static func encode(_ ids: ExternalIDs) -> [UInt8] {
     var text = lines.header
     for index in 0..<ids.count {
       text.append(contentsOf: "\(index)\t".utf8)
@@ -44,7 +44,7 @@ enum UserTable {
     return text
   }
 
-  static func decode(_ bytes: UnsafeRawBufferPointer, path: String, advice: String) throws(ProgramFailure) -> ExternalIDs {
+  package static func decode(_ bytes: UnsafeRawBufferPointer, path: String, advice: String) throws(ProgramFailure) -> ExternalIDs {
     try lines.read(bytes, path: path, firstNumber: 0, advice: advice) { _ in }
   }
 }

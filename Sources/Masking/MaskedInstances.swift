@@ -32,15 +32,21 @@ package struct MaskingConfiguration: Sendable, Equatable {
 }
 
 /// The endless stream of training instances: windows * (duplicationFactor + 1) an epoch, each epoch in an order of its own, made
-/// on the fly and never stored. A position of the stream always gives the same instance, on any rank.
+/// on the fly and never stored; or, where instances are `stored`, just these, the first epoch in their own order. A position of the stream
+/// always gives the same instance, on any rank.
 package struct MaskedInstances: Sendable {
   package let windows: Windows
   package let tokens: TokenIDs
   package let configuration: MaskingConfiguration
   package let seed: UInt64
+  /// What takes the place of the windows and masks.
+  package let stored: StoredInstances?
 
-  package init(windows: Windows, tokens: TokenIDs, configuration: MaskingConfiguration, seed: UInt64) {
+  package init(
+    windows: Windows, tokens: TokenIDs, configuration: MaskingConfiguration, seed: UInt64, stored: StoredInstances? = nil
+  ) {
     precondition(windows.count > 0)
+    self.stored = stored
     self.windows = windows
     self.tokens = tokens
     self.configuration = configuration
@@ -48,15 +54,22 @@ package struct MaskedInstances: Sendable {
   }
 
   /// Instances an epoch.
-  package var epochCount: Int { windows.count * (configuration.duplicationFactor + 1) }
+  package var epochCount: Int { stored?.count ?? windows.count * (configuration.duplicationFactor + 1) }
+
+  /// Tokens of the longest one.
+  package var longest: Int { stored?.longest ?? windows.longest }
+
+  /// Index of the user whose sequence an instance is made of.
+  package func user(of reference: Reference) -> Int { stored?.user(of: reference.element) ?? windows.user(of: reference.window) }
 
   /// An instance before its tokens are made.
   package struct Reference: Sendable, Equatable {
+    /// 0 where it is stored.
     package let window: Int
     package let epoch: Int
-    /// Which instance of the epoch: window * (duplicationFactor + 1) + copy.
+    /// Which instance of the epoch: window * (duplicationFactor + 1) + copy, or its place among the stored ones.
     package let element: Int
-    /// The instance whose last position alone is masked.
+    /// The instance whose last position alone is masked; false where it is stored.
     package let masksLast: Bool
     package let tokenCount: Int
     package let maskedCount: Int
@@ -67,6 +80,13 @@ package struct MaskedInstances: Sendable {
 
   /// The instance at a position of the stream (0 ..< epochCount is epoch 0). `order` must be that epoch's.
   package func reference(at position: Int, order: KeyedPermutation) -> Reference {
+    if let stored {
+      let place = position % epochCount
+      let element = position < epochCount ? place : order[place]
+      return Reference(
+        window: 0, epoch: position / epochCount, element: element, masksLast: false, tokenCount: stored.tokenCount(of: element),
+        maskedCount: stored.maskedCount(of: element))
+    }
     let copies = configuration.duplicationFactor + 1
     let element = order[position % epochCount]
     let window = element / copies
@@ -79,6 +99,7 @@ package struct MaskedInstances: Sendable {
 
   /// Adds an instance's tokens, masked positions and labels to a batch.
   package func append(_ reference: Reference, place: Int, to batch: inout PackedBatch) {
+    if let stored { return stored.append(reference.element, place: place, to: &batch) }
     let items = windows[reference.window]
     if reference.masksLast {
       for item in items.dropLast() { batch.append(token: item) }

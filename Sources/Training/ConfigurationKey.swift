@@ -41,6 +41,10 @@ package struct ConfigurationKey: Sendable {
   ]
 
   private static let ofTheModel: [ConfigurationKey] = [
+    text(
+      "tfrecord", \.recordedInstances,
+      "the original's TFRecord files of masked instances, as patterns with commas between, in place of windows and masks made from data; "
+        + "items.tsv stands beside them; --tfrecord overrides", mayChange: false),
     integer("max_seq_length", \.maximumSequenceLength, 2...65_536, "longest sequence in tokens (L)"),
     real("masked_lm_prob", \.maskedProbability, 1e-9...1, "fraction of a window's items to mask and predict"),
     optionalInteger(
@@ -61,6 +65,9 @@ package struct ConfigurationKey: Sendable {
         + "model is validated on it; none: train on all, for production; with split_time, test is what lies behind the split and "
         + "validation the last item before it"),
 
+    optionalInteger(
+      "vocab_size", \.vocabularySize, 5...2_147_483_647,
+      "items + 4, as the data must have it: others are refused; auto: as many as they have", mayChange: true),
     integer("hidden_size", \.hiddenSize, 1...65_536, "width of the model (H)"),
     integer("num_hidden_layers", \.layerCount, 1...1_000, "encoder layers"),
     integer("num_attention_heads", \.headCount, 1...65_536, "attention heads; divides hidden_size"),
@@ -108,8 +115,8 @@ package struct ConfigurationKey: Sendable {
 
     ConfigurationKey(
       name: "init_checkpoint",
-      help: "the model whose parameters a new run begins with: a checkpoint, a run folder or a Hugging Face folder with items.tsv; "
-        + "none: random ones; --init-checkpoint overrides",
+      help: "the model whose parameters a new run begins with: a checkpoint, a run folder, a Hugging Face folder with items.tsv or the "
+        + "prefix of a TensorFlow checkpoint; none: random ones; --init-checkpoint overrides",
       mayChangeOnResume: false, read: { $0.initialCheckpoint ?? "none" }
     ) {
       // An empty one is a variable that was not set; to begin with random parameters instead would be a guess.

@@ -96,7 +96,7 @@ package struct GradientShards {
 
   /// Indices of the users that a shard's instances are made of.
   package func users(shard: Int) -> [Int] {
-    places[offsets[shard]..<offsets[shard + 1]].map { instances.windows.user(of: references[$0].window) }
+    places[offsets[shard]..<offsets[shard + 1]].map { instances.user(of: references[$0]) }
   }
 
   /// Makes the instances of one shard.

@@ -40,7 +40,7 @@ final class GradientWorkers: @unchecked Sendable {
       vocabularySize: state.configuration.vocabularySize)
     encoders = try (0..<share.threads).map { _ throws(ProgramFailure) in
       try .withMemory(
-        for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.windows.longest,
+        for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.longest,
         loss: configuration.loss, sampler: sampler)
     }
     batches = (0..<share.threads).map { _ in Batch() }

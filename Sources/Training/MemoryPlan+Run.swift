@@ -12,7 +12,7 @@ extension MemoryPlan {
     loss = setup.configuration.loss
     rank = communicator.rank
     ranks = communicator.size
-    longestInstance = setup.instances.windows.longest
+    longestInstance = setup.instances.longest
     longestQuery = setup.longestQuery
   }
 

@@ -9,7 +9,7 @@ enum RunDescription {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
     return [
       "\(dataset.name): \(dataset.sequences.userCount) users, \(dataset.itemCount) items, "
-        + "\(instances.windows.count) windows, \(instances.epochCount) instances per epoch",
+        + (instances.stored == nil ? "\(instances.windows.count) windows, " : "") + "\(instances.epochCount) instances per epoch",
       "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
         + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))",
       "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "

@@ -10,6 +10,13 @@ extension RunSettings {
       }
       return try set(present.name, present.value, origin: origin)
     }
+    switch OriginalKey(name) {
+    case .means(let present): return try set(present, value, origin: origin)
+    case .constant(let only):
+      if value == only { return }
+      throw ProgramFailure(.usage, "\(origin): \(name) is \"\(value)\", but must be \(only), as in every model of BERT4Rec.")
+    case nil: break
+    }
     guard let key = ConfigurationKey.named(name) else {
       throw ProgramFailure(
         // No key is as long as that, and comparing whole files would take minutes.
@@ -33,7 +40,7 @@ extension RunSettings {
     return text
   }
 
-  /// Sets keys from YAML: one mapping of keys to plain values.
+  /// Sets keys from YAML: one mapping of keys to plain values. The original's JSON files are that, too.
   public mutating func read(yaml: String, file: String) throws(ProgramFailure) {
     guard Self.aliasCount(yaml) <= Self.mostAliases else {
       throw ProgramFailure(
@@ -47,17 +54,18 @@ extension RunSettings {
       if root.scalar?.string.isEmpty == true { return }
       throw ProgramFailure(.usage, "\(file): a configuration is a list of lines `key: value`, but this is something else.")
     }
-    var seen: Set<String> = []
+    var seen: [String: String] = [:]
     for (keyNode, valueNode) in mapping {
       let line = keyNode.mark.map { ":\($0.line)" } ?? ""
       let name = keyNode.scalar?.string ?? ""
       guard let value = valueNode.scalar?.string else {
         throw ProgramFailure(.usage, "\(file)\(line): the value of \"\(name)\" must be a plain value, not a list or mapping.")
       }
-      seen.insert(name)
+      seen[name] = value
       try set(name, value, origin: file + line)
     }
-    if seen.contains("num_train_steps") && !seen.contains("num_train_epochs") { trainingEpochs = nil }
+    try OriginalKey.requireOneValue(seen, file)
+    if seen["num_train_steps"] != nil && seen["num_train_epochs"] == nil { trainingEpochs = nil }
   }
 
   /// A configuration has no use for YAML's aliases, but a comment or a value may look like some. Nested, as few as fifty
@@ -110,7 +118,9 @@ extension RunSettings {
   }
 
   /// Keys whose values may be any text.
-  private static let texts = ["data", "data_format", "data_columns", "data_time_format", "data_events", "monitor", "init_checkpoint"]
+  private static let texts = [
+    "data", "data_format", "data_columns", "data_time_format", "data_events", "monitor", "init_checkpoint", "tfrecord",
+  ]
 
   /// A YAML double-quoted scalar.
   private static func quoted(_ text: String) -> String {

@@ -48,6 +48,8 @@ public struct RunSettings: Sendable, Equatable {
   public var filters = InteractionFilters()
   /// Nanoseconds since 1970: a split by time, in place of each user's last item; what comes at this time or later is tested on.
   public var splitTime: Int64?
+  /// The original's TFRecord files of masked instances, patterns with commas between; nil: made from `data`.
+  public var recordedInstances: String?
   /// L: tokens of the longest instance (`max_seq_length`).
   public var maximumSequenceLength = RunSettings.model.maximumSequenceLength
   /// Fraction of a window's items that is masked (`masked_lm_prob`).
@@ -66,6 +68,8 @@ public struct RunSettings: Sendable, Equatable {
   public var holdout = Holdout.testAndValidation
 
   // Model.
+  /// Rows of the embedding table that the data must have; nil: as many as they have.
+  public var vocabularySize: Int?
   /// H: numbers of an item's embedding and of each layer's output (`hidden_size`).
   public var hiddenSize = RunSettings.model.hiddenSize
   /// Transformer layers (`num_hidden_layers`).

@@ -27,12 +27,11 @@ package struct RunSetup {
     var settings = configuration.settings
     try settings.settleBackend(context)
     (dataset, targets) = try Self.dataset(configuration, context)
+    let split = LeaveOneOut(dataset.sequences, holdout: configuration.holdout, testsLater: configuration.splitTime != nil)
     instances = MaskedInstances(
-      windows: Windows(
-        LeaveOneOut(dataset.sequences, holdout: configuration.holdout, testsLater: configuration.splitTime != nil),
-        maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
+      windows: Windows(split, maximumLength: configuration.maximumSequenceLength, slidingStep: configuration.slidingStep),
       tokens: TokenIDs(itemCount: dataset.itemCount), configuration: configuration.maskingConfiguration,
-      seed: configuration.seed)
+      seed: configuration.seed, stored: try Self.storedInstances(configuration, dataset, split, context))
     if let epochs = configuration.trainingEpochs {
       let steps = (epochs * Double(instances.epochCount) / Double(configuration.batchSize)).rounded(.up)
       settings.trainingSteps = max(1, Int(min(steps, 1e9)))
@@ -57,12 +56,26 @@ package struct RunSetup {
     return try context.communicator.fromRankZero(make)
   }
 
+  /// Those of the original's files (`tfrecord`); nil where the run makes its own.
+  private static func storedInstances(
+    _ configuration: RunConfiguration, _ dataset: Dataset, _ split: LeaveOneOut, _ context: RankContext
+  ) throws(CollectiveFailure) -> StoredInstances? {
+    guard let patterns = configuration.recordedInstances else { return nil }
+    let own = try context.communicator.onRankZero { () throws(ProgramFailure) in
+      try RecordedInstances(
+        dataset: dataset, split: split, maximumLength: configuration.maximumSequenceLength, log: context.log
+      ).read(patterns)
+    }
+    return try StoredInstances.shared(own, context.communicator, log: context.log)
+  }
+
   private static func dataset(
     _ configuration: RunConfiguration, _ context: RankContext
   ) throws(CollectiveFailure) -> (Dataset, targets: Dataset?) {
     let own = try context.communicator.onRankZero { () throws(ProgramFailure) in
       let loaded = try loadDatasetAndTargets(configuration.data, options: configuration.loadingOptions, log: context.log)
       try loaded.dataset.requireUsable()
+      try configuration.requireVocabulary(itemCount: loaded.dataset.itemCount, of: loaded.dataset.name)
       return loaded
     }
     return (try Dataset.shared(own?.dataset, context.communicator, log: context.log), own?.targets)

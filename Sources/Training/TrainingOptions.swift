@@ -47,6 +47,8 @@ package struct TrainingOptions: Sendable {
   package var initialCheckpoint: String?
   /// Whether its moments are kept too (key `init_moments`).
   package var keepsMoments = false
+  /// The original's files of instances (key `tfrecord`); nil: as the configuration says.
+  package var recordedInstances: String?
   package var threads: Int?
   /// Save and stop after this many updates.
   package var stopAfter: Int?
@@ -135,6 +137,7 @@ package struct TrainingOptions: Sendable {
     // The command line's steps win over a file's epochs.
     if keys.contains("num_train_steps") && !keys.contains("num_train_epochs") { draft.trainingEpochs = nil }
     if let data { draft.data = data }
+    if let recordedInstances { try draft.set("tfrecord", recordedInstances, origin: "--tfrecord") }
     if let splitTime { try draft.set("split_time", splitTime, origin: "--split-time") }
     if let initialCheckpoint { try draft.set("init_checkpoint", initialCheckpoint, origin: "--init-checkpoint") }
     if keepsMoments { try draft.set("init_moments", InitialMoments.kept.rawValue, origin: "--keep-moments") }

@@ -116,9 +116,10 @@ public final class TrainingRun {
     let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
     let state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(setup.modelConfiguration) }
     let path = try communicator.broadcast(runFolder ?? "runs/\(dataset.name)")
+    var arithmetic = try ArithmeticRecord.make(configuration, communicator)
+    if let stored = instances.stored { arithmetic["instances"] = stored.digest }
     let disk = RunDisk(
-      path, dataset: dataset, configuration: configuration, arithmetic: try ArithmeticRecord.make(configuration, communicator),
-      state: state, log: log)
+      path, dataset: dataset, configuration: configuration, arithmetic: arithmetic, state: state, log: log)
     let start = try communicator.fromRankZero { () throws(ProgramFailure) in try disk.open(resume) }
     try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
     if start != .fresh { progress.finished(step: state.step) }

@@ -8,10 +8,14 @@ struct ExportCommand: ParsableCommand {
     abstract: "Write a trained model for other programs.",
     discussion: """
       With --npy: item_embeddings.npy (items, hidden) and item_bias.npy (items), float32, and items.tsv, whose rows are in the same \
-      order. With --hugging-face: config.json and model.safetensors, which BertForMaskedLM loads, and items.tsv. \
-      A folder must not be there yet.
+      order. With --hugging-face: config.json and model.safetensors, which BertForMaskedLM loads, and items.tsv. With --tensorflow: \
+      a checkpoint model.ckpt-STEP with Adam's moments, which the original BERT4Rec restores from its checkpointDir, and \
+      bert_config.json and items.tsv. A folder must not be there yet.
 
-      \(CommandHelp.end(examples: ["bert4rec-dist export --checkpoint runs/r --npy vectors --hugging-face model"]))
+      \(CommandHelp.end(examples: [
+        "bert4rec-dist export --checkpoint runs/r --npy vectors --hugging-face model",
+        "bert4rec-dist export --checkpoint runs/r --tensorflow checkpoint",
+      ]))
       """)
 
   @Option(
@@ -25,9 +29,15 @@ struct ExportCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Where to write the model for Hugging Face's transformers.", valueName: "folder"))
   var huggingFace: String?
 
+  @Option(
+    name: .customLong("tensorflow"),
+    help: ArgumentHelp("Where to write a checkpoint for the original's TensorFlow code.", valueName: "folder"))
+  var tensorFlow: String?
+
+  private var targets: [String] { [npy, huggingFace, tensorFlow].compactMap(\.self) }
+
   func validate() throws {
-    let targets = [npy, huggingFace].compactMap(\.self)
-    if targets.isEmpty { throw ValidationError("Give --npy or --hugging-face: what to write, and where.") }
+    if targets.isEmpty { throw ValidationError("Give --npy, --hugging-face or --tensorflow: what to write, and where.") }
     let distinct = Set(targets.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 })
     if distinct.count < targets.count { throw ValidationError("Give each export a folder of its own.") }
   }
@@ -36,11 +46,12 @@ struct ExportCommand: ParsableCommand {
     Main.withCommunicator { (communicator) throws(CollectiveFailure) in
       try communicator.onRankZero { () throws(ProgramFailure) in
         // Before the work, so that nothing is written where something else would be refused.
-        for target in [npy, huggingFace].compactMap(\.self) { try NewFolder.checkTarget(target) }
-        let model = try RunFolder.open(checkpoint, log: { printError($0) })
+        for target in targets { try NewFolder.checkTarget(target) }
+        let model = try RunFolder.open(checkpoint, withMoments: tensorFlow != nil, log: { printError($0) })
         if let npy { try ModelExport.writeArrays(model, to: npy) }
         if let huggingFace { try ModelExport.writeHuggingFace(model, to: huggingFace) }
-        let written = [npy, huggingFace].compactMap(\.self).joined(separator: " and ")
+        if let tensorFlow { try ModelExport.writeTensorFlow(model, to: tensorFlow) }
+        let written = targets.joined(separator: " and ")
         printError("\(model.path): step \(model.state.step), \(model.itemIDs.count) items, written to \(written)")
       }
       return .success

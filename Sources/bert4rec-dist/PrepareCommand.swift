@@ -58,7 +58,10 @@ struct PrepareCommand: ParsableCommand {
       Names of columns (case, _, - and spaces do not count), the first that is there:
       \(ColumnChoice.acceptedNames)
 
-      \(CommandHelp.end(examples: ["bert4rec-dist prepare ratings.csv", "bert4rec-dist prepare ml-1m.zip --min-user-count 5 --output prepared"]))
+      \(CommandHelp.end(examples: [
+        "bert4rec-dist prepare ratings.csv", "bert4rec-dist prepare ml-1m.zip --min-user-count 5 --output prepared",
+        "bert4rec-dist prepare pairs.txt --write-tfrecord records --recipe ml-1m",
+      ]))
       """)
 
   @Argument(
@@ -88,6 +91,28 @@ struct PrepareCommand: ParsableCommand {
       valueName: "file"))
   var writeTargets: String?
 
+  @Option(
+    name: .customLong("write-tfrecord"),
+    help: ArgumentHelp(
+      "Write what the original's generator writes, as its run.py reads it: NAME.train.tfrecord, NAME.test.tfrecord, NAME.vocab and NAME.his, "
+        + "and items.tsv for train --tfrecord. --recipe, --config and --set say how instances are made.", valueName: "folder"),
+    completion: .directory)
+  var writeTFRecord: String?
+
+  @Option(help: ArgumentHelp("With --write-tfrecord: one of the program's recipes.", valueName: "name"), completion: CommandHelp.recipes)
+  var recipe: String?
+
+  @Option(help: ArgumentHelp("With --write-tfrecord: a configuration, as train takes it.", valueName: "file"), completion: .file())
+  var config: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "With --write-tfrecord: set a configuration key, such as masked_lm_prob; may be repeated. Without --recipe and --config holdout is "
+        + "test, as the original's.", valueName: "key=value"),
+    completion: CommandHelp.keys)
+  var settings: [String] = []
+
   @OptionGroup var display: ProgressOptions
 
   @Flag(help: "Leave out any number of rows that cannot be read, instead of stopping at more than 1 %.")
@@ -95,6 +120,12 @@ struct PrepareCommand: ParsableCommand {
 
   func validate() throws {
     if writeTargets != nil, filters.splitTime == nil { throw ValidationError("--write-targets needs --split-time.") }
+    if writeTFRecord != nil, filters.splitTime != nil {
+      throw ValidationError("--write-tfrecord holds each user's last item out, as the original does: leave out --split-time.")
+    }
+    if writeTFRecord == nil, recipe != nil || config != nil || !settings.isEmpty {
+      throw ValidationError("--recipe, --config and --set are for --write-tfrecord.")
+    }
     if let writeTargets, writeTargets == writePairs { throw ValidationError("--write-targets and --write-pairs name one file.") }
   }
 
@@ -119,6 +150,8 @@ struct PrepareCommand: ParsableCommand {
         throw ProgramFailure(.usage, "\(option) \(path) is an input; give another file")
       }
     }
+    let instances = try writeTFRecord.map { _ throws(ProgramFailure) in try instanceConfiguration() }
+    if let writeTFRecord { try NewFolder.checkTarget(writeTFRecord) }
     // How the files are read stands before what came of it; where nothing came of it, it is no result.
     var report: [String] = []
     let loaded: LoadedDataset
@@ -140,13 +173,29 @@ struct PrepareCommand: ParsableCommand {
       try PairsFile.write(targets, to: writeTargets)
       printError("targets written to \(writeTargets)")
     }
+    if let writeTFRecord, let instances {
+      let counts = try OriginalFiles(loaded.dataset, instances).write(to: writeTFRecord)
+      printError(
+        "\(counts.training) training and \(counts.test) test instances written to \(writeTFRecord) (holdout \(instances.holdout.rawValue), "
+          + "max_seq_length \(instances.maximumSequenceLength), max_predictions_per_seq \(instances.resolvedMaximumPredictions))")
+    }
     if let output {
       try PreparedFolder.write(loaded, to: output)
       printError("data set written to \(output); train on it with: bert4rec-dist train --data \(output)")
     }
-    if output == nil && writePairs == nil && writeTargets == nil {
-      printError("nothing written (use --output or --write-pairs)")
+    if output == nil && writePairs == nil && writeTargets == nil && writeTFRecord == nil {
+      printError("nothing written (use --output, --write-pairs or --write-tfrecord)")
     }
+  }
+
+  /// How instances are made; what is read is said by the command's own options.
+  private func instanceConfiguration() throws(ProgramFailure) -> RunConfiguration {
+    var options = TrainingOptions()
+    options.recipe = recipe
+    options.configurationFile = config
+    options.data = InputPaths.joined(inputs)
+    options.settings = (recipe == nil && config == nil ? ["holdout=test"] : []) + settings
+    return try options.configuration()
   }
 
   private static func isSameFile(_ first: String, _ second: String) -> Bool {

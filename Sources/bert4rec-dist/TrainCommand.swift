@@ -18,7 +18,11 @@ struct TrainCommand: ParsableCommand {
       \(Self.keys)
 
       \(CommandHelp.end(
-        examples: ["mpirun -np 8 bert4rec-dist train --data ratings.csv", "bert4rec-dist train --run runs/ratings"], saves: true))
+        examples: [
+          "mpirun -np 8 bert4rec-dist train --data ratings.csv", "bert4rec-dist train --run runs/ratings",
+          "bert4rec-dist train --data d --config bert_config.json --set holdout=test",
+          "bert4rec-dist train --data d --tfrecord 'r/*.train.tfrecord' --recipe ml-1m",
+        ], saves: true))
       """)
 
   private static var keys: String {
@@ -34,7 +38,10 @@ struct TrainCommand: ParsableCommand {
     completion: CommandHelp.recipes)
   var recipe: String?
 
-  @Option(help: ArgumentHelp("Configuration in YAML; its values win over a recipe's.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp(
+      "Configuration in YAML, or the original's bert_config in JSON; its values win over a recipe's.", valueName: "file"),
+    completion: .file())
   var config: String?
 
   @Option(
@@ -43,6 +50,14 @@ struct TrainCommand: ParsableCommand {
       "A prepared folder, or any files that prepare reads, which are one data set (- is standard input).", valueName: "path"),
     completion: .file())
   var data: [String] = []
+
+  @Option(
+    name: .customLong("tfrecord"),
+    help: ArgumentHelp(
+      "Train on the masked instances of these TFRecord files of the original's (a pattern, or several with commas between), as they are; "
+        + "items.tsv stands beside them, and --data is what they were made of.", valueName: "pattern"),
+    completion: .file(extensions: ["tfrecord"]))
+  var recordedInstances: String?
 
   @Option(
     help: ArgumentHelp(
@@ -65,9 +80,10 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Begin a new run with the parameters of this model, by the items' ids: a checkpoint, a run folder, or a Hugging Face folder "
-        + "with items.tsv. A run that has checkpoints of its own resumes from them.",
-      valueName: "folder"), completion: .directory)
+      "Begin a new run with the parameters of this model, by the items' ids: a checkpoint, a run folder, a Hugging Face folder "
+        + "with items.tsv, or the prefix of a TensorFlow checkpoint (model.ckpt-1000) with bert_config.json and items.tsv beside it. "
+        + "A run that has checkpoints of its own resumes from them.",
+      valueName: "folder"), completion: .file())
   var initCheckpoint: String?
 
   @Flag(help: "With --init-checkpoint, keep Adam's moments of the rows that it knows; else all start at zero.")
@@ -106,6 +122,7 @@ struct TrainCommand: ParsableCommand {
     options.configurationFile = config
     options.data = data.isEmpty ? nil : InputPaths.joined(data)
     options.splitTime = splitTime
+    options.recordedInstances = recordedInstances
     options.runFolder = runFolder
     options.resume = ResumeMode(resume)
     options.initialCheckpoint = initCheckpoint

@@ -35,13 +35,47 @@ extension CommandTests {
       }
     }
 
+    /// For the original; the same numbers come back, so the run that begins there with learning rate 0 has them all.
+    @Test func forTensorFlow() throws {
+      let demo = try TrainedDemo.shared.get()
+      try Program.withTemporaryFolder { folder in
+        let result = try Program.run(["export", "--checkpoint", demo.run.path, "--tensorflow", "out"], in: folder)
+        #expect(result.status == 0 && result.count(ofErrors: "120 items, written to out") == 1, "\(result.errors)")
+        let best = try demo.run.text("checkpoints/best").trimmingCharacters(in: .newlines)
+        let step = try #require(Int(best.dropFirst(5)))
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder + "/out").sorted()
+        #expect(
+          files == [
+            "bert_config.json", "checkpoint", "items.tsv", "model.ckpt-\(step).data-00000-of-00001", "model.ckpt-\(step).index",
+          ])
+        let state = try String(contentsOfFile: folder + "/out/checkpoint", encoding: .utf8)
+        #expect(state.hasPrefix("model_checkpoint_path: \"model.ckpt-\(step)\"\n"))
+        let train = ["train", "--keep-moments", "--run", "run"] + settings(["num_train_steps": 1, "learning_rate": 0])
+        let trained = try Program.run(train + ["--init-checkpoint", "out/model.ckpt-\(step)"], in: folder)
+        #expect(trained.status == 0, "\(trained.errors)")
+        let words = "init: step \(step) of out/model.ckpt-\(step); 120 items kept, 0 new, 0 gone; moments kept"
+        #expect(trained.count(ofErrors: words) == 1, "\(trained.errors)")
+        #expect(
+          try data(folder + "/run/checkpoints/step-00000001/model.safetensors")
+            == data(demo.run.path + "/checkpoints/" + best + "/model.safetensors"))
+        for name in ["bert_config.json", "items.tsv"] {
+          try FileManager.default.moveItem(atPath: "\(folder)/out/\(name)", toPath: "\(folder)/\(name)")
+          let result = try Program.run(["train", "--run", "other", "--init-checkpoint", "out/model.ckpt-\(step)"], in: folder)
+          #expect(result.status == 66 && result.errors.contains("has no \(name) beside it"), "\(result.errors)")
+          try FileManager.default.moveItem(atPath: "\(folder)/\(name)", toPath: "\(folder)/out/\(name)")
+        }
+        let file = try Program.run(["train", "--run", "other", "--init-checkpoint", "out/model.ckpt-\(step).index"], in: folder)
+        #expect(file.status == 64 && file.errors.contains("give what their names begin with, out/model.ckpt-\(step)"), "\(file.errors)")
+      }
+    }
+
     @Test func refusesAndLeavesNothing() throws {
       let demo = try TrainedDemo.shared.get()
       try Program.withTemporaryFolder { folder in
         try "mine".write(toFile: folder + "/taken", atomically: true, encoding: .utf8)
         let export = ["export", "--checkpoint", demo.run.path]
         for (more, status, words) in [
-          ([], 64, "Give --npy or --hugging-face"), (["--npy", "x", "--hugging-face", "x/"], 64, "a folder of its own"),
+          ([], 64, "Give --npy, --hugging-face or --tensorflow"), (["--npy", "x", "--hugging-face", "x/"], 64, "a folder of its own"),
           (["--npy", "x", "--hugging-face", "taken"], 64, "taken exists, and is not replaced"), (["--npy", ""], 64, "name is empty"),
           (["--npy", "taken/x"], 74, "cannot write"),
         ] as [([String], Int32, String)] {

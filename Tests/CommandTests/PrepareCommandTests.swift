@@ -27,7 +27,7 @@ extension CommandTests {
         let prepared = try Program.run(["prepare", "out/set"], in: folder)
         #expect(prepared.status == 0 && prepared.output.hasPrefix("out/set: read as: prepared folder tiny\n"))
         #expect(prepared.lines.dropFirst() == raw.lines.dropFirst(5))
-        #expect(prepared.errors.contains("nothing written (use --output or --write-pairs)"))
+        #expect(prepared.errors.contains("nothing written (use --output, --write-pairs or --write-tfrecord)"))
         let again = try Program.run(["prepare", "pairs.txt", "--output", "out/set"], in: folder)
         #expect(again.status == 0 && again.output.contains("data set                  pairs\n"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/out") == ["set"])

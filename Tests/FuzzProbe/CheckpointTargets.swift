@@ -18,7 +18,7 @@ enum CheckpointTargets {
   static func all(in folder: String) throws -> [FuzzTarget] {
     try names.map { try file($0, folder) } + [
       try runFolder(folder), try safetensors(folder), items(folder), try pointers(folder), metrics(folder),
-      try huggingFaceFolder(folder),
+      try huggingFaceFolder(folder), try tensorFlow("tensorflow-checkpoint", folder), try tensorFlow("tensorflow-index", folder),
     ]
   }
 
@@ -191,6 +191,35 @@ enum CheckpointTargets {
       try require(model.configuration.vocabularySize == model.itemIDs.count + 4, "the vocabulary is that of the items")
       for slot in ParameterLayout(model.configuration).slots {
         try require(model.parameter(slot).count == slot.count * 4, "\(slot.name) has the bytes of its shape")
+      }
+    }
+  }
+
+  /// A checkpoint of TensorFlow: one of its files is damaged, or the entries of its index, whose checksums are made right.
+  private static func tensorFlow(_ title: String, _ folder: String) throws -> FuzzTarget {
+    let checkpoint = try Example.write(Example.state(step: 20), in: RunFolder("\(folder)/\(title)-run"))
+    let path = "\(folder)/\(title)"
+    let reader = try CheckpointReader.open(checkpoint, withMoments: true)
+    try FileSystem.removeRecursively(path)
+    try ModelExport.writeTensorFlow(reader, to: path)
+    let prefix = path + "/" + ModelExport.tensorFlowName(reader)
+    let names = [prefix + ".index", prefix + ".data-00000-of-00001", path + "/bert_config.json", path + "/items.tsv"]
+    let originals = try names.map { try FileSystem.read($0) }
+    let isOfEntries = title == "tensorflow-index"
+    let corpus = isOfEntries ? [Repair.firstBlock(ofTable: originals[0])] : originals
+    let words = words + ["bert/embeddings/word_embeddings", "/adam_m", "global_step", "\u{8}\u{1}\u{12}"]
+    // 64 where there are no moments to keep.
+    return FuzzTarget(title, corpus: corpus, words: words, codes: [.badData, .usage], places: [path]) { input, random in
+      for (name, original) in zip(names, originals) { put(original, name) }
+      put(isOfEntries ? Repair.table(ofBlock: input) : input, isOfEntries ? names[0] : names[random.below(names.count)])
+      let model = try InitialModel.open(prefix, withMoments: random.chance(1, in: 2)) { line in
+        precondition(FuzzTarget.fault(ofLine: ProgramFailure(.badData, line).message) == nil, "the log is printable")
+      }
+      try require(model.configuration.vocabularySize == model.itemIDs.count + 4, "the vocabulary is that of the items")
+      for slot in ParameterLayout(model.configuration).slots {
+        try require(model.parameter(slot).count == slot.count * 4, "\(slot.name) has the bytes of its shape")
+        guard let moments = model.moments(slot) else { continue }
+        try require(moments.first.count == slot.count * 4 && moments.second.count == slot.count * 4, "moments of \(slot.name)'s shape")
       }
     }
   }

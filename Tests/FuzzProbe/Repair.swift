@@ -1,4 +1,5 @@
 import SystemSupport
+import TensorFlowFiles
 
 /// Makes lengths and checksums right again, so that what stands behind them is reached.
 enum Repair {
@@ -33,6 +34,50 @@ enum Repair {
   private static func last(_ word: [UInt8], in bytes: [UInt8]) -> Int? {
     guard bytes.count >= word.count else { return nil }
     return (0...(bytes.count - word.count)).last { bytes[$0..<($0 + word.count)].elementsEqual(word) }
+  }
+
+  /// A file of records.
+  static func records(_ records: [[UInt8]]) -> [UInt8] {
+    records.flatMap { recordSums(lengthPrefix($0.count) + [0, 0, 0, 0] + $0 + [0, 0, 0, 0]) }
+  }
+
+  /// The checksums of a file of records, as far as their lengths lead.
+  static func recordSums(_ bytes: [UInt8]) -> [UInt8] {
+    var (bytes, start) = (bytes, 0)
+    func put(_ place: Int, _ range: Range<Int>) {
+      withUnsafeBytes(of: CRC32C.masked(of: Array(bytes[range])).littleEndian) { bytes.replaceSubrange(place..<(place + 4), with: $0) }
+    }
+    while start + 16 <= bytes.count {
+      put(start + 8, start..<(start + 8))
+      let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(fromByteOffset: start, as: UInt64.self)) }
+      guard length <= bytes.count - start - 16 else { break }
+      put(start + 12 + Int(length), (start + 12)..<(start + 12 + Int(length)))
+      start += 16 + Int(length)
+    }
+    return bytes
+  }
+
+  /// The contents of a sorted table's only block of entries. Behind them stand a byte and a checksum, and then an empty block.
+  static func firstBlock(ofTable bytes: [UInt8]) -> [UInt8] {
+    let empty: [UInt8] = [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    let end = (5..<bytes.count).first { bytes[$0...].starts(with: empty) } ?? bytes.count
+    return Array(bytes[..<(end - 5)])
+  }
+
+  /// A sorted table of one block with these contents, all its checksums right.
+  static func table(ofBlock contents: [UInt8]) -> [UInt8] {
+    func trailed(_ block: [UInt8]) -> [UInt8] {
+      let bytes = block + [0]
+      return bytes + withUnsafeBytes(of: CRC32C.masked(of: bytes).littleEndian) { Array($0) }
+    }
+    func varint(_ value: Int) -> [UInt8] { value < 0x80 ? [UInt8(value)] : [UInt8(value & 0x7F | 0x80)] + varint(value >> 7) }
+    let data = trailed(contents)
+    let place = [0] + varint(contents.count)
+    let index = [0, 1, UInt8(place.count), 0x7A] + place + [0, 0, 0, 0, 1, 0, 0, 0]
+    let handles = varint(0) + varint(0) + varint(data.count) + varint(index.count)
+    let magic: UInt64 = 0xDB47_7524_8B80_FB57
+    return data + trailed(index) + handles + [UInt8](repeating: 0, count: 40 - handles.count)
+      + withUnsafeBytes(of: magic.littleEndian) { Array($0) }
   }
 
   /// The text with another value for a file's size and checksum, as manifest.json has them.

@@ -9,7 +9,7 @@ import SystemSupport
 
 func targets(in folder: String) throws -> [FuzzTarget] {
   try TableTargets.all(in: folder) + PackedTargets.all(in: folder) + PreparedTargets.all(in: folder) + CheckpointTargets.all(in: folder)
-    + TextTargets.all(in: folder)
+    + RecordTargets.all(in: folder) + TextTargets.all(in: folder)
 }
 
 /// In memory where that is possible and TMPDIR says nothing else: inputs are files for a moment, and disks are slow.

@@ -14,7 +14,8 @@ import Testing
     "prepared-manifest.json", "prepared-items.tsv",
     "prepared-users.tsv", "prepared-sequences.bin", "checkpoint-config.json", "checkpoint-items.tsv",
     "checkpoint-model.safetensors", "checkpoint-optimizer.safetensors", "checkpoint-trainer.json", "run-folder",
-    "safetensors", "items.tsv", "latest-and-best", "metrics.jsonl", "hugging-face-folder", "json", "configuration", "settings",
+    "safetensors", "items.tsv", "latest-and-best", "metrics.jsonl", "hugging-face-folder",
+    "tensorflow-checkpoint", "tensorflow-index", "tfrecord", "tfrecord-example", "tfrecord-instances", "json", "configuration", "settings",
     "stream",
   ]
 

@@ -13,6 +13,7 @@ import Training
     "max_predictions_per_seq": "7",
     "mask_prob": "0.8", "dupe_factor": "3", "prop_sliding_window": "-1.0", "masking": "static", "holdout": "none", "schedule": "cosine",
     "max_minutes": "1.5", "patience": "4",
+    "vocab_size": "200", "tfrecord": "records/*.tfrecord,\"more\"",
     "hidden_size": "48", "num_hidden_layers": "3", "num_attention_heads": "4", "intermediate_size": "100",
     "hidden_act": "relu", "hidden_dropout_prob": "0.3", "attention_probs_dropout_prob": "0.0",
     "initializer_range": "0.05", "learning_rate": "0.00037", "num_train_steps": "77", "num_train_epochs": "2.5",
