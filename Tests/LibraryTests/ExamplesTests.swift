@@ -67,6 +67,34 @@ import Testing
     #expect(abs(a - b) < 1e-4 * b)
   }
 
+  /// Against finite differences, of t and of the table.
+  @Test func loss() {
+    let (rows, hidden, vocabulary) = (3, 5, 7)
+    let labels: [Int32] = [1, 6, 2]
+    let negatives: [Int32] = [4, 1, 6]
+    let point = (0..<((rows + vocabulary) * hidden)).map { Float(($0 * 29) % 23) / 11 - 1 }
+    func value(_ point: [Float]) -> (loss: Double, gradient: [Float]) {
+      var (point, gradient) = (point, [Float](repeating: 0, count: point.count))
+      let loss = point.withUnsafeMutableBufferPointer { numbers in
+        gradient.withUnsafeMutableBufferPointer { gradients -> Double in
+          guard let a = numbers.baseAddress, let b = gradients.baseAddress else { return .nan }
+          return pairwiseLoss(
+            Matrix(a, rows, hidden), labels: labels, negatives: negatives, table: Matrix(a + rows * hidden, vocabulary, hidden),
+            tGradient: Matrix(b, rows, hidden), tableGradient: Matrix(b + rows * hidden, vocabulary, hidden))
+        }
+      }
+      return (loss, gradient)
+    }
+    let gradient = value(point).gradient
+    for place in point.indices {
+      var (above, below) = (point, point)
+      above[place] += 1e-2
+      below[place] -= 1e-2
+      let numeric = (value(above).loss - value(below).loss) / 2e-2
+      #expect(abs(numeric - Double(gradient[place])) < 1e-3, "\(place)")
+    }
+  }
+
   /// The articles show this target's files as they are.
   @Test func articlesShowWhatIsCompiled() throws {
     let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -85,6 +113,6 @@ import Testing
         #expect(sources.contains { $0.contains(code) }, "\(article.lastPathComponent) has other code than Tests/LibraryTests: \(code)")
       }
     }
-    #expect(blocks >= 6)
+    #expect(blocks >= 9)
   }
 }
