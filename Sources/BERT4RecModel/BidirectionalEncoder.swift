@@ -75,16 +75,29 @@ package final class BidirectionalEncoder {
   /// - Parameters:
   ///   - dropout: nil switches dropout off.
   ///   - negatives: what the losses that draw depend on.
+  ///   - rows: receives the gradients of the table and its biases; `gradients` is then `layout.besidesTable` alone. Not for the full loss.
   package func loss(
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
     overwrites: Bool = false, dropout: DropoutKey?, negatives: NegativeKey? = nil
   ) -> Double {
+    self.loss(
+      batch, parameters: parameters, gradients: gradients, overwrites: overwrites, dropout: dropout, negatives: negatives, rows: nil)
+  }
+
+  package func loss(
+    _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
+    overwrites: Bool = false, dropout: DropoutKey?, negatives: NegativeKey?, rows: RowGradients?
+  ) -> Double {
     guard let loss = self.loss else { preconditionFailure("an encoder that only scores") }
-    let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout, negatives: negatives)
+    let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout, negatives: negatives, rows: rows, layout: layout)
+    precondition(rows == nil || !loss.reachesTable, "all rows of the table")
+    if overwrites { rows?.removeAll() }
     // The full loss's gradient of the table is written by the first block that has one, not cleared before.
     var overwritesTable = overwrites && batch.maskedCount > 0 && loss.reachesTable
     if overwrites, let gradients {
-      let cleared = overwritesTable ? layout.afterWordEmbeddings..<layout.predictionBias : 0..<layout.count
+      let cleared =
+        rows != nil
+        ? 0..<layout.besidesTable.count : overwritesTable ? layout.afterWordEmbeddings..<layout.predictionBias : 0..<layout.count
       (gradients + cleared.lowerBound).update(repeating: 0, count: cleared.count)
     }
     var sum = 0.0

@@ -74,6 +74,14 @@ package final class CandidateRows {
   /// Adds the candidates' gradients to the table's, one after the other: a row may be there more than once.
   package func scatter(_ pass: Pass) {
     let (layout, hidden) = (context.layout, context.configuration.hiddenSize)
+    if let touched = pass.rows {
+      for index in 0..<count {
+        let row = touched.row(ids[index])
+        add(tableGradient + index * hidden, to: row, count: hidden)
+        row[hidden] += biasGradient[index]
+      }
+      return
+    }
     let (words, biases) = (pass.gradient(layout.wordEmbeddings), pass.gradient(layout.predictionBias))
     for index in 0..<count {
       let row = Int(ids[index])
@@ -111,10 +119,12 @@ package struct LabelTerms {
     _ t: UnsafePointer<Float>, label: Int32, slope: Float, tGradient: UnsafeMutablePointer<Float>
   ) {
     let word = words + Int(label) * hidden
-    let wordGradient = pass.gradient(layout.wordEmbeddings) + Int(label) * hidden
     for column in 0..<hidden { tGradient[column] += slope * word[column] }
+    let touched = pass.rows?.row(label)
+    let wordGradient = touched ?? pass.gradient(layout.wordEmbeddings) + Int(label) * hidden
+    let biasGradient = touched.map { $0 + hidden } ?? pass.gradient(layout.predictionBias) + Int(label)
     for column in 0..<hidden { wordGradient[column] += slope * t[column] }
-    pass.gradient(layout.predictionBias)[Int(label)] += slope
+    biasGradient.pointee += slope
   }
 }
 

@@ -46,10 +46,19 @@ package final class Embeddings {
     context.backend.residualNormBackward(
       gradient, saved: saved, norm: pass[layout.embeddingNorm], inputDropout: .none, outputDropout: activations.dropout,
       residualGradient: sums, inputGradient: nil, gradients: pass.gradients(layout.embeddingNorm), inputBiasGradient: nil)
-    let words = pass.gradient(layout.wordEmbeddings)
     let positions = pass.gradient(layout.positionEmbeddings)
     context.backend.addColumnSums(
       of: Matrix(sums, block.tokenCount, hidden), to: pass.gradient(layout.tokenTypeEmbeddings))
+    if let touched = pass.rows {
+      for instance in 0..<block.instanceCount {
+        for (position, row) in block.tokenRange(instance).enumerated() {
+          add(sums + row * hidden, to: touched.row(block.tokens[row]), count: hidden)
+          add(sums + row * hidden, to: positions + position * hidden, count: hidden)
+        }
+      }
+      return
+    }
+    let words = pass.gradient(layout.wordEmbeddings)
     for instance in 0..<block.instanceCount {
       let rows = block.tokenRange(instance)
       context.backend.addEmbeddingGradients(

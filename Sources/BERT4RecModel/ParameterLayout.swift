@@ -50,6 +50,8 @@ package struct ParameterLayout: Sendable, Equatable {
   package let wordEmbeddings: Int  // (V, H)
   /// Where the table ends; the prediction bias, which belongs to it, is the buffer's end.
   var afterWordEmbeddings: Int { positionEmbeddings }
+  /// What is neither the table nor its biases: the parameters that every step touches.
+  package var besidesTable: Range<Int> { positionEmbeddings..<predictionBias }
   package let positionEmbeddings: Int  // (L, H)
   package let tokenTypeEmbeddings: Int  // (2, H)
   package let embeddingNorm: Norm

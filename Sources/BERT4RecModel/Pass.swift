@@ -1,15 +1,23 @@
 /// What a pass works with: parameters, where gradients are added, and the dropout key (nil: no dropout).
 package struct Pass {
   package let parameters: UnsafePointer<Float>
-  /// Flat, as the parameters; nil in a forward pass alone.
+  /// Flat, as the parameters, or with `rows` what stands beside the table alone; nil in a forward pass alone.
   package let gradients: UnsafeMutablePointer<Float>?
+  /// Gradients of those rows of the table, and their biases, that are touched; nil where the whole table's are in `gradients`.
+  package let rows: RowGradients?
+  /// The parameter whose gradient stands first in `gradients`.
+  private let origin: Int
   package let dropout: DropoutKey?
   /// Of the losses that draw.
   package let negatives: NegativeKey?
 
   package init(
-    parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?, dropout: DropoutKey?, negatives: NegativeKey? = nil
+    parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?, dropout: DropoutKey?, negatives: NegativeKey? = nil,
+    rows: RowGradients? = nil, layout: ParameterLayout? = nil
   ) {
+    precondition(rows == nil || layout != nil)
+    self.rows = rows
+    origin = rows == nil ? 0 : layout?.besidesTable.lowerBound ?? 0
     self.negatives = negatives
     self.parameters = parameters
     self.gradients = gradients
@@ -27,8 +35,8 @@ package struct Pass {
 
   /// Where a backward pass adds the gradient of the parameter at `offset`.
   package func gradient(_ offset: Int) -> UnsafeMutablePointer<Float> {
-    guard let gradients else { preconditionFailure("a backward pass needs gradients") }
-    return gradients + offset
+    guard let gradients, offset >= origin else { preconditionFailure("a backward pass needs gradients") }
+    return gradients + (offset - origin)
   }
 
   package func gradients(_ norm: ParameterLayout.Norm) -> NormGradients {

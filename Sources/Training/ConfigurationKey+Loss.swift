@@ -28,6 +28,10 @@ extension ConfigurationKey {
       "buckets of sce per block of instances; a masked row is in two of them on average; auto: the root of twice the masked rows",
       mayChange: false),
     integer("sce_bucket_items", \.loss.bucketItems, 1...16_384, "items of each bucket of sce"),
+    choice(
+      "table_adam", \.tableAdam,
+      "what Adam does to items that a step does not touch, with a loss other than full; exact: the same as to all others; lazy: "
+        + "nothing, which is faster with many items"),
   ]
 
   /// The first key that was set for another loss than the one that is chosen, in words; nil where there is none.

@@ -8,6 +8,7 @@ import SystemSupport
 /// cut into parts by thread.
 ///
 /// A gradient buffer holds the parameters' gradients and behind them a slot per shard for its loss, so that losses are summed with them.
+/// With a loss that touches few rows of the table, those of the table and its biases are not in it, but in lists of rows.
 final class GradientWorkers: @unchecked Sendable {
   let threadCount: Int
   /// Elements of a gradient buffer.
@@ -21,6 +22,9 @@ final class GradientWorkers: @unchecked Sendable {
   private let merge: ThreadMerge
   private let encoders: [BidirectionalEncoder]
   private let batches: [Batch]
+  /// Of each thread, and its sums; empty with the full loss.
+  private let rowGradients: [RowGradients]
+  private let rowAccumulators: [RowAccumulator]
 
   init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, progress: RankProgress
@@ -30,7 +34,8 @@ final class GradientWorkers: @unchecked Sendable {
     threadCount = share.threads
     seed = configuration.seed
     dropsOut = configuration.hiddenDropout > 0 || configuration.attentionDropout > 0
-    let length = state.layout.count + configuration.gradientShards
+    let touchesRows = configuration.loss.kind != .full
+    let length = (touchesRows ? state.layout.besidesTable.count : state.layout.count) + configuration.gradientShards
     self.length = length
     plan = GradientShards(
       instances, cost: InstanceCost(state.configuration, configuration.loss), batchSize: configuration.batchSize,
@@ -44,6 +49,10 @@ final class GradientWorkers: @unchecked Sendable {
         loss: configuration.loss, sampler: sampler)
     }
     batches = (0..<share.threads).map { _ in Batch() }
+    let hidden = state.configuration.hiddenSize
+    rowGradients = touchesRows ? (0..<share.threads).map { _ in RowGradients(hidden: hidden) } : []
+    rowAccumulators =
+      touchesRows ? (0..<share.threads).map { RowAccumulator(shards: share.shards(ofThread: $0), width: hidden + 1) } : []
     merge = ThreadMerge(
       try (0..<share.threads).map { thread throws(ProgramFailure) in
         try ShardAccumulator(shards: share.shards(ofThread: thread), length: length)
@@ -65,20 +74,28 @@ final class GradientWorkers: @unchecked Sendable {
   /// A thread's shards.
   func computeGradients(_ thread: Int) {
     let (accumulator, clock, batch) = (merge.accumulators[thread], encoders[thread].clock, batches[thread])
+    let (rows, rowSums) = rowGradients.isEmpty ? (nil, nil) : (rowGradients[thread], rowAccumulators[thread])
     accumulator.reset()
+    rowSums?.reset()
     for shard in accumulator.shards {
       clock.enter(.treeSum)
       let buffer = accumulator.nextBuffer(zeroed: false)
-      UnsafeMutableBufferPointer(rebasing: buffer[state.layout.count...]).update(repeating: 0)
+      UnsafeMutableBufferPointer(rebasing: buffer[parameterCount...]).update(repeating: 0)
       clock.enter(.batch)
       plan.makeBatch(shard: shard, into: &batch.packed)
       let loss = encoders[thread].loss(
         batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, overwrites: true,
         dropout: dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil,
-        negatives: NegativeKey(seed: seed, step: plan.step, shard: shard))
+        negatives: NegativeKey(seed: seed, step: plan.step, shard: shard), rows: rows)
       // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
-      buffer[state.layout.count + shard] = Float(loss)
+      buffer[parameterCount + shard] = Float(loss)
       clock.enter(.treeSum)
+      if let rows, let rowSums {
+        let list = rowSums.nextList()
+        list.resize(rows.count)
+        rows.copy(ids: list.ids, values: list.values)
+        rowSums.add(shard: shard, list)
+      }
       accumulator.add(shard: shard, buffer)
       progress.tick()
     }
@@ -86,8 +103,23 @@ final class GradientWorkers: @unchecked Sendable {
     clock.enter(.threads)
   }
 
+  /// Gradients in a buffer; behind them stand the losses.
+  private var parameterCount: Int { length - plan.shardCount }
+
+  /// What threads bring to the sum over rows: nodes of the tree, nil with the full loss.
+  var rowNodes: [TreeNode]? {
+    rowAccumulators.isEmpty ? nil : rowAccumulators.flatMap { ShardTree.maximalNodes(of: $0.shards) }
+  }
+
+  /// The rows of this rank's shards, once all threads have computed their gradients. Empty with the full loss.
+  private(set) var rowSums: [RowSum] = []
+
   /// All threads have computed their gradients.
-  func prepareMerge() { merge.prepare() }
+  func prepareMerge() {
+    merge.prepare()
+    rowSums.removeAll(keepingCapacity: true)
+    for accumulator in rowAccumulators { rowSums.append(contentsOf: accumulator.sums) }
+  }
 
   /// A thread's part of the elements.
   func mergeSums(_ thread: Int) { merge.add(elements: ShardTree.range(part: thread, of: threadCount, in: 0..<length)) }
@@ -98,13 +130,13 @@ final class GradientWorkers: @unchecked Sendable {
   /// The loss of the whole batch, summed over masked items, from the sum over all ranks.
   func loss(of total: UnsafeMutableBufferPointer<Float>) -> Double {
     var loss = 0.0
-    for shard in 0..<plan.shardCount { loss += Double(total[state.layout.count + shard]) }
+    for shard in 0..<plan.shardCount { loss += Double(total[parameterCount + shard]) }
     return loss
   }
 
   /// Of the last step, once its sum was made.
   var nonFiniteShards: [Int] {
-    (0..<plan.shardCount).filter { !sums[0].values[state.layout.count + $0].isFinite }
+    (0..<plan.shardCount).filter { !sums[0].values[parameterCount + $0].isFinite }
   }
 }
 

@@ -10,6 +10,7 @@ extension MemoryPlan {
     gradientShards = setup.configuration.gradientShards
     reduction = setup.configuration.reduction
     loss = setup.configuration.loss
+    batchSize = setup.configuration.batchSize
     rank = communicator.rank
     ranks = communicator.size
     longestInstance = setup.instances.longest

@@ -32,6 +32,7 @@ package struct MemoryPlan: Sendable {
   package var gradientShards = 1
   package var reduction = ReductionMode.exact
   package var loss = LossConfiguration()
+  package var batchSize = 1
   package var rank = 0
   package var ranks = 1
   /// Most tokens of a training instance and of a query; nil where nothing but the model's own limit is known.
@@ -73,9 +74,10 @@ package struct MemoryPlan: Sendable {
       return [Share(name: "scoring by \(threads) thread\(threads == 1 ? "" : "s")", bytes: evaluationBytes(drawnUsers))]
     case .training, .benchmark: break
     }
-    let length = ParameterLayout(model).count + gradientShards
+    let layout = ParameterLayout(model)
+    let length = (loss.kind == .full ? layout.count : layout.besidesTable.count) + gradientShards
     let own = own
-    let gradients = (0..<own.threads).reduce(0.0) {
+    let gradients = (0..<own.threads).reduce(rowBytes(own)) {
       $0 + Double(ShardAccumulator.byteCount(shards: own.shards(ofThread: $1), length: length))
     }
     let workspace =
@@ -99,6 +101,23 @@ package struct MemoryPlan: Sendable {
       shares.append(Share(name: "evaluation", bytes: evaluationBytes(drawnUsers)))
     }
     return shares
+  }
+
+  /// Gradients of the rows that a step touches, at most; 0 with the full loss.
+  private func rowBytes(_ own: RankShare) -> Double {
+    if loss.kind == .full { return 0 }
+    let tokens = Double(min(longestInstance ?? .max, model.maximumSequenceLength))
+    let drawn = Double(loss.scoredRows(vocabularySize: model.vocabularySize))
+    func rows(instances: Double, shards: Double) -> Double {
+      let positions = instances * tokens
+      return min(Double(model.vocabularySize), positions + (loss.kind != .sce && loss.sharing == .shard ? shards : positions) * drawn)
+    }
+    let ofShard = rows(instances: Double(batchSize) / Double(gradientShards), shards: 1)
+    let ofStep = rows(instances: Double(batchSize), shards: Double(gradientShards))
+    // Each thread's shard, and lists: of the shards, of their sums, and what is sent and received.
+    return Double(RowGradients.byteCount(rows: 1, hidden: model.hiddenSize)) * 2 * ofShard * Double(own.threads)
+      + Double(RowList.byteCount(rows: 1, width: model.hiddenSize + 1))
+      * (2 * ofShard * Double(own.shards.count) + 2 * ofStep * (ranks > 1 ? 3 : 1))
   }
 
   /// What scores, and this rank's part of the negatives.

@@ -9,17 +9,19 @@ final class ModelUpdate: @unchecked Sendable {
   private let schedule: LearningRateSchedule
   private let threadCount: Int
   private var adam: Adam
-  private var gradients: UnsafePointer<Float>?
+  private var gradient: SummedGradient?
+  /// Bit sums that the last update, or look, left: of what each update goes through, and of the rows that a lazy one may leave out.
+  private var left: (whole: UInt64, rows: UInt64)?
 
-  init(_ state: ModelState, _ schedule: LearningRateSchedule, threads: Int) {
+  init(_ state: ModelState, _ schedule: LearningRateSchedule, table: TableAdam, threads: Int) {
     self.state = state
     self.schedule = schedule
     threadCount = threads
-    adam = Adam(state.layout)
+    adam = Adam(state.layout, table: table, threads: threads)
   }
 
-  /// `gradients`: summed over masked items, which stay there until `end`.
-  func begin(gradients: UnsafeMutablePointer<Float>) { self.gradients = UnsafePointer(gradients) }
+  /// `gradient`: summed over masked items, which stays there until `end`.
+  func begin(_ gradient: SummedGradient) { self.gradient = gradient }
 
   func addSquares(_ thread: Int) { adam.addSquares(present, thread: thread, of: threadCount) }
 
@@ -33,26 +35,30 @@ final class ModelUpdate: @unchecked Sendable {
     return result
   }
 
-  func apply(_ thread: Int) { adam.update(state, gradients: present, thread: thread, of: threadCount) }
+  func apply(_ thread: Int) { adam.update(state, present, thread: thread, of: threadCount) }
 
   /// All threads have updated their parts.
   func end() {
     let bits = adam.bitSums
-    check = ReplicaCheck(sum: bits.after, memoryHolds: check.map { $0.sum == bits.before } ?? true)
+    // Rows that were not touched are taken to be as they were: the next look at memory finds where they are not.
+    let rows = left.map { $0.rows &+ adam.rowBitChange } ?? adam.rowBitSum(of: state)
+    check = ReplicaCheck(sum: bits.after &+ rows, memoryHolds: left.map { $0.whole == bits.before } ?? true)
+    left = (bits.after, rows)
     state.step += 1
   }
 
   /// Looks at the whole state in memory, as the next update would.
   func lookAtMemory() {
-    let sum = adam.bitSum(of: state)
-    check = ReplicaCheck(sum: sum, memoryHolds: check.map { $0.sum == sum } ?? true)
+    let (whole, rows) = (adam.bitSum(of: state), adam.rowBitSum(of: state))
+    check = ReplicaCheck(sum: whole &+ rows, memoryHolds: left.map { $0 == (whole, rows) } ?? true)
+    left = (whole, rows)
   }
 
   /// The state has been put back to an earlier one.
-  func forgetMemory() { check = nil }
+  func forgetMemory() { (check, left) = (nil, nil) }
 
-  private var present: UnsafePointer<Float> {
-    guard let gradients else { preconditionFailure("begin(gradients:) comes first") }
-    return gradients
+  private var present: SummedGradient {
+    guard let gradient else { preconditionFailure("begin(_:) comes first") }
+    return gradient
   }
 }

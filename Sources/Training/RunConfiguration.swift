@@ -71,6 +71,11 @@ public struct RunConfiguration: Sendable, Equatable {
         "gradient_shards \(settings.gradientShards) is more than batch_size \(settings.batchSize): a shard would have no instance. "
           + "Lower gradient_shards or raise batch_size.")
     }
+    if settings.tableAdam == .lazy && settings.loss.kind == .full {
+      throw ProgramFailure(
+        .usage, "table_adam lazy is for losses that touch some items in a step, and loss is full, which touches all: change one of the two."
+      )
+    }
     if let misfit = ConfigurationKey.misfit(settings.loss) { throw ProgramFailure(.usage, misfit) }
     if settings.splitTime != nil && settings.holdout == .none {
       throw ProgramFailure(

@@ -19,6 +19,14 @@ public enum NonFiniteMode: String, Sendable, CaseIterable {
   case skip
 }
 
+/// What Adam does in a step to rows of the table that have no gradient in it.
+package enum TableAdam: String, Sendable, CaseIterable {
+  /// What it does to all numbers: moments fade, and weights move by them and decay.
+  case exact
+  /// Nothing, as PyTorch's SparseAdam and TensorFlow's LazyAdam.
+  case lazy
+}
+
 /// What Adam's moments are where a run begins from another model.
 public enum InitialMoments: String, Sendable, CaseIterable {
   case zero
@@ -90,6 +98,7 @@ public struct RunSettings: Sendable, Equatable {
   // Loss.
   /// What training minimises (`loss` and what shapes it).
   public var loss = LossConfiguration()
+  public var tableAdam = TableAdam.exact
 
   // Optimiser.
   /// The highest rate of the schedule (`learning_rate`).

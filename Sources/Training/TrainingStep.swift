@@ -21,6 +21,8 @@ package final class TrainingStep {
   private let context: RankContext
   private let stopwatch = ContinuousClock()
   package let reduction: GradientAllReduce
+  /// Of the rows of the table, where the loss touches few.
+  private let rowReduction: RowReduction?
   /// Of the parameters, made beside the gradients that follow. An update waits for it.
   package let hash: ParameterHash
 
@@ -39,10 +41,14 @@ package final class TrainingStep {
       try GradientWorkers(
         state: state, configuration: configuration, instances: instances, share: share, progress: context.progress)
     }
-    let update = ModelUpdate(state, LearningRateSchedule(configuration), threads: workers.threadCount)
+    let update = ModelUpdate(state, LearningRateSchedule(configuration), table: configuration.tableAdam, threads: workers.threadCount)
     reduction = try GradientAllReduce(
       communicator: communicator, shardCount: configuration.gradientShards, length: workers.length,
       mode: configuration.reduction, scratch: workers.firstBuffer())
+    rowReduction = workers.rowNodes.map {
+      RowReduction(
+        communicator: communicator, shardCount: configuration.gradientShards, threads: $0, width: state.configuration.hiddenSize + 1)
+    }
     team = try communicator.onEveryRank { () throws(ProgramFailure) in
       try ThreadTeam(count: workers.threadCount) { thread, task in
         switch Task(rawValue: task) {
@@ -68,6 +74,14 @@ package final class TrainingStep {
   /// What this rank brought to the last reduction, of which the first one's buffer then got the sum of all.
   package var sums: [PartialSum] { workers.sums }
 
+  /// Sums what the last step brought once more, for its time; the bytes of the sum.
+  package func reduceAgain() throws(CollectiveFailure) -> Int {
+    let total = workers.sums[0].values
+    try reduction.reduce(workers.sums, into: total)
+    let rows = try rowReduction?.reduce(workers.rowSums)
+    return total.count * MemoryLayout<Float>.stride + (rows.map { RowList.byteCount(rows: $0.count, width: $0.width) } ?? 0)
+  }
+
   /// Computes the update that follows `state.step` earlier ones and counts it.
   ///
   /// Non-finite numbers change nothing: the result tells, and every rank gets the same one.
@@ -86,11 +100,12 @@ package final class TrainingStep {
     clock.enter(.allreduce)
     let total = workers.sums[0].values
     try reduction.reduce(workers.sums, into: total)
+    let rows = try rowReduction?.reduce(workers.rowSums)
 
     context.progress.enter(.update)
     clock.enter(.update)
     defer { clock.enter(nil) }
-    update.begin(gradients: total.start)
+    update.begin(SummedGradient(UnsafePointer(total.start), state.layout, rows: rows))
     run(.squares)
     let result = update.settle(workers.plan, loss: workers.loss(of: total), workSeconds: workSeconds)
     if !result.isFinite { return result }

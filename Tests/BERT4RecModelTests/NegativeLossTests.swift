@@ -188,6 +188,54 @@ import Testing
     #expect((value(1, 1, 2) == first) == (sharing == .position))
   }
 
+  /// Gradients as lists of rows are those of whole buffers, in rows that are touched, and there are no others.
+  @Test(arguments: cases + [LossConfiguration(.sce)]) func listsOfRows(_ loss: LossConfiguration) {
+    let encoder = Self.encoder(loss, NativeBackend(), blockRows: 24)
+    let layout = encoder.layout
+    let hidden = Example.configuration().hiddenSize
+    let parameters = Example.parameters(layout)
+    var whole = [Float](repeating: .nan, count: layout.count)
+    var beside = [Float](repeating: .nan, count: layout.besidesTable.count)
+    let rows = RowGradients(hidden: hidden)
+    // Twice: rows are forgotten.
+    for step in [1, 2] {
+      let key = NegativeKey(seed: 1, step: step, shard: 0)
+      let value = encoder.loss(
+        Example.batch(), parameters: parameters, gradients: &whole, overwrites: true, dropout: nil, negatives: key)
+      let other = encoder.loss(
+        Example.batch(), parameters: parameters, gradients: &beside, overwrites: true, dropout: nil, negatives: key, rows: rows)
+      #expect(value == other && Array(whole[layout.besidesTable]) == beside)
+    }
+    var ids = [Int32](repeating: 0, count: rows.count)
+    var values = [Float](repeating: 0, count: rows.count * rows.width)
+    rows.copy(ids: &ids, values: &values)
+    #expect(ids == ids.sorted() && Set(ids).count == ids.count)
+    var (words, biases) = ([Float](repeating: 0, count: 531 * hidden), [Float](repeating: 0, count: 531))
+    for (index, id) in ids.enumerated() {
+      for column in 0..<hidden { words[Int(id) * hidden + column] = values[index * rows.width + column] }
+      biases[Int(id)] = values[index * rows.width + hidden]
+    }
+    #expect(words == Array(whole[..<layout.positionEmbeddings]) && biases == Array(whole[layout.predictionBias...]))
+    #expect(ids.count < 531 || loss.kind == .sce)
+  }
+
+  /// More rows than the first table of ids holds.
+  @Test func manyRows() {
+    let rows = RowGradients(hidden: 1)
+    for round in 1...2 {
+      rows.removeAll()
+      for index in 0..<5000 { rows.row(Int32((index * 7919) % 3001))[0] += Float(round) }
+      var (ids, values) = ([Int32](repeating: 0, count: 3001), [Float](repeating: 0, count: 6002))
+      #expect(rows.count == 3001)
+      rows.copy(ids: &ids, values: &values)
+      #expect(ids == (0..<3001).map { Int32($0) })
+      for index in 0..<3001 {
+        let times = (0..<5000).count { $0 * 7919 % 3001 == index }
+        if values[2 * index] != Float(round * times) || values[2 * index + 1] != 0 { Issue.record("row \(index)") }
+      }
+    }
+  }
+
   /// β is 1 without calibration and α with all of it.
   @Test func calibration() {
     var loss = Self.loss(.gbce, .shard, .uniform, negatives: 100)

@@ -42,7 +42,8 @@ extension CommandTests {
     @Test(
       arguments: [
         ["loss": "sampled", "negatives": "20"], ["loss": "sampled", "negatives_per": "position", "negative_sampling": "popularity"],
-        ["loss": "gbce", "negatives": "20"], ["loss": "sce", "sce_bucket_items": "20"],
+        ["loss": "sampled", "negatives": "20", "table_adam": "lazy", "verify_every": "5"], ["loss": "gbce", "negatives": "20"],
+        ["loss": "sce", "sce_bucket_items": "20"],
       ] as [[String: String]])
     func everyLossHasTheSameBits(_ loss: [String: String]) throws {
       let more = settings(loss)
@@ -54,7 +55,7 @@ extension CommandTests {
       #expect(try train().hash != alone)
       try Program.withTemporaryFolder { folder in
         let stopped = try Program.run(["train", "--stop-after", "9"] + Self.steps + more, in: folder)
-        #expect(stopped.status == 75, "\(stopped.errors)")
+        #expect(stopped.status == 75 && !stopped.errors.contains("go back"), "\(stopped.errors)")
         let other = try Program.run(["train"] + Self.steps + settings(["loss": "full"]), in: folder)
         #expect(other.status == 64 && other.errors.contains("loss"), "\(other.errors)")
         let rest = try Program.mpirun(ranks: 2, ["train", "--threads", "1"] + Self.steps + more, in: folder)

@@ -44,6 +44,46 @@ func reduce(
   if communicator.rank == 0 { say("\(shardCount) \(length) \(hash) \(allReduce.methodDescription)") }
 }
 
+/// Sums rows of G shards with `threads` accumulators a rank, twice; prints a hash of the second sum.
+func reduceRows(
+  _ communicator: any Communicator, shardCount: Int, rows: Int, width: Int, threads: Int
+) throws(CollectiveFailure) {
+  let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<shardCount)
+  let accumulators = (0..<threads).map {
+    RowAccumulator(shards: ShardTree.range(part: $0, of: threads, in: own), width: width)
+  }
+  let reduction = RowReduction(
+    communicator: communicator, shardCount: shardCount, threads: accumulators.flatMap { ShardTree.maximalNodes(of: $0.shards) },
+    width: width)
+  var bytes: [UInt8] = []
+  for _ in 0..<2 {
+    for accumulator in accumulators {
+      accumulator.reset()
+      for shard in accumulator.shards {
+        let touched = (0..<rows).filter { (shard * 31 + $0 * 17) % 5 < 2 && shard % 7 != 3 }
+        let list = accumulator.nextList()
+        list.resize(touched.count)
+        for (index, row) in touched.enumerated() {
+          list.ids[index] = Int32(row)
+          for column in 0..<width {
+            list.values[index * width + column] = OrderTest.value(stream: shard, element: row * width + column)
+          }
+        }
+        accumulator.add(shard: shard, list)
+      }
+    }
+    let sum = try reduction.reduce(accumulators.flatMap(\.sums))
+    bytes = []
+    for index in 0..<sum.count {
+      withUnsafeBytes(of: sum.ids[index]) { bytes += $0 }
+      bytes += UnsafeRawBufferPointer(start: sum.values + index * width, count: width * 4)
+    }
+  }
+  let hash = bytes.withUnsafeBytes { sha256Hex($0) }
+  try communicator.requireSame("the sum", hash)
+  if communicator.rank == 0 { say("\(shardCount) \(hash)") }
+}
+
 func run(_ communicator: any Communicator, _ arguments: [String]) throws(CollectiveFailure) {
   let (rank, size) = (communicator.rank, communicator.size)
   switch arguments.first {
@@ -54,6 +94,12 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
       try reduce(
         communicator, shardCount: numbers[i], length: numbers[i + 1],
         mode: ReductionMode(rawValue: arguments[1]) ?? .exact, threads: numbers[0])
+    }
+  case "reduce-rows":
+    // reduce-rows THREADS ROWS WIDTH SHARDS...
+    let numbers = arguments.dropFirst().compactMap { Int($0) }
+    for shardCount in numbers.dropFirst(3) {
+      try reduceRows(communicator, shardCount: shardCount, rows: numbers[1], width: numbers[2], threads: numbers[0])
     }
   case "move":
     let integers = try communicator.broadcast(rank == 0 ? [Int32.min, 7, -1] : nil)

@@ -27,7 +27,7 @@ import Training
     "data_after": "1998-03-01T10:00:00.5Z", "data_drop_duplicates": "true", "data_collapse_repeats": "true", "data_last": "50",
     "data_min_user_count": "5", "data_min_item_count": "4", "split_time": "2014-07-23T10:00:00Z",
     "loss": "sampled", "negatives": "77", "negatives_per": "position", "negative_sampling": "popularity", "negative_exponent": "1.0",
-    "gbce_calibration": "0.5", "sce_buckets": "9", "sce_bucket_items": "100",
+    "gbce_calibration": "0.5", "sce_buckets": "9", "sce_bucket_items": "100", "table_adam": "lazy",
   ]
 
   private func everythingElse() throws -> RunSettings {
@@ -233,6 +233,7 @@ import Training
     (settings.patience, settings.headCount, settings.dataFormat, settings.dataColumns, settings.dataTimeFormat) = (0, 4, nil, nil, nil)
     (settings.monitor, settings.holdout) = ("hit@5[pop100]", .test)
     let usual = LossConfiguration()
+    #expect(throws: ProgramFailure.self) { try RunConfiguration(settings) }
     (settings.loss.calibration, settings.loss.buckets, settings.loss.bucketItems) = (usual.calibration, nil, usual.bucketItems)
     let configuration = try RunConfiguration(settings)
     let received: RunConfiguration = try MessageReader.value(of: MessageWriter.bytes(of: configuration))

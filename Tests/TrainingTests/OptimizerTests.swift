@@ -1,5 +1,6 @@
 import BERT4RecModel
 import Glibc
+import GradientSum
 import Testing
 import Training
 
@@ -142,6 +143,87 @@ import Training
     }
     #expect(one.parameterHash == many.parameterHash)
     #expect(try one.parameterHash != start().parameterHash)
+  }
+
+  /// Rows of the table and what stands beside it are the same gradient as a whole buffer, wherever blocks end.
+  @Test(arguments: [1, 3]) func aGradientOfRows(threads: Int) throws {
+    var model = ModelConfiguration(vocabularySize: 7001, hiddenSize: 21, headCount: 3, intermediateSize: 16, maximumSequenceLength: 9)
+    model.layerCount = 1
+    let (whole, parts) = (try ModelState(model), try ModelState(model))
+    whole.initialize(seed: 3)
+    parts.initialize(seed: 3)
+    let layout = whole.layout
+    var (adamOfWhole, adamOfParts) = (Adam(layout, threads: threads), Adam(layout, threads: threads))
+    for step in 0..<3 {
+      var gradients = numbers(layout.count, scale: 3, seed: UInt64(step))
+      let touched = (0..<7001).filter { ($0 * 37 + step) % 3 == 0 && !(2000..<6000).contains($0) }
+      let rows = RowList(width: 22)
+      rows.resize(touched.count)
+      for (index, row) in touched.enumerated() {
+        rows.ids[index] = Int32(row)
+        for column in 0..<21 { rows.values[index * 22 + column] = gradients[row * 21 + column] }
+        rows.values[index * 22 + 21] = gradients[layout.predictionBias + row]
+      }
+      let isTouched = Set(touched)
+      for row in 0..<7001 where !isTouched.contains(row) {
+        for column in 0..<21 { gradients[row * 21 + column] = 0 }
+        gradients[layout.predictionBias + row] = 0
+      }
+      let beside = Array(gradients[layout.besidesTable])
+      run(&adamOfWhole, whole, gradients, rate: 0.01, masked: 7, threads: 1)
+      beside.withUnsafeBufferPointer { beside in
+        let gradient = SummedGradient(beside.baseAddress!, layout, rows: rows)
+        for thread in 0..<threads { adamOfParts.addSquares(gradient, thread: thread, of: threads) }
+        adamOfParts.begin(rate: 0.01, norm: adamOfParts.norm(maskedCount: 7), maskedCount: 7)
+        for thread in 0..<threads { adamOfParts.update(parts, gradient, thread: thread, of: threads) }
+      }
+      #expect(adamOfParts.bitSums == adamOfWhole.bitSums)
+    }
+    #expect(whole.parameterHash == parts.parameterHash)
+  }
+
+  /// A lazy update is the whole one where rows have a gradient, and changes no others; the sums of bits follow it, and a flipped bit.
+  @Test(arguments: [1, 3]) func aLazyUpdate(threads: Int) throws {
+    let (whole, lazy) = (try start(), try start())
+    let layout = whole.layout
+    let (vocabulary, hidden) = (Self.configuration.vocabularySize, Self.configuration.hiddenSize)
+    var (adam, adamOfRows) = (Adam(layout), Adam(layout, table: .lazy, threads: threads))
+    var gradients = numbers(layout.count, scale: 3, seed: 5)
+    let touched = (0..<vocabulary).filter { $0 % 7 == 3 }
+    let rows = RowList(width: hidden + 1)
+    rows.resize(touched.count)
+    for (index, row) in touched.enumerated() {
+      rows.ids[index] = Int32(row)
+      for column in 0..<hidden { rows.values[index * rows.width + column] = gradients[row * hidden + column] }
+      rows.values[index * rows.width + hidden] = gradients[layout.predictionBias + row]
+    }
+    for row in 0..<vocabulary where row % 7 != 3 {
+      for column in 0..<hidden { gradients[row * hidden + column] = 0 }
+      gradients[layout.predictionBias + row] = 0
+    }
+    let beside = Array(gradients[layout.besidesTable])
+    let before = Array(whole.parameters)
+    run(&adam, whole, gradients, rate: 0.01, masked: 7, threads: 1)
+    var sums = (whole: adamOfRows.bitSum(of: lazy), rows: adamOfRows.rowBitSum(of: lazy))
+    beside.withUnsafeBufferPointer { beside in
+      let gradient = SummedGradient(beside.baseAddress!, layout, rows: rows)
+      for thread in (0..<threads).reversed() { adamOfRows.addSquares(gradient, thread: thread, of: threads) }
+      #expect(abs(adamOfRows.norm(maskedCount: 7) - adam.norm(maskedCount: 7)) < 1e-12 * adam.norm(maskedCount: 7))
+      adamOfRows.begin(rate: 0.01, norm: adam.norm(maskedCount: 7), maskedCount: 7)
+      for thread in (0..<threads).reversed() { adamOfRows.update(lazy, gradient, thread: thread, of: threads) }
+    }
+    let after = Array(whole.parameters)
+    for row in 0..<vocabulary {
+      let expected = row % 7 == 3 ? after : before
+      for element in [row * hidden, row * hidden + hidden - 1, layout.predictionBias + row]
+      where lazy.parameters[element] != expected[element] { Issue.record("row \(row)") }
+    }
+    #expect(Array(lazy.parameters[layout.besidesTable]) == Array(whole.parameters[layout.besidesTable]))
+    #expect(adamOfRows.bitSums.before == sums.whole)
+    sums = (adamOfRows.bitSums.after, sums.rows &+ adamOfRows.rowBitChange)
+    #expect(adamOfRows.bitSum(of: lazy) == sums.whole && adamOfRows.rowBitSum(of: lazy) == sums.rows)
+    lazy.secondMoment[9 * hidden + 1] = Float(bitPattern: lazy.secondMoment[9 * hidden + 1].bitPattern ^ 1)
+    #expect(adamOfRows.bitSum(of: lazy) == sums.whole && adamOfRows.rowBitSum(of: lazy) != sums.rows)
   }
 
   @Test func aRateOfZeroMovesTheMomentsAlone() throws {
