@@ -90,8 +90,12 @@ package enum SortedTable {
       guard let shared = reader.size(), let rest = reader.size(), let length = reader.size(), shared <= key.count,
         let ending = reader.take(rest), let value = reader.take(length)
       else { throw bad("has an entry that is malformed (number \(entries.count))") }
-      key.removeLast(key.count - shared)
-      key.append(contentsOf: ending)
+      // A new one of just its size: what is cut from a long one would keep its room.
+      key = [UInt8](unsafeUninitializedCapacity: shared + rest) { room, count in
+        _ = room.update(fromContentsOf: key[..<shared])
+        _ = UnsafeMutableBufferPointer(rebasing: room[shared...]).update(fromContentsOf: ending)
+        count = shared + rest
+      }
       keyBytes += key.count
       // Each may share all of a long one: the square of a file's size.
       guard keyBytes <= maximumKeyBytes else { throw bad("has keys of more than \(maximumKeyBytes) bytes") }
@@ -100,7 +104,7 @@ package enum SortedTable {
     return entries
   }
 
-  private static let maximumKeyBytes = 1 << 28
+  private static let maximumKeyBytes = 1 << 26
 
   // MARK: Writing
 

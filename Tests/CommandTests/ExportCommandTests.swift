@@ -64,6 +64,19 @@ extension CommandTests {
           #expect(result.status == 66 && result.errors.contains("has no \(name) beside it"), "\(result.errors)")
           try FileManager.default.moveItem(atPath: "\(folder)/\(name)", toPath: "\(folder)/out/\(name)")
         }
+        for end in [".index", ".data-00000-of-00001"] {
+          let path = "\(folder)/out/model.ckpt-\(step)\(end)"
+          let good = try data(path)
+          for damage in Damage.allCases {
+            try damage.apply(to: path)
+            // With moments, so that all bytes of both files are read.
+            let other = ["train", "--run", "other", "--keep-moments", "--init-checkpoint", "out/model.ckpt-\(step)"]
+            let result = try Program.run(other, in: folder)
+            #expect(result.status == 65 && result.errors.contains("out/model.ckpt-\(step)\(end)"), "\(result.errors)")
+            #expect(!FileManager.default.fileExists(atPath: folder + "/other"))
+            try good.write(to: URL(fileURLWithPath: path))
+          }
+        }
         let file = try Program.run(["train", "--run", "other", "--init-checkpoint", "out/model.ckpt-\(step).index"], in: folder)
         #expect(file.status == 64 && file.errors.contains("give what their names begin with, out/model.ckpt-\(step)"), "\(file.errors)")
       }

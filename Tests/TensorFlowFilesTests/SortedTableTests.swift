@@ -55,6 +55,15 @@ import Testing
     }
   }
 
+  /// A block of one long key and many short ones takes no more memory than they need.
+  @Test func shortKeysBehindALongOneAreShort() throws {
+    let long = (key: Array("a".utf8) + [UInt8](repeating: 0x62, count: 200_000), value: [1] as [UInt8])
+    let short = (0..<9000).map { (key: Array("b\($0 + 10_000)".utf8), value: [2] as [UInt8]) }
+    let read = try entries(SortedTable.file([long] + short))
+    #expect(read.map(\.key) == [long.key] + short.map(\.key))
+    #expect(read.dropFirst().allSatisfy { $0.key.capacity < 100 })
+  }
+
   private func varint(_ value: Int) -> [UInt8] { value < 0x80 ? [UInt8(value)] : [UInt8(value & 0x7F | 0x80)] + varint(value >> 7) }
 
   /// Numbers that would lead outside of the file, with right checksums.
