@@ -1,3 +1,5 @@
+import TensorFlowFiles
+
 /// An event of TensorBoard as its files hold it: the message `Event` of tensorflow/core/util/event.proto in a TFRecord.
 ///
 /// Three fields of two small messages are all that is written, so they are encoded here: a protobuf library and generated code would
@@ -22,7 +24,7 @@ package struct TensorBoardEvent {
   package var record: [UInt8] {
     let message = self.message
     let length = Self.bytes(UInt64(message.count))
-    return length + Self.bytes(CRC32C.masked(length)) + message + Self.bytes(CRC32C.masked(message))
+    return length + Self.bytes(CRC32C.masked(of: length)) + message + Self.bytes(CRC32C.masked(of: message))
   }
 
   private var message: [UInt8] {

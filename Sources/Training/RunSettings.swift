@@ -20,7 +20,7 @@ public enum NonFiniteMode: String, Sendable, CaseIterable {
 }
 
 /// What Adam does in a step to rows of the table that have no gradient in it.
-package enum TableAdam: String, Sendable, CaseIterable {
+public enum TableAdam: String, Sendable, CaseIterable {
   /// What it does to all numbers: moments fade, and weights move by them and decay.
   case exact
   /// Nothing, as PyTorch's SparseAdam and TensorFlow's LazyAdam.
@@ -98,6 +98,7 @@ public struct RunSettings: Sendable, Equatable {
   // Loss.
   /// What training minimises (`loss` and what shapes it).
   public var loss = LossConfiguration()
+  /// What Adam does to rows of the table that a step does not touch (`table_adam`).
   public var tableAdam = TableAdam.exact
 
   // Optimiser.

@@ -21,14 +21,6 @@ import Testing
     #expect(hex(events.flatMap(\.record)) == Self.written)
   }
 
-  /// RFC 3720, appendix B.4.
-  @Test func checksumsAreThoseOfTheRFC() {
-    #expect(CRC32C.checksum([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
-    #expect(CRC32C.checksum([UInt8](repeating: 0xFF, count: 32)) == 0x62A8_AB43)
-    #expect(CRC32C.checksum(0..<32) == 0x46DD_794E)
-    #expect(CRC32C.checksum([UInt8]()) == 0)
-  }
-
   @Test func eachStartHasALaterFileAndVoidsWhatItDoesAgain() throws {
     let temporary = try TemporaryFolder()
     let folder = temporary.path + "/tensorboard"

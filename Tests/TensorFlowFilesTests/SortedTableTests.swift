@@ -3,12 +3,14 @@ import TensorFlowFiles
 import Testing
 
 @Suite struct SortedTableTests {
-  /// The value that RFC 3720's successors give for the digits 1 to 9, and its 32 zeros and 32 ones.
+  /// RFC 3720, appendix B.4, and what its successors give for the digits 1 to 9.
   @Test func checksums() {
     func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { CRC32C.checksum($0) } }
     #expect(checksum(Array("123456789".utf8)) == 0xE306_9283)
     #expect(checksum([UInt8](repeating: 0, count: 32)) == 0x8A91_36AA)
     #expect(checksum([UInt8](repeating: 0xFF, count: 32)) == 0x62A8_AB43)
+    #expect(checksum(Array(0..<32)) == 0x46DD_794E)
+    #expect(checksum([]) == 0)
     let bytes = (0..<100).map { UInt8($0 * 7 % 251) }
     for cut in [0, 1, 7, 8, 13, 99, 100] {
       let first = checksum(Array(bytes[..<cut]))
