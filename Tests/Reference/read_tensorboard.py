@@ -3,8 +3,8 @@
     python read_tensorboard.py PROGRAM
 
 Trains the built-in demo with PROGRAM (bert4rec-dist), kills it between two checkpoints, lets it resume, stop and resume
-again, and reads the run folder as `tensorboard --logdir` would. Ends with 1 where a step is shown twice, or a scalar is not
-the number in metrics.jsonl (to float32, as TensorBoard keeps it). Needs: pip install tensorboard==2.21.0
+again, and reads the run folder as `tensorboard --logdir` would. Ends with 1 where a step is shown twice, or a scalar is
+not the number in metrics.jsonl (to float32, as TensorBoard keeps it). Needs: pip install tensorboard==2.21.0
 """
 
 import argparse
@@ -70,7 +70,8 @@ def main():
         (run,) = multiplexer.Runs()
         files = len(list((folder / "tensorboard").iterdir()))
         wanted = expected(folder / "metrics.jsonl")
-        found = {tag: [(e.step, e.value) for e in multiplexer.Scalars(run, tag)] for tag in multiplexer.Runs()[run]["scalars"]}
+        tags = multiplexer.Runs()[run]["scalars"]
+        found = {tag: [(e.step, e.value) for e in multiplexer.Scalars(run, tag)] for tag in tags}
     wrong = set(wanted) ^ set(found)
     for tag, values in wanted.items():
         same = [(step, float(np.float32(value))) for step, value in values]
