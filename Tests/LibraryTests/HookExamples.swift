@@ -36,11 +36,11 @@ func trainWithHooks(in folder: String, _ communicator: any Communicator) throws(
   settings.hiddenSize = 32
   settings.batchSize = 32
   settings.learningRate = 2e-3
-  settings.trainingSteps = 100
+  settings.trainingSteps = 300
   // Checked here: an invalid configuration cannot exist. Every rank finds the same.
   let configuration = try alike { () throws(ProgramFailure) in try RunConfiguration(settings) }
   return try TrainingRun(
     configuration, runFolder: folder, communicator: communicator, hooks: [MedianRank()],
-    trainingHooks: [LowEnough(bound: 4.7)]
+    trainingHooks: [LowEnough(bound: 4.6)]
   ).run()
 }
