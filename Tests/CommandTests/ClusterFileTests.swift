@@ -3,8 +3,8 @@ import Testing
 import Yams
 
 extension CommandTests {
-  /// Containerfile, cluster/kubernetes and cluster/apptainer, which no test can run everywhere: that they agree with each other and with
-  /// the program. Tests/Reference/check_mpijob.py holds the MPIJob against the operator's schema.
+  /// cluster/Containerfile, cluster/kubernetes and cluster/apptainer, which no test can run everywhere: that they agree with each
+  /// other and with the program. Tests/Reference/check_mpijob.py holds the MPIJob against the operator's schema.
   @Suite struct ClusterFiles {
     private static func text(_ file: String) throws -> String {
       try String(contentsOfFile: Program.root + "/" + file, encoding: .utf8)
@@ -25,7 +25,7 @@ extension CommandTests {
     }
 
     @Test func theJobFitsTheImage() throws {
-      let image = try Self.text("Containerfile")
+      let image = try Self.text("cluster/Containerfile")
       let job = try job()
       let user = try #require(image.firstMatch(of: /\nUSER (\d+):(\d+)\n/))
       #expect(image.contains("useradd --create-home --uid \(user.1) "))
@@ -71,7 +71,7 @@ extension CommandTests {
     }
 
     @Test func bothImagesHaveTheSamePackages() throws {
-      let (image, definition) = (try Self.text("Containerfile"), try Self.text("cluster/apptainer/bert4rec-dist.def"))
+      let (image, definition) = (try Self.text("cluster/Containerfile"), try Self.text("cluster/apptainer/bert4rec-dist.def"))
       for text in [image, definition] {
         #expect(text.contains("libopenmpi-dev openmpi-bin libopenblas-dev libarchive-dev pkg-config make git"))
         #expect(text.contains("openmpi-bin libopenblas0-pthread libarchive13"))
