@@ -1,16 +1,11 @@
+import SystemSupport
+
 /// Numbers as people read them.
 package enum NumberText {
-  /// With a fixed number of decimals.
+  /// With a fixed number of decimals, and a typographer's minus.
   package static func fixed(_ value: Double, _ decimals: Int) -> String {
-    let scale = (0..<decimals).reduce(1.0) { scale, _ in scale * 10 }
-    let scaled = (value.magnitude * scale).rounded()
-    // Beyond this a Double has no decimals, and an Int perhaps no room.
-    guard scaled < 0x1p62 else { return "\(value)" }
-    let (whole, part) = Int(scaled).quotientAndRemainder(dividingBy: Int(scale))
-    let digits = String(part)
-    let sign = value < 0 && scaled > 0 ? "\u{2212}" : ""
-    if decimals == 0 { return sign + "\(whole)" }
-    return sign + "\(whole)." + String(repeating: "0", count: decimals - digits.count) + digits
+    let text = DecimalText.fixed(value, decimals)
+    return text.hasPrefix("-") ? "\u{2212}" + text.dropFirst() : text
   }
 
   /// 1234567 as 1,234,567.

@@ -57,6 +57,11 @@ package struct ProtobufMessage {
     bytes.append(fixed: value)
   }
 
+  package mutating func add(_ field: UInt64, fixed64 value: UInt64) {
+    bytes.append(varint: field << 3 | 1)
+    bytes.append(fixed: value)
+  }
+
   package mutating func add(_ field: UInt64, _ value: some Collection<UInt8>) {
     bytes.append(varint: field << 3 | 2)
     bytes.append(varint: UInt64(value.count))

@@ -67,13 +67,18 @@ package final class RecordWriter {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
+  /// A record as it stands in a file.
+  package static func framed(_ record: [UInt8]) -> [UInt8] {
+    var frame: [UInt8] = []
+    frame.append(fixed: UInt64(record.count))
+    frame.append(fixed: CRC32C.masked(of: frame))
+    frame += record
+    frame.append(fixed: CRC32C.masked(of: record))
+    return frame
+  }
+
   package func append(_ record: [UInt8]) throws(ProgramFailure) {
-    var length: [UInt8] = []
-    length.append(fixed: UInt64(record.count))
-    buffer += length
-    buffer.append(fixed: CRC32C.masked(of: length))
-    buffer += record
-    buffer.append(fixed: CRC32C.masked(of: record))
+    buffer += Self.framed(record)
     if buffer.count >= Self.room { try flush() }
   }
 
