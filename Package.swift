@@ -43,6 +43,8 @@ let package = Package(
     .target(name: "Communication", dependencies: ["CMPI", "SystemSupport"]),
     .target(name: "GradientSum", dependencies: ["CKernels", "Communication", "SystemSupport"]),
     .target(name: "StallDetection", dependencies: ["Communication", "SystemSupport"]),
+    // A table whose rows belong to several ranks.
+    .target(name: "TableSharding", dependencies: ["Communication", "SystemSupport"]),
     .target(
       name: "Evaluation",
       dependencies: ["InteractionData", "Masking", "CKernels", "Communication", "SystemSupport"]),
