@@ -48,6 +48,8 @@ package final class TableTransfer {
   private var ofOwn: BlockLayout
   private let nothing: BlockLayout
   private let buffer = GrowingBuffer<Float>(for: "the blocks of other ranks")
+  /// MPI wants another place for nothing than for something.
+  private let none = GrowingBuffer<Float>(for: "the blocks of other ranks")
   private var messageFailure: CollectiveFailure?
 
   /// - Parameters:
@@ -163,15 +165,19 @@ package final class TableTransfer {
     ofOwn.fill { $0 == 0 ? own : 0 }
     buffer.resize(rank == 0 ? ofAll.total : own)
     let moved = buffer.base
-    if action == .collect {
-      if rank != 0 { copy(blocks, of: rank, base, width, moved, packs: true) }
-      // What rank 0 receives stands apart from what it sends, which is nothing.
-      if rank == 0 { try communicator.exchange(moved, nothing, into: moved, ofAll) } else { try communicator.exchange(moved, ofOwn, into: moved, nothing) }
-      if rank == 0 { for owner in 1..<ownership.size { copy(blocks, of: owner, base, width, moved + Int(ofAll.offsets[owner]), packs: false) } }
+    let owners = rank == 0 ? 1..<ownership.size : rank..<rank + 1
+    func copyAll(packs: Bool) {
+      for owner in owners {
+        copy(blocks, of: owner, base, width, moved + (rank == 0 ? Int(ofAll.offsets[owner]) : 0), packs: packs)
+      }
+    }
+    // Who sends receives nothing, and the other way round.
+    if (action == .collect) == (rank != 0) {
+      copyAll(packs: true)
+      try communicator.exchange(moved, rank == 0 ? ofAll : ofOwn, into: none.base, nothing)
     } else {
-      if rank == 0 { for owner in 1..<ownership.size { copy(blocks, of: owner, base, width, moved + Int(ofAll.offsets[owner]), packs: true) } }
-      if rank == 0 { try communicator.exchange(moved, ofAll, into: moved, nothing) } else { try communicator.exchange(moved, nothing, into: moved, ofOwn) }
-      if rank != 0 { copy(blocks, of: rank, base, width, moved, packs: false) }
+      try communicator.exchange(none.base, nothing, into: moved, rank == 0 ? ofAll : ofOwn)
+      copyAll(packs: false)
     }
     Liveness.tick()
   }
