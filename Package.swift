@@ -41,10 +41,10 @@ let package = Package(
     .target(name: "Masking", dependencies: ["InteractionData"]),
     .target(name: "BERT4RecModel", dependencies: ["CKernels", "COpenBLAS", "Masking", "SystemSupport"]),
     .target(name: "Communication", dependencies: ["CMPI", "SystemSupport"]),
-    .target(name: "GradientSum", dependencies: ["CKernels", "Communication", "SystemSupport"]),
-    .target(name: "StallDetection", dependencies: ["Communication", "SystemSupport"]),
     // A table whose rows belong to several ranks.
     .target(name: "TableSharding", dependencies: ["Communication", "SystemSupport"]),
+    .target(name: "GradientSum", dependencies: ["CKernels", "Communication", "TableSharding", "SystemSupport"]),
+    .target(name: "StallDetection", dependencies: ["Communication", "SystemSupport"]),
     .target(
       name: "Evaluation",
       dependencies: ["InteractionData", "Masking", "CKernels", "Communication", "TableSharding", "SystemSupport"]),
@@ -58,7 +58,7 @@ let package = Package(
     .target(
       name: "Training",
       dependencies: [
-        "InteractionData", "Masking", "BERT4RecModel", "Communication", "GradientSum", "StallDetection", "Evaluation",
+        "InteractionData", "Masking", "BERT4RecModel", "Communication", "GradientSum", "TableSharding", "StallDetection", "Evaluation",
         "Checkpoints", "Recipes", "CBuildFacts", "CKernels", "TensorFlowFiles", "SystemSupport", .product(name: "Yams", package: "Yams"),
       ]),
     // Search for settings: training runs, one after the other.
@@ -96,7 +96,8 @@ let package = Package(
     .testTarget(name: "BERT4RecModelTests", dependencies: ["BERT4RecModel", "CKernels"]),
     // What the tests of ranks start under mpirun.
     .executableTarget(
-      name: "ranks-probe", dependencies: ["Communication", "GradientSum", "StallDetection", "SystemSupport"],
+      name: "ranks-probe",
+      dependencies: ["Communication", "GradientSum", "StallDetection", "TableSharding", "SystemSupport"],
       path: "Tests/RanksProbe"),
     .target(name: "ProbeRunner", dependencies: ["TestSupport"], path: "Tests/ProbeRunner"),
     .testTarget(
@@ -105,6 +106,8 @@ let package = Package(
     .testTarget(
       name: "GradientSumTests",
       dependencies: ["Communication", "GradientSum", "SystemSupport", "ProbeRunner", "ranks-probe"]),
+    .testTarget(
+      name: "TableShardingTests", dependencies: ["TableSharding", "SystemSupport", "ProbeRunner", "ranks-probe"]),
     .testTarget(
       name: "StallDetectionTests",
       dependencies: ["Communication", "StallDetection", "ProbeRunner", "ranks-probe"]),

@@ -1,3 +1,5 @@
+import Masking
+
 /// Which loss training minimises (`loss`).
 public enum LossKind: String, Sendable, CaseIterable {
   /// The cross entropy over the whole vocabulary.
@@ -79,5 +81,13 @@ package struct NegativeKey: Sendable, Equatable {
     self.seed = seed
     self.step = step
     self.shard = shard
+  }
+
+  /// Of the negatives that all of the shard's positions have.
+  package var ofShard: UInt64 { KeyedRandom.bits64(seed: seed, .negatives, 0, UInt64(step), UInt32(shard)) }
+
+  /// Of the negatives of a position: the `index`-th masked one of the instance at `place` in the batch.
+  package func ofPosition(_ index: Int, place: Int32) -> UInt64 {
+    KeyedRandom.bits64(seed: seed, .negatives, UInt32(1 + index), UInt64(step), UInt32(bitPattern: place))
   }
 }

@@ -48,16 +48,14 @@ package final class NegativeLoss {
     guard let key = pass.negatives else { preconditionFailure("negatives need a key") }
     switch loss.sharing {
     case .shard:
-      draw(KeyedRandom.bits64(seed: key.seed, .negatives, 0, UInt64(key.step), UInt32(key.shard)), pass)
+      draw(key.ofShard, pass)
       return shared(t, block.labels, tGradient: tGradient, pass)
     case .position:
       var sum = 0.0
       for instance in 0..<block.instanceCount {
         let rows = block.maskedRange(instance)
         for row in rows {
-          let draws = KeyedRandom.bits64(
-            seed: key.seed, .negatives, UInt32(1 + row - rows.lowerBound), UInt64(key.step), UInt32(bitPattern: block.places[instance]))
-          draw(draws, pass)
+          draw(key.ofPosition(row - rows.lowerBound, place: block.places[instance]), pass)
           sum += shared(t.rows(row..<row + 1), block.labels + row, tGradient: tGradient?.rows(row..<row + 1), pass)
         }
       }

@@ -4,15 +4,21 @@ import SystemSupport
 extension ParameterLayout {
   /// Fills a flat buffer as the original starts: weights and embeddings from a truncated normal (cut at two standard
   /// deviations), biases 0, LayerNorm weights 1. A pure function of the seed.
-  package func initialize(_ parameters: UnsafeMutablePointer<Float>, standardDeviation: Double, seed: UInt64) {
+  /// - Parameter elements: those of the buffer that are filled; nil: all.
+  package func initialize(
+    _ parameters: UnsafeMutablePointer<Float>, standardDeviation: Double, seed: UInt64, elements: Range<Int>? = nil
+  ) {
+    let elements = elements ?? 0..<count
     for (index, slot) in slots.enumerated() {
+      let own = slot.range.clamped(to: elements)
+      if own.isEmpty { continue }
       switch slot.initialization {
-      case .zeros: (parameters + slot.offset).update(repeating: 0, count: slot.count)
-      case .ones: (parameters + slot.offset).update(repeating: 1, count: slot.count)
+      case .zeros: (parameters + own.lowerBound).update(repeating: 0, count: own.count)
+      case .ones: (parameters + own.lowerBound).update(repeating: 1, count: own.count)
       case .truncatedNormal:
-        for element in 0..<slot.count {
-          let normal = Self.truncatedNormal(seed: seed, slot: UInt32(index), element: UInt64(element))
-          parameters[slot.offset + element] = Float(normal * standardDeviation)
+        for place in own {
+          let normal = Self.truncatedNormal(seed: seed, slot: UInt32(index), element: UInt64(place - slot.offset))
+          parameters[place] = Float(normal * standardDeviation)
         }
       }
     }

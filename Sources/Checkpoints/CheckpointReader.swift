@@ -74,6 +74,21 @@ package struct CheckpointReader: Sendable {
     UnsafeMutableRawBufferPointer(second).copyMemory(from: UnsafeRawBufferPointer(rebasing: optimizer.data[half...]))
   }
 
+  /// Copies some elements of a buffer to their places in `target`. Moments need a checkpoint that was opened `withMoments`.
+  package func copy(_ buffer: StateBuffer, _ elements: Range<Int>, to target: UnsafeMutableBufferPointer<Float>) {
+    precondition(target.count == layout.count, "the buffer does not have the layout's size")
+    let size = MemoryLayout<Float>.stride
+    var (data, start) = (model.data, 0)
+    if buffer != .parameters {
+      guard let optimizer else { preconditionFailure("the checkpoint was opened without its moments") }
+      data = optimizer.data
+      if buffer == .secondMoment { start = data.count / 2 }
+    }
+    let bytes = data[(start + elements.lowerBound * size)..<(start + elements.upperBound * size)]
+    UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: target[elements]))
+      .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
+  }
+
   /// A parameter as little-endian float32, row-major. The bytes live as long as this value.
   func parameter(_ slot: ParameterSlot) -> UnsafeRawBufferPointer { Self.bytes(slot, of: model.data) }
 

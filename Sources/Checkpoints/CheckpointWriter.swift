@@ -2,6 +2,11 @@ import BERT4RecModel
 import InteractionData
 import SystemSupport
 
+/// The flat buffers of a state, in `ParameterLayout` order.
+package enum StateBuffer: Int, CaseIterable, Sendable {
+  case parameters, firstMoment, secondMoment
+}
+
 /// Writes the checkpoints of a run, all or nothing each: whatever happens in between, the earlier ones stay good.
 ///
 /// Rank 0 alone has one. Buffers are flat, in `ParameterLayout` order.
@@ -43,9 +48,19 @@ package struct CheckpointWriter: Sendable {
     state: TrainerState, parameters: UnsafeBufferPointer<Float>, firstMoment: UnsafeBufferPointer<Float>,
     secondMoment: UnsafeBufferPointer<Float>
   ) throws(ProgramFailure) -> String {
-    for buffer in [parameters, firstMoment, secondMoment] {
-      precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
-    }
+    let buffers = [parameters, firstMoment, secondMoment]
+    for buffer in buffers { precondition(buffer.count == layout.count, "the buffer does not have the layout's size") }
+    return try write(state: state) { (buffer, take) throws(ProgramFailure) in try take(buffers[buffer.rawValue]) }
+  }
+
+  /// The same of buffers that are nowhere as a whole.
+  /// - Parameter read: calls `take` with one part of the buffer after the other, each buffer once.
+  @discardableResult
+  package func write(
+    state: TrainerState,
+    _ read: (_ buffer: StateBuffer, _ take: @escaping (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure) ->
+      Void
+  ) throws(ProgramFailure) -> String {
     // JSON has no other numbers: the checkpoint could not be read again.
     precondition(state.best?.score.isFinite ?? true, "the best score is not finite")
     let folder = run.checkpointsPath
@@ -56,7 +71,7 @@ package struct CheckpointWriter: Sendable {
 
     do throws(ProgramFailure) {
       try FileSystem.createDirectories(temporary)
-      try writeFiles(temporary, state, parameters, firstMoment, secondMoment)
+      try writeFiles(temporary, state, read)
       try FileSystem.syncDirectory(temporary)
       // `recoverInterruptedWrites` brings an older checkpoint of this step back if its successor never arrives.
       try FileSystem.replaceFolder(folder + "/" + name, by: temporary, aside: folder + "/" + CheckpointName.replacedPrefix + name)
@@ -72,19 +87,27 @@ package struct CheckpointWriter: Sendable {
   }
 
   private func writeFiles(
-    _ folder: String, _ state: TrainerState, _ parameters: UnsafeBufferPointer<Float>,
-    _ firstMoment: UnsafeBufferPointer<Float>, _ secondMoment: UnsafeBufferPointer<Float>
+    _ folder: String, _ state: TrainerState,
+    _ read: (_ buffer: StateBuffer, _ take: @escaping (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure) ->
+      Void
   ) throws(ProgramFailure) {
     var state = state
-    state.parameterHash = sha256Hex(UnsafeRawBufferPointer(parameters))
     for file in constantFiles {
       try FileSystem.writeDurably(folder + "/" + file.name, file.bytes)
       state.files[file.name] = FileRecord(sha256: sha256Hex(file.bytes), bytes: file.bytes.count)
     }
-    state.files[CheckpointName.model] = try SafeTensors.write(
-      folder + "/" + CheckpointName.model, tensors: layout.slots.map { ($0.name, $0.shape) }, data: [parameters])
-    state.files[CheckpointName.optimizer] = try SafeTensors.write(
-      folder + "/" + CheckpointName.optimizer, tensors: layout.momentTensors, data: [firstMoment, secondMoment])
+    let model = try SafeTensors.write(
+      folder + "/" + CheckpointName.model, tensors: layout.slots.map { ($0.name, $0.shape) }
+    ) { (take) throws(ProgramFailure) in try read(.parameters, take) }
+    state.parameterHash = model.dataHash
+    state.files[CheckpointName.model] = model.file
+    let moments = try SafeTensors.write(
+      folder + "/" + CheckpointName.optimizer, tensors: layout.momentTensors
+    ) { (take) throws(ProgramFailure) in
+      try read(.firstMoment, take)
+      try read(.secondMoment, take)
+    }
+    state.files[CheckpointName.optimizer] = moments.file
     try FileSystem.writeDurably(folder + "/" + CheckpointName.trainer, state.encoded())
   }
 

@@ -13,20 +13,34 @@ extension SafeTensors {
   package static func write(
     _ path: String, tensors: [(name: String, shape: [Int])], data: [UnsafeBufferPointer<Float>]
   ) throws(ProgramFailure) -> FileRecord {
-    precondition(
-      tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } == data.reduce(0) { $0 + $1.count },
-      "the tensors do not have as many elements as the buffers")
-    let header = header(tensors)
-    let parts = data.map { UnsafeRawBufferPointer($0) }
-    let result = header.withUnsafeBytes { headerBytes in
-      Result { () throws(ProgramFailure) in try FileSystem.writeDurably(path, [headerBytes] + parts) }
-    }
-    try result.get()
+    try write(path, tensors: tensors) { (take) throws(ProgramFailure) in
+      for part in data { try take(part) }
+    }.file
+  }
 
-    var hasher = SHA256Hasher()
-    hasher.update(header)
-    for part in parts { hasher.update(part) }
-    return FileRecord(sha256: hasher.hexDigest(), bytes: header.count + parts.reduce(0) { $0 + $1.count })
+  /// The same of numbers that are nowhere as a whole: `make` calls its argument with one part of the data section after the other.
+  ///
+  /// Returns the SHA-256 of the data section, too.
+  package static func write(
+    _ path: String, tensors: [(name: String, shape: [Int])],
+    _ make: (_ take: @escaping (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure) -> Void
+  ) throws(ProgramFailure) -> (file: FileRecord, dataHash: String) {
+    let header = header(tensors)
+    let length = tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } * MemoryLayout<Float>.size
+    var (ofFile, ofData, count) = (SHA256Hasher(), SHA256Hasher(), 0)
+    ofFile.update(header)
+    try FileSystem.writeDurably(path) { (takeBytes) throws(ProgramFailure) in
+      try header.withUnsafeBytes { bytes in Result { () throws(ProgramFailure) in try takeBytes(bytes) } }.get()
+      try make { (part) throws(ProgramFailure) in
+        let bytes = UnsafeRawBufferPointer(part)
+        ofFile.update(bytes)
+        ofData.update(bytes)
+        count += bytes.count
+        try takeBytes(bytes)
+      }
+    }
+    precondition(count == length, "the tensors do not have as many elements as the buffers")
+    return (FileRecord(sha256: ofFile.hexDigest(), bytes: header.count + length), ofData.hexDigest())
   }
 
   /// The length and the header, padded with spaces so that the data begins at a multiple of 8.

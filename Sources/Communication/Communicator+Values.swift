@@ -51,6 +51,16 @@ extension Communicator {
     return try MessageReader.value(of: own)
   }
 
+  /// `exchange` of whole numbers, which go as what has their size: nobody looks at the bits.
+  package func exchange(
+    _ send: UnsafeMutablePointer<Int32>, _ sendBlocks: BlockLayout, into receive: UnsafeMutablePointer<Int32>,
+    _ receiveBlocks: BlockLayout
+  ) throws(CollectiveFailure) {
+    let (send, receive) = (UnsafeMutableRawPointer(send), UnsafeMutableRawPointer(receive))
+    try exchange(
+      send.assumingMemoryBound(to: Float.self), sendBlocks, into: receive.assumingMemoryBound(to: Float.self), receiveBlocks)
+  }
+
   /// The ranks that bring true, ascending, on every rank.
   package func ranks(where condition: Bool) throws(CollectiveFailure) -> [Int] {
     let all = try allGather(condition ? 1 : 0)

@@ -76,22 +76,36 @@ public protocol LeaveTakingWatch: AnyObject {
 /// Where a buffer's blocks lie, one block per rank; in elements, as MPI's 32-bit counts.
 public struct BlockLayout: Sendable {
   /// Elements of each block (ranks).
-  public let counts: [Int32]
+  public private(set) var counts: [Int32]
   /// First element of each block (ranks).
-  public let offsets: [Int32]
+  public private(set) var offsets: [Int32]
 
   /// Blocks one after the other without gaps. All of them together have less than 2^31 elements.
   public init(counts: [Int]) {
-    precondition(counts.reduce(0, +) < Int(Int32.max), "blocks beyond MPI's 32-bit counts")
-    self.counts = counts.map(Int32.init)
-    var offsets: [Int32] = []
-    var next = 0
-    for count in counts {
-      offsets.append(Int32(next))
-      next += count
-    }
-    self.offsets = offsets
+    self.init(blocks: counts.count)
+    fill { counts[$0] }
   }
+
+  /// Empty blocks, which `fill` changes.
+  package init(blocks: Int) {
+    counts = [Int32](repeating: 0, count: blocks)
+    offsets = counts
+  }
+
+  /// Becomes as many blocks of other sizes: `count` has that of each. Allocates nothing.
+  package mutating func fill(_ count: (Int) -> Int) {
+    var next = 0
+    for block in counts.indices {
+      let own = count(block)
+      precondition(own >= 0 && next + own < Int(Int32.max), "blocks beyond MPI's 32-bit counts")
+      counts[block] = Int32(own)
+      offsets[block] = Int32(next)
+      next += own
+    }
+  }
+
+  /// The elements of a block.
+  package subscript(block: Int) -> Range<Int> { Int(offsets[block])..<(Int(offsets[block]) + Int(counts[block])) }
 
   /// Elements of all blocks together.
   public var total: Int { counts.reduce(0) { $0 + Int($1) } }

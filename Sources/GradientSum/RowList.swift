@@ -44,6 +44,21 @@ package final class RowList: @unchecked Sendable {
     self.count = count
   }
 
+  /// Takes the rows of another list behind its own, which are below them.
+  package func append(_ other: RowList) {
+    precondition(other.width == width && other !== self)
+    if count + other.count > capacity {
+      let (old, oldCount) = (memory, count)
+      capacity = max(count + other.count, capacity + capacity / 2)
+      memory = Memory(capacity: capacity, width: width)
+      ids.update(from: old.ids.base, count: oldCount)
+      values.update(from: old.values.base, count: oldCount * width)
+    }
+    (ids + count).update(from: other.ids, count: other.count)
+    (values + count * width).update(from: other.values, count: other.count * width)
+    count += other.count
+  }
+
   /// Becomes left + right, which are other lists.
   package func setSum(_ left: RowList, _ right: RowList) {
     precondition(left.width == width && right.width == width && left !== self && right !== self)

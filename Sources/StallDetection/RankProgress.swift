@@ -5,7 +5,7 @@ import SystemSupport
 /// so the rank that has entered the fewest is the one that the others wait for.
 package final class RankProgress: Sendable {
   package enum Phase: UInt8, Sendable, CaseIterable {
-    case starting, data, loading, gradients, allreduce, update, record, evaluation, checkpoint, comparison, report, recommendation
+    case starting, data, loading, rows, gradients, allreduce, update, record, evaluation, checkpoint, comparison, report, recommendation
     case end
 
     /// For messages: "in phase ...".
@@ -14,6 +14,7 @@ package final class RankProgress: Sendable {
       case .starting: "start-up"
       case .data: "reading of the data"
       case .loading: "loading of the checkpoint"
+      case .rows: "exchange of the table's rows"
       case .gradients: "gradients"
       case .allreduce: "allreduce"
       case .update: "update"

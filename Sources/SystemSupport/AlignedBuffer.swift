@@ -12,7 +12,13 @@ package struct AlignedBuffer<Element: BitwiseCopyable>: ~Copyable {
   /// - Parameter purpose: what the memory is for, as the message says it: "the parameters".
   package init(count: Int, for purpose: String) throws(ProgramFailure) {
     precondition(count >= 0)
-    region = try PageRegion(byteCount: count * MemoryLayout<Element>.stride, for: purpose)
+    try self.init(count: count, for: purpose, isReserved: false)
+  }
+
+  /// - Parameter isReserved: only addresses are taken, and pages where they are touched, however much more there is of the one than there
+  ///   will be of the other. No large pages: they would bring in what nobody touches.
+  init(count: Int, for purpose: String, isReserved: Bool) throws(ProgramFailure) {
+    region = try PageRegion(byteCount: count * MemoryLayout<Element>.stride, for: purpose, isReserved: isReserved)
     base = region.base.bindMemory(to: Element.self, capacity: max(count, 1))
     self.count = count
   }
@@ -41,12 +47,19 @@ private struct PageRegion {
   private let mappedCount: Int
   private static let largePage = 1 << 21
 
-  init(byteCount: Int, for purpose: String) throws(ProgramFailure) {
-    let isLarge = byteCount >= 2 * Self.largePage
+  init(byteCount: Int, for purpose: String, isReserved: Bool) throws(ProgramFailure) {
+    let isLarge = !isReserved && byteCount >= 2 * Self.largePage
     mappedCount = max(byteCount, 1) + (isLarge ? Self.largePage : 0)
-    let mapped = mmap(nil, mappedCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | (isReserved ? MAP_NORESERVE : 0)
+    let mapped = mmap(nil, mappedCount, PROT_READ | PROT_WRITE, flags, -1, 0)
     guard let mapped, mapped != MAP_FAILED else {
       let reason = String(cString: strerror(errno))
+      if isReserved {
+        throw ProgramFailure(
+          .internalFault,
+          "no addresses for \(purpose), \(MemorySize.text(Double(byteCount))): \(reason). A sharded table takes the addresses of all its "
+            + "rows on each rank, and memory for the rank's own: raise the limit of addresses (ulimit -v), or use table replicated.")
+      }
       throw ProgramFailure(
         .internalFault,
         "no memory for \(purpose), \(MemorySize.text(Double(byteCount))): \(reason). Use fewer ranks or threads per host, a smaller "
@@ -56,6 +69,7 @@ private struct PageRegion {
     base = isLarge ? mapped.alignedUp(toMultipleOf: Self.largePage) : mapped
     // A wish: without large pages all works as well.
     if isLarge { madvise(base, byteCount, MADV_HUGEPAGE) }
+    if isReserved { madvise(base, mappedCount, MADV_NOHUGEPAGE) }
   }
 
   func giveBack() { munmap(mapped, mappedCount) }

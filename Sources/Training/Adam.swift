@@ -2,6 +2,7 @@ import BERT4RecModel
 import CKernels
 import GradientSum
 import SystemSupport
+import TableSharding
 
 /// Adam with decoupled weight decay as the original has it: no bias correction, epsilon outside the root, decay 0.01 on all but
 /// biases and LayerNorms (which includes the embedding tables), after clipping to a global norm of 5.
@@ -13,43 +14,65 @@ import SystemSupport
 /// nothing where the numbers are at hand: from these sums it is known whether memory still holds what the update before had left
 /// there, and whether all replicas are the same.
 ///
-/// With `tableAdam: lazy` the rows of the table, and their biases, that a step does not touch stay as they are, moments and all.
+/// With `tableAdam: lazy` the rows of the table, and their biases, that a step does not touch stay as they are, moments and all. Where the
+/// table is sharded, an update goes through the rank's own rows alone.
 package struct Adam {
   package static let clipNorm = 5.0
   package static let weightDecay: Float = 0.01
   private static let block = 1 << 16
 
   private let layout: ParameterLayout
+  /// Whose rows they are, where gradients have rows; one rank's, where the table is not sharded.
+  private let ownership: RowOwnership?
+  private let rank: Int
   private let isLazy: Bool
   private let kernels = kernel_set_best()
-  /// Ranges of the flat buffer, each wholly decayed or not, none longer than a block.
+  /// Ranges of the flat buffer that an update goes through whole, each wholly decayed or not, none longer than a block: first those whose
+  /// squares are summed one by one, then, where gradients have rows, those of the table.
   private let blocks: [(range: Range<Int>, decays: Bool)]
+  private let summedCount: Int
   private let squares: UnsafeMutableBufferPointer<Double>
+  /// Sums of the squares of the rows' gradients, by blocks of rows (`RowOwnership`); empty where gradients have no rows. Where the table
+  /// is sharded, those of other ranks' blocks have to be put in before `norm`.
+  package let rowSquares: UnsafeMutableBufferPointer<Double>
   private let bits: UnsafeMutableBufferPointer<kernel_bit_sums>
   private let storage: BlockSums
   private var settings = kernel_adam()
 
   /// - Parameters:
   ///   - table: `lazy` needs gradients with rows.
+  ///   - rows: whose rows they are where gradients have rows, of one rank where the table is not sharded; nil: gradients are whole buffers.
   ///   - threads: that will share the work.
-  package init(_ layout: ParameterLayout, table: TableAdam = .exact, threads: Int = 1) {
+  package init(_ layout: ParameterLayout, table: TableAdam = .exact, rows: RowOwnership? = nil, rank: Int = 0, threads: Int = 1) {
+    precondition(table == .exact || rows != nil, "a lazy update is one of rows")
     self.layout = layout
+    ownership = rows
+    self.rank = rank
     isLazy = table == .lazy
     var runs: [(range: Range<Int>, decays: Bool)] = []
-    for slot in layout.slots where table == .exact || layout.besidesTable.contains(slot.offset) {
+    for slot in layout.slots where rows == nil || layout.besidesTable.contains(slot.offset) {
       if let last = runs.last, last.decays == slot.decays {
         runs[runs.count - 1].range = last.range.lowerBound..<slot.range.upperBound
       } else {
         runs.append((slot.range, slot.decays))
       }
     }
-    blocks = runs.flatMap { run in
-      stride(from: run.range.lowerBound, to: run.range.upperBound, by: Self.block).map {
-        ($0..<min($0 + Self.block, run.range.upperBound), run.decays)
+    func pieces(_ range: Range<Int>, _ length: Int) -> [Range<Int>] {
+      stride(from: range.lowerBound, to: range.upperBound, by: length).map { $0..<min($0 + length, range.upperBound) }
+    }
+    var blocks = runs.flatMap { run in pieces(run.range, Self.block).map { (range: $0, decays: run.decays) } }
+    summedCount = blocks.count
+    if let rows, !isLazy {
+      for block in rows.blocks(of: rank) {
+        let (own, hidden) = (rows.rows(ofBlock: block), layout.besidesTable.lowerBound / rows.rowCount)
+        blocks += pieces(own.lowerBound * hidden..<own.upperBound * hidden, Self.block).map { ($0, true) }
+        blocks.append((layout.predictionBias + own.lowerBound..<layout.predictionBias + own.upperBound, false))
       }
     }
-    storage = BlockSums(count: blocks.count, threads: threads, scratch: threads * Self.block)
+    self.blocks = blocks
+    storage = BlockSums(count: blocks.count, rowBlocks: rows?.blockCount ?? 0, threads: threads, scratch: threads * Self.block)
     squares = storage.squares
+    rowSquares = storage.rowSquares
     bits = storage.bits
   }
 
@@ -59,25 +82,33 @@ package struct Adam {
   }
 
   package func addSquares(_ gradient: SummedGradient, thread: Int, of threads: Int) {
-    for index in stride(from: thread, to: blocks.count, by: threads) {
+    for index in stride(from: thread, to: summedCount, by: threads) {
       let range = blocks[index].range
       let values = gradient.elements(range, scratch: storage.scratch(thread, Self.block))
       squares[index] = values.map { kernels.pointee.sum_of_squares($0, range.count) } ?? 0
     }
-    guard isLazy, thread == 0 else { return }
-    storage.rowSquares = 0
-    let rows = touched(gradient)
-    for index in 0..<rows.count { storage.rowSquares += kernels.pointee.sum_of_squares(rows.values + index * rows.width, rows.width) }
+    if let ownership { addRowSquares(touched(gradient), ShardTree.range(part: thread, of: threads, in: 0..<ownership.blockCount)) }
+  }
+
+  /// Row by row, ascending, a number per block of rows.
+  private func addRowSquares(_ rows: RowList, _ blocks: Range<Int>) {
+    UnsafeMutableBufferPointer(rebasing: rowSquares[blocks]).update(repeating: 0)
+    var index = rows.firstIndex(from: blocks.lowerBound * RowOwnership.blockRows)
+    while index < rows.count, Int(rows.ids[index]) < blocks.upperBound * RowOwnership.blockRows {
+      let squares = kernels.pointee.sum_of_squares(rows.values + index * rows.width, rows.width)
+      rowSquares[Int(rows.ids[index]) / RowOwnership.blockRows] += squares
+      index += 1
+    }
   }
 
   private func touched(_ gradient: SummedGradient) -> RowList {
-    guard let rows = gradient.rows else { preconditionFailure("a lazy update is one of rows") }
+    guard let rows = gradient.rows else { preconditionFailure("an update of rows needs their gradients") }
     return rows
   }
 
-  /// The global norm of the gradient of the mean loss, once all squares are there; added in the order of the blocks.
+  /// The global norm of the gradient of the mean loss, once all squares are there; added in the order of the blocks, rows first.
   package func norm(maskedCount: Int) -> Double {
-    (squares.reduce(0, +) + storage.rowSquares).squareRoot() / Double(maskedCount)
+    squares[..<summedCount].reduce(rowSquares.reduce(0, +), +).squareRoot() / Double(maskedCount)
   }
 
   /// Settles an update. The summed gradients are divided by the number of masked items by the update, once.
@@ -148,13 +179,17 @@ package struct Adam {
   /// How much a lazy update has changed the bit sum of the rows; 0 otherwise.
   package var rowBitChange: UInt64 { storage.rowBits.reduce(0) { $0 &+ $1.after &- $1.before } }
 
-  /// Of the rows that a lazy update touches, and all others of the table; 0 where it is not lazy.
+  /// Of the rows that a lazy update may touch; 0 where it is not lazy.
   package func rowBitSum(of state: ModelState) -> UInt64 {
-    if !isLazy { return 0 }
-    return (0..<vocabularySize).reduce(0) { sum, row in
-      let (words, bias) = parts(ofRow: row)
-      return sum &+ bitSum(of: state, words) &+ bitSum(of: state, bias)
+    guard isLazy, let ownership else { return 0 }
+    var sum: UInt64 = 0
+    for block in ownership.blocks(of: rank) {
+      for row in ownership.rows(ofBlock: block) {
+        let (words, bias) = parts(ofRow: row)
+        sum &+= bitSum(of: state, words) &+ bitSum(of: state, bias)
+      }
     }
+    return sum
   }
 
   private func bitSum(of state: ModelState, _ range: Range<Int>) -> UInt64 {
@@ -164,29 +199,32 @@ package struct Adam {
   }
 
   /// Of what `bitSums` is of, as it is in memory now.
-  package func bitSum(of state: ModelState) -> UInt64 {
-    blocks.reduce(0) { sum, block in
-      let start = block.range.lowerBound
-      return sum
-        &+ kernels.pointee.bit_sum(
-          state.parameters.start + start, state.firstMoment.start + start, state.secondMoment.start + start, block.range.count)
-    }
+  package func bitSum(of state: ModelState) -> UInt64 { blocks.reduce(0) { $0 &+ bitSum(of: state, $1.range) } }
+
+  /// The same of what stands beside the table, where gradients have rows: what all ranks have, also of a sharded table.
+  package func bitSumBesidesTable(of state: ModelState) -> UInt64 {
+    blocks[..<summedCount].reduce(0) { $0 &+ bitSum(of: state, $1.range) }
   }
+
+  /// That sum as the last update left it.
+  package var bitSumBesidesTable: UInt64 { bits[..<summedCount].reduce(0) { $0 &+ $1.after } }
 }
 
 /// What is summed per block.
 private final class BlockSums {
   let squares: UnsafeMutableBufferPointer<Double>
   let bits: UnsafeMutableBufferPointer<kernel_bit_sums>
-
-  var rowSquares = 0.0
+  /// Of blocks of rows.
+  let rowSquares: UnsafeMutableBufferPointer<Double>
   /// Of each thread.
   let rowBits: UnsafeMutableBufferPointer<kernel_bit_sums>
   private let scratch: AlignedBuffer<Float>
 
   func scratch(_ thread: Int, _ block: Int) -> UnsafeMutablePointer<Float> { scratch.base + thread * block }
 
-  init(count: Int, threads: Int, scratch scratchCount: Int) {
+  init(count: Int, rowBlocks: Int, threads: Int, scratch scratchCount: Int) {
+    rowSquares = .allocate(capacity: rowBlocks)
+    rowSquares.initialize(repeating: 0)
     rowBits = .allocate(capacity: threads)
     rowBits.initialize(repeating: kernel_bit_sums())
     scratch = .orEnd(count: scratchCount, for: "the update")
@@ -200,5 +238,6 @@ private final class BlockSums {
     squares.deallocate()
     bits.deallocate()
     rowBits.deallocate()
+    rowSquares.deallocate()
   }
 }

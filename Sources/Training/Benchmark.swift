@@ -28,6 +28,9 @@ package struct Benchmark {
     package let gradientBytes: Int
     package let allreduceSeconds, latencySeconds: Double
     package let reduction: String
+    /// Of rows of the table and their gradients, bytes per step and rank: touched by a rank's shards, and sent to other ranks; 0 with a
+    /// loss that touches all rows.
+    package let touchedRowBytes, sentRowBytes: Double
     /// Gradient shards, of which each rank or thread takes whole ones.
     package let shards: Int
 
@@ -50,8 +53,12 @@ package struct Benchmark {
 
     var times: [Double] = []
     var (tokens, flop) = (0, 0.0)
+    var (touchedBytes, sentBytes) = (0, 0)
     for index in 0..<(warmUpSteps + steps) {
-      if index == warmUpSteps { step.clock.reset() }
+      if index == warmUpSteps {
+        step.clock.reset()
+        sentBytes = step.rowTraffic?.sent ?? 0
+      }
       try communicator.waitForAll()
       let watch = Stopwatch()
       let result = try step()
@@ -63,7 +70,11 @@ package struct Benchmark {
         times.append(seconds)
         tokens += result.tokenCount
         flop += probes.usefulFlop
+        touchedBytes += step.rowTraffic?.touched ?? 0
       }
+    }
+    sentBytes = (step.rowTraffic?.sent ?? 0) - sentBytes
+    let rows = try [touchedBytes, sentBytes].map { bytes throws(CollectiveFailure) in try mean(Double(bytes), communicator) / Double(steps)
     }
     times.sort()
     let median = times[times.count / 2]
@@ -76,6 +87,7 @@ package struct Benchmark {
       sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try communicator.allGather(peakMemory).max() ?? 0,
       gradientBytes: network.bytes,
       allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reduction.methodDescription,
+      touchedRowBytes: rows[0], sentRowBytes: rows[1],
       shards: setup.configuration.gradientShards)
   }
 
@@ -85,8 +97,8 @@ package struct Benchmark {
   ) throws(CollectiveFailure) -> (setup: RunSetup, state: ModelState, step: TrainingStep) {
     let setup = try RunSetup(try RunSetup.configuration(context) { () throws(ProgramFailure) in try options.configuration() }, context)
     context.log(try MemoryCheck.run(MemoryPlan(.benchmark, setup, context.communicator), context.communicator))
-    let state = try context.communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(setup.modelConfiguration) }
-    state.initialize(seed: setup.configuration.seed)
+    let state = try setup.makeState(context.communicator)
+    try state.share(isInitial: true, seed: setup.configuration.seed, context.communicator)
     let step = try TrainingStep(
       state: state, configuration: setup.configuration, instances: setup.instances, threads: setup.threads, context: context)
     return (setup, state, step)

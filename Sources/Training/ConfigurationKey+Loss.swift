@@ -32,6 +32,10 @@ extension ConfigurationKey {
       "table_adam", \.tableAdam,
       "what Adam does to items that a step does not touch, with a loss other than full; exact: the same as to all others; lazy: "
         + "nothing, which is faster with many items"),
+    choice(
+      "table", \.table,
+      "where the items' embeddings are, with their moments; replicated: all on each rank; sharded: a part on each, for catalogues that fit "
+        + "no rank, with loss sampled or gbce; the same bits either way", mayChange: true),
   ]
 
   /// The first key that was set for another loss than the one that is chosen, in words; nil where there is none.

@@ -38,8 +38,8 @@ package struct DryRun {
   private func run(folder: String) throws(CollectiveFailure) {
     let configuration = setup.configuration
     let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
-    let state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(setup.modelConfiguration) }
-    state.initialize(seed: configuration.seed)
+    let state = try setup.makeState(communicator)
+    try state.share(isInitial: true, seed: configuration.seed, communicator)
     let step = try TrainingStep(
       state: state, configuration: configuration, instances: setup.instances, threads: setup.threads, context: context)
     for line in RunDescription.lines(setup, state, step, communicator) { output(line) }

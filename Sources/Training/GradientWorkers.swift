@@ -3,6 +3,7 @@ import GradientSum
 import Masking
 import StallDetection
 import SystemSupport
+import TableSharding
 
 /// A rank's threads at the gradients of a step. Each has an encoder, a batch and an accumulator of its own; what they share is read, or
 /// cut into parts by thread.
@@ -21,7 +22,11 @@ final class GradientWorkers: @unchecked Sendable {
   private let progress: RankProgress
   private let merge: ThreadMerge
   private let encoders: [BidirectionalEncoder]
+  /// One per thread or, where rows are brought before the gradients, one per shard.
   private let batches: [Batch]
+  /// Where the table is sharded.
+  private let readers: RowReaders?
+  private let firstShard: Int
   /// Of each thread, and its sums; empty with the full loss.
   private let rowGradients: [RowGradients]
   private let rowAccumulators: [RowAccumulator]
@@ -48,7 +53,9 @@ final class GradientWorkers: @unchecked Sendable {
         for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.longest,
         loss: configuration.loss, sampler: sampler)
     }
-    batches = (0..<share.threads).map { _ in Batch() }
+    readers = state.table == nil ? nil : RowReaders(configuration.loss, sampler, threads: share.threads)
+    batches = (0..<(readers == nil ? share.threads : share.shards.count)).map { _ in Batch() }
+    firstShard = share.shards.lowerBound
     let hidden = state.configuration.hiddenSize
     rowGradients = touchesRows ? (0..<share.threads).map { _ in RowGradients(hidden: hidden) } : []
     rowAccumulators =
@@ -71,9 +78,30 @@ final class GradientWorkers: @unchecked Sendable {
 
   func prepare(step: Int) { plan.fill(step: step) }
 
+  /// Makes the batches of a thread's shards, where rows are brought before the gradients.
+  func makeBatches(_ thread: Int) {
+    guard let readers else { return }
+    encoders[thread].clock.enter(.batch)
+    for shard in merge.accumulators[thread].shards {
+      let batch = batches[shard - firstShard]
+      plan.makeBatch(shard: shard, into: &batch.packed)
+      readers.read(batch.packed, negatives(of: shard), thread)
+      progress.tick()
+    }
+    encoders[thread].clock.enter(.threads)
+  }
+
+  /// The rows that this rank's shards read, ascending, once all batches are made. Valid until the next call.
+  func takeRowsRead() -> UnsafeBufferPointer<Int32> {
+    guard let readers else { preconditionFailure("rows are brought where the table is sharded") }
+    return readers.takeRows()
+  }
+
+  private func negatives(of shard: Int) -> NegativeKey { NegativeKey(seed: seed, step: plan.step, shard: shard) }
+
   /// A thread's shards.
   func computeGradients(_ thread: Int) {
-    let (accumulator, clock, batch) = (merge.accumulators[thread], encoders[thread].clock, batches[thread])
+    let (accumulator, clock) = (merge.accumulators[thread], encoders[thread].clock)
     let (rows, rowSums) = rowGradients.isEmpty ? (nil, nil) : (rowGradients[thread], rowAccumulators[thread])
     accumulator.reset()
     rowSums?.reset()
@@ -81,12 +109,15 @@ final class GradientWorkers: @unchecked Sendable {
       clock.enter(.treeSum)
       let buffer = accumulator.nextBuffer(zeroed: false)
       UnsafeMutableBufferPointer(rebasing: buffer[parameterCount...]).update(repeating: 0)
-      clock.enter(.batch)
-      plan.makeBatch(shard: shard, into: &batch.packed)
+      let batch = batches[readers == nil ? thread : shard - firstShard]
+      if readers == nil {
+        clock.enter(.batch)
+        plan.makeBatch(shard: shard, into: &batch.packed)
+      }
       let loss = encoders[thread].loss(
         batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, overwrites: true,
         dropout: dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil,
-        negatives: NegativeKey(seed: seed, step: plan.step, shard: shard), rows: rows)
+        negatives: negatives(of: shard), rows: rows)
       // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
       buffer[parameterCount + shard] = Float(loss)
       clock.enter(.treeSum)
@@ -143,4 +174,27 @@ final class GradientWorkers: @unchecked Sendable {
 /// A thread's batch. In an array of values the threads would change one array.
 private final class Batch {
   var packed = PackedBatch()
+}
+
+/// Which rows the threads' batches read.
+private final class RowReaders {
+  private let readers: [RowsRead]
+  private let sets: [RowSet]
+  private let rows = GrowingBuffer<Int32>(for: "the rows of a step")
+
+  init(_ loss: LossConfiguration, _ sampler: RowSampler, threads: Int) {
+    readers = (0..<threads).map { _ in RowsRead(loss, sampler) }
+    sets = (0..<threads).map { _ in RowSet(rowCount: sampler.vocabularySize) }
+  }
+
+  func read(_ batch: PackedBatch, _ key: NegativeKey, _ thread: Int) {
+    let set = sets[thread]
+    readers[thread](batch, key) { set.insert($0) }
+  }
+
+  /// Of all threads.
+  func takeRows() -> UnsafeBufferPointer<Int32> {
+    for set in sets.dropFirst() { set.move(to: sets[0]) }
+    return sets[0].move(to: rows)
+  }
 }

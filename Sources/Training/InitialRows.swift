@@ -38,30 +38,47 @@ package struct InitialRows: Equatable {
 extension ModelState {
   /// On rank 0. Becomes a run's state at step 0: the rows of `model` that `rows` keeps and all its other parameters; what is new as
   /// `initialize` has it. Moments are zero, or, where the model was opened with them, those of the same rows.
-  package func begin(from model: InitialModel, _ rows: InitialRows, seed: UInt64) {
-    for buffer in [parameters, firstMoment, secondMoment] { buffer.update(repeating: 0) }
-    initialize(seed: seed)
+  package func begin(from model: InitialModel, _ rows: InitialRows, seed: UInt64) throws(ProgramFailure) {
     (step, skippedSteps) = (0, 0)
-    for (slot, old) in zip(layout.slots, ParameterLayout(model.configuration).slots) {
-      let kept = rows.kept(of: slot, in: layout)
-      Self.copy(kept, of: model.parameter(old), to: parameters, slot)
-      guard let moments = model.moments(old) else { continue }
-      Self.copy(kept, of: moments.first, to: firstMoment, slot)
-      Self.copy(kept, of: moments.second, to: secondMoment, slot)
+    let slots = zip(layout.slots, ParameterLayout(model.configuration).slots)
+    for buffer in StateBuffer.allCases {
+      let target = elements(buffer)
+      try overwrite(buffer) { elements in
+        target[elements].update(repeating: 0)
+        if buffer == .parameters { initialize(seed: seed, elements: elements) }
+        for (slot, old) in slots where slot.range.overlaps(elements) {
+          guard let source = model.numbers(of: old, buffer) else { continue }
+          Self.copy(rows.kept(of: slot, in: layout), of: source, to: target, slot, elements)
+        }
+      }
     }
   }
 
-  /// Row by row: `kept` has the old row for each new one, nil where none is copied.
+  /// Row by row: `kept` has the old row for each new one, nil where none is copied. `elements` are whole rows.
   private static func copy(
-    _ kept: [Int?], of old: UnsafeRawBufferPointer, to buffer: UnsafeMutableBufferPointer<Float>, _ slot: ParameterSlot
+    _ kept: [Int?], of old: UnsafeRawBufferPointer, to buffer: UnsafeMutableBufferPointer<Float>, _ slot: ParameterSlot,
+    _ elements: Range<Int>
   ) {
     // In bytes: the old model's may stand at any address.
-    let (start, width) = (slot.offset * MemoryLayout<Float>.stride, slot.count / slot.shape[0] * MemoryLayout<Float>.stride)
+    let (start, count) = (slot.offset * MemoryLayout<Float>.stride, slot.count / slot.shape[0])
+    let width = count * MemoryLayout<Float>.stride
     let target = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[start...])
-    for (row, source) in kept.enumerated() {
-      guard let source else { continue }
+    let own = slot.range.clamped(to: elements)
+    for row in (own.lowerBound - slot.offset) / count..<(own.upperBound - slot.offset) / count {
+      guard let source = kept[row] else { continue }
       UnsafeMutableRawBufferPointer(rebasing: target[(row * width)..<((row + 1) * width)])
         .copyMemory(from: UnsafeRawBufferPointer(rebasing: old[(source * width)..<((source + 1) * width)]))
+    }
+  }
+}
+
+extension InitialModel {
+  /// Of a parameter, or its moments; nil where it was opened without them.
+  fileprivate func numbers(of slot: ParameterSlot, _ buffer: StateBuffer) -> UnsafeRawBufferPointer? {
+    switch buffer {
+    case .parameters: parameter(slot)
+    case .firstMoment: moments(slot)?.first
+    case .secondMoment: moments(slot)?.second
     }
   }
 }

@@ -10,6 +10,7 @@ extension MemoryPlan {
     gradientShards = setup.configuration.gradientShards
     reduction = setup.configuration.reduction
     loss = setup.configuration.loss
+    table = setup.configuration.table
     batchSize = setup.configuration.batchSize
     rank = communicator.rank
     ranks = communicator.size

@@ -32,6 +32,7 @@ package struct MemoryPlan: Sendable {
   package var gradientShards = 1
   package var reduction = ReductionMode.exact
   package var loss = LossConfiguration()
+  package var table = TablePlacement.replicated
   package var batchSize = 1
   package var rank = 0
   package var ranks = 1
@@ -69,7 +70,7 @@ package struct MemoryPlan: Sendable {
   package var shares: [Share] {
     switch use {
     case .loading:
-      return [Share(name: "parameters", bytes: Double(ModelState.byteCount(model, withMoments: false)))]
+      return [Share(name: "parameters", bytes: ModelState.byteCount(model, withMoments: false))]
     case .scoring(let drawnUsers):
       return [Share(name: "scoring by \(threads) thread\(threads == 1 ? "" : "s")", bytes: evaluationBytes(drawnUsers))]
     case .training, .benchmark: break
@@ -84,12 +85,18 @@ package struct MemoryPlan: Sendable {
       BidirectionalEncoder.workspaceBytes(for: .training, model, longestInstance: longestInstance, loss: loss)
       + BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance)
     var shares = [
-      Share(name: "parameters and moments", bytes: Double(ModelState.byteCount(model, withMoments: true))),
+      Share(
+        name: "parameters and moments",
+        bytes: ModelState.byteCount(model, withMoments: true, ranks: table == .sharded ? max(1, ranks) : 1)),
       Share(name: "gradients", bytes: gradients),
       Share(
         name: own.threads == 1 ? "workspace of 1 thread" : "workspaces of \(own.threads) threads",
         bytes: Double(workspace) * Double(own.threads)),
     ]
+    if table == .sharded && ranks > 1 {
+      shares.append(
+        Share(name: "rows of other ranks", bytes: ShardedTable.byteCount(rows: rowsRead(own.shards.count), hidden: model.hiddenSize)))
+    }
     let sampler = RowSampler.byteCount(loss, vocabularySize: model.vocabularySize)
     if sampler > 0 { shares.append(Share(name: "the items' popularity", bytes: Double(sampler))) }
     if ranks > 1 {
@@ -106,18 +113,20 @@ package struct MemoryPlan: Sendable {
   /// Gradients of the rows that a step touches, at most; 0 with the full loss.
   private func rowBytes(_ own: RankShare) -> Double {
     if loss.kind == .full { return 0 }
-    let tokens = Double(min(longestInstance ?? .max, model.maximumSequenceLength))
-    let drawn = Double(loss.scoredRows(vocabularySize: model.vocabularySize))
-    func rows(instances: Double, shards: Double) -> Double {
-      let positions = instances * tokens
-      return min(Double(model.vocabularySize), positions + (loss.kind != .sce && loss.sharing == .shard ? shards : positions) * drawn)
-    }
-    let ofShard = rows(instances: Double(batchSize) / Double(gradientShards), shards: 1)
-    let ofStep = rows(instances: Double(batchSize), shards: Double(gradientShards))
+    let (ofShard, ofStep) = (rowsRead(1), rowsRead(gradientShards))
     // Each thread's shard, and lists: of the shards, of their sums, and what is sent and received.
     return Double(RowGradients.byteCount(rows: 1, hidden: model.hiddenSize)) * 2 * ofShard * Double(own.threads)
       + Double(RowList.byteCount(rows: 1, width: model.hiddenSize + 1))
       * (2 * ofShard * Double(own.shards.count) + 2 * ofStep * (ranks > 1 ? 3 : 1))
+  }
+
+  /// Rows of the table that so many shards touch, at most.
+  private func rowsRead(_ shards: Int) -> Double {
+    let positions =
+      Double(batchSize) * Double(shards) / Double(gradientShards) * Double(min(longestInstance ?? .max, model.maximumSequenceLength))
+    let drawn = Double(loss.scoredRows(vocabularySize: model.vocabularySize))
+    let sets = loss.kind != .sce && loss.sharing == .shard ? Double(shards) : positions
+    return min(Double(model.vocabularySize), positions + sets * drawn)
   }
 
   /// What scores, and this rank's part of the negatives.

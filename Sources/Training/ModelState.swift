@@ -1,7 +1,13 @@
 import BERT4RecModel
+import Checkpoints
+import Communication
 import SystemSupport
+import TableSharding
 
 /// What training changes: parameters, both moments, and the number of updates done. Flat buffers with one layout.
+///
+/// With a sharded table each rank has the addresses of the whole buffers, in which its own rows alone stand, and of the others' those that
+/// it has fetched. `ModelState+Sharing` goes through such a state, and through one that is whole in the same way.
 package final class ModelState: @unchecked Sendable {
   package let configuration: ModelConfiguration
   package let layout: ParameterLayout
@@ -13,6 +19,8 @@ package final class ModelState: @unchecked Sendable {
   /// Of these, steps whose numbers were not finite and that changed nothing.
   package var skippedSteps = 0
   private let memory: [AlignedMemory]
+  /// The table's rows, where they belong to several ranks.
+  package let table: ShardedTable?
 
   /// All zeros; `initialize` or a checkpoint fills it. Without moments it can be scored with, not trained.
   package init(_ configuration: ModelConfiguration, withMoments: Bool = true) throws(ProgramFailure) {
@@ -28,18 +36,49 @@ package final class ModelState: @unchecked Sendable {
     parameters = memory[0].elements(Float.self)
     firstMoment = memory[1].elements(Float.self)
     secondMoment = memory[2].elements(Float.self)
+    table = nil
   }
 
-  /// Bytes of its buffers.
-  package static func byteCount(_ configuration: ModelConfiguration, withMoments: Bool) -> Int {
-    ParameterLayout(configuration).count * MemoryLayout<Float>.stride * (withMoments ? 3 : 1)
+  /// All zeros, with a table whose rows belong to the communicator's ranks. Sends nothing.
+  package init(_ configuration: ModelConfiguration, shardedOver communicator: any Communicator) throws(ProgramFailure) {
+    self.configuration = configuration
+    let layout = ParameterLayout(configuration)
+    self.layout = layout
+    let bytes = layout.count * MemoryLayout<Float>.stride
+    memory = [
+      try AlignedMemory(reserving: bytes, for: "the parameters"),
+      try AlignedMemory(reserving: bytes, for: "the first moments"),
+      try AlignedMemory(reserving: bytes, for: "the second moments"),
+    ]
+    parameters = memory[0].elements(Float.self)
+    firstMoment = memory[1].elements(Float.self)
+    secondMoment = memory[2].elements(Float.self)
+    table = ShardedTable(memory, layout, configuration, communicator)
   }
 
-  package func initialize(seed: UInt64) {
-    layout.initialize(parameters.start, standardDeviation: configuration.initializerRange, seed: seed)
+  /// Bytes of its buffers, of a sharded table those of one of `ranks`, which has most.
+  package static func byteCount(_ configuration: ModelConfiguration, withMoments: Bool, ranks: Int = 1) -> Double {
+    let (rows, blockRows) = (configuration.vocabularySize, RowOwnership.blockRows)
+    let blocks = (rows + blockRows - 1) / blockRows
+    let own = min(rows, (blocks + ranks - 1) / ranks * blockRows)
+    let count = Double(ParameterLayout(configuration).besidesTable.count) + Double(own) * Double(configuration.hiddenSize + 1)
+    return count * Double(MemoryLayout<Float>.stride * (withMoments ? 3 : 1))
   }
 
-  /// Becomes what `other`, of the same configuration and with moments, is.
+  /// - Parameter elements: of the parameters; nil: all.
+  package func initialize(seed: UInt64, elements: Range<Int>? = nil) {
+    layout.initialize(parameters.start, standardDeviation: configuration.initializerRange, seed: seed, elements: elements)
+  }
+
+  package func elements(_ buffer: StateBuffer) -> UnsafeMutableBufferPointer<Float> {
+    switch buffer {
+    case .parameters: parameters
+    case .firstMoment: firstMoment
+    case .secondMoment: secondMoment
+    }
+  }
+
+  /// Becomes what `other`, of the same configuration and with moments, is. Both are whole.
   func copy(_ other: ModelState) {
     for (own, others) in [
       (parameters, other.parameters), (firstMoment, other.firstMoment), (secondMoment, other.secondMoment),

@@ -11,7 +11,8 @@ enum RunDescription {
       "\(dataset.name): \(dataset.sequences.userCount) users, \(dataset.itemCount) items, "
         + (instances.stored == nil ? "\(instances.windows.count) windows, " : "") + "\(instances.epochCount) instances per epoch",
       "model: \(state.layout.count) parameters (hidden \(configuration.hiddenSize), \(configuration.layerCount) layers, "
-        + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize))",
+        + "\(configuration.headCount) heads, vocabulary \(state.configuration.vocabularySize)"
+        + (state.table.map { "; table sharded: \($0.ownership.rowCount(of: 0)) rows on rank 0" } ?? "") + ")",
       "ranks: \(communicator.size), threads per rank: \(step.threadCount); backend: "
         + "\(ProgramVersion.arithmetic(configuration.backend)); gradients: \(step.reduction.methodDescription)",
     ]

@@ -21,7 +21,7 @@ extension RunDisk {
         "none of the \(dataset.itemCount) items of \(dataset.name) is known to \(model.path): give data with the same item ids, or leave "
           + "out --init-checkpoint (init_checkpoint).")
     }
-    state.begin(from: model, rows, seed: configuration.seed)
+    try state.begin(from: model, rows, seed: configuration.seed)
     initialModel = model.path
     var line =
       "init: \(model.step.map { "step \($0) of " } ?? "")\(model.path); \(grouped(rows.keptItems)) items kept, "

@@ -60,12 +60,17 @@ extension RunDisk {
   /// Loads the parameters of the best checkpoint, where there is one that is not the present state.
   func loadBest() throws(ProgramFailure) {
     guard let checkpoint = try settleBest(best) else { return }
-    checkpoint.copyParameters(into: state.parameters)
+    try state.overwrite(.parameters) { checkpoint.copy(.parameters, $0, to: state.parameters) }
     state.step = checkpoint.state.step
   }
 
   /// Keeps a copy of the state, which the disk has refused although it is the best so far: training is going to change it.
   func keep(_ best: TrainerState.Best) {
+    if state.table != nil {
+      refusedBest = nil
+      log("warning: the state of step \(best.step), the best so far, is lost: the disk refuses it, and of a sharded table no copy is kept")
+      return
+    }
     do throws(ProgramFailure) {
       let copy: ModelState
       if let refusedBest { copy = refusedBest.state } else { copy = try ModelState(state.configuration) }

@@ -4,7 +4,8 @@ import Evaluation
 import InteractionData
 import SystemSupport
 
-/// Everything that a training run keeps on disk. Rank 0 alone calls it; the other ranks hold one that stays closed.
+/// Everything that a training run keeps on disk. Rank 0 alone calls it, within the state's `fromRankZero` where it reads or writes the
+/// state; the other ranks hold one that stays closed.
 final class RunDisk {
   enum Start: String, Communicable {
     case fresh, resumed
@@ -101,8 +102,9 @@ final class RunDisk {
   }
 
   private func load(_ checkpoint: CheckpointReader) throws(ProgramFailure) {
-    checkpoint.copyParameters(into: state.parameters)
-    checkpoint.copyMoments(first: state.firstMoment, second: state.secondMoment)
+    for buffer in StateBuffer.allCases {
+      try state.overwrite(buffer) { checkpoint.copy(buffer, $0, to: state.elements(buffer)) }
+    }
     state.step = checkpoint.state.step
     state.skippedSteps = checkpoint.state.skippedSteps
     initialModel = checkpoint.state.initialModel
@@ -176,8 +178,7 @@ final class RunDisk {
         trainedSeconds: configuration.maximumMinutes > 0 ? time.seconds : 0,
         dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
         programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values,
-        initialModel: initialModel),
-      parameters: UnsafeBufferPointer(state.parameters), firstMoment: UnsafeBufferPointer(state.firstMoment),
-      secondMoment: UnsafeBufferPointer(state.secondMoment))
+        initialModel: initialModel)
+    ) { (buffer, take) throws(ProgramFailure) in try state.read(buffer, take) }
   }
 }

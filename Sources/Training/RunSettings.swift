@@ -27,6 +27,14 @@ public enum TableAdam: String, Sendable, CaseIterable {
   case lazy
 }
 
+/// Where the table of the items is.
+public enum TablePlacement: String, Sendable, CaseIterable {
+  /// The whole of it on each rank.
+  case replicated
+  /// Each rank has a part of the rows, with their moments.
+  case sharded
+}
+
 /// What Adam's moments are where a run begins from another model.
 public enum InitialMoments: String, Sendable, CaseIterable {
   case zero
@@ -100,6 +108,8 @@ public struct RunSettings: Sendable, Equatable {
   public var loss = LossConfiguration()
   /// What Adam does to rows of the table that a step does not touch (`table_adam`).
   public var tableAdam = TableAdam.exact
+  /// Whether each rank has the whole table (`table`); it shapes no bits.
+  public var table = TablePlacement.replicated
 
   // Optimiser.
   /// The highest rate of the schedule (`learning_rate`).

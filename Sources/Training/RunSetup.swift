@@ -44,6 +44,16 @@ package struct RunSetup {
     self.configuration = try alike { () throws(ProgramFailure) in try RunConfiguration(settings) }
   }
 
+  /// All zeros, on every rank.
+  func makeState(_ communicator: any Communicator) throws(CollectiveFailure) -> ModelState {
+    try communicator.onEveryRank { () throws(ProgramFailure) in
+      switch configuration.table {
+      case .replicated: try ModelState(modelConfiguration)
+      case .sharded: try ModelState(modelConfiguration, shardedOver: communicator)
+      }
+    }
+  }
+
   /// Tokens of the longest question of an evaluation: where targets lie behind a split, a whole history and `[MASK]`.
   var longestQuery: Int { dataset.sequences.longestQuery + (configuration.splitTime == nil ? 0 : 1) }
 

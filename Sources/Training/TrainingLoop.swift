@@ -195,13 +195,14 @@ struct TrainingLoop {
       ("slowest_rank", .int(work.rank)), ("slowest_host", .string(work.host)), ("seconds", .double(pace.elapsed)),
     ]
     reportLine += phases.take(step.clock, step: state.step) + ranks
-    step.hash.begin()
+    // A sharded table would have to cross the network for it; checkpoints have the hash.
+    if state.table == nil { step.hash.begin() }
   }
 
   /// Writes the report that is under way, if one is: before anything else goes to the disk, so that lines keep their order.
   private mutating func writeReport() {
     guard !reportLine.isEmpty else { return }
-    disk.append(reportLine + [("parameter_hash", .string(step.hash.finish()))])
+    disk.append(reportLine + (state.table == nil ? [("parameter_hash", .string(step.hash.finish()))] : []))
     reportLine = []
   }
 
@@ -257,7 +258,7 @@ struct TrainingLoop {
     let (problem, spoiled) = (records.problem, state.step)
     reportLine = []
     step.hash.wait()
-    let hasState = try communicator.fromRankZero { () throws(ProgramFailure) in try disk.goBack() }
+    let hasState = try state.fromRankZero(communicator) { () throws(ProgramFailure) in try disk.goBack() }
     try state.share(isInitial: !hasState, seed: configuration.seed, communicator)
     step.forgetMemory()
     progress.finished(step: state.step)
@@ -281,7 +282,7 @@ struct TrainingLoop {
   /// next one, unless it must not fail or has failed too often.
   private func save(_ validation: EvaluationReport? = nil, mayFail: Bool) throws(CollectiveFailure) {
     progress.enter(.checkpoint)
-    let saved = try communicator.fromRankZero { () throws(ProgramFailure) in
+    let saved = try state.fromRankZero(communicator) { () throws(ProgramFailure) in
       if let validation {
         guard disk.isBest(validation) else { return false }
       }

@@ -114,13 +114,13 @@ public final class TrainingRun {
     let (configuration, dataset, instances) = (setup.configuration, setup.dataset, setup.instances)
     progress.enter(.loading)
     let memory = try MemoryCheck.run(.training(setup, communicator), communicator)
-    let state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(setup.modelConfiguration) }
+    let state = try setup.makeState(communicator)
     let path = try communicator.broadcast(runFolder ?? "runs/\(dataset.name)")
     var arithmetic = try ArithmeticRecord.make(configuration, communicator)
     if let stored = instances.stored { arithmetic["instances"] = stored.digest }
     let disk = RunDisk(
       path, dataset: dataset, configuration: configuration, arithmetic: arithmetic, state: state, log: log)
-    let start = try communicator.fromRankZero { () throws(ProgramFailure) in try disk.open(resume) }
+    let start = try state.fromRankZero(communicator) { () throws(ProgramFailure) in try disk.open(resume) }
     try state.share(isInitial: start == .fresh, seed: configuration.seed, communicator)
     if start != .fresh { progress.finished(step: state.step) }
     if start != .fresh && start != .begun { progress.savedStep = state.step }
@@ -143,7 +143,7 @@ public final class TrainingRun {
       // Moments that are kept have passed their first steps.
       let hasNewMoments = start == .fresh || (start == .begun && configuration.initialMoments == .zero)
       if hasNewMoments { warnOfLargeUpdates(configuration) }
-      if start == .begun { try saveBeginning(disk) }
+      if start == .begun { try saveBeginning(disk, state) }
       var loop = TrainingLoop(
         configuration: configuration, stopAfter: stopAfter, itemCounts: dataset.itemCounts, state: state, step: step,
         evaluation: evaluation, disk: disk, hooks: trainingHooks, lines: lines, context: context)
@@ -169,9 +169,9 @@ public final class TrainingRun {
   // MARK: - Beginning
 
   /// Saves step 0 of a run that begins with another model's parameters: from then on it does not need that model.
-  private func saveBeginning(_ disk: RunDisk) throws(CollectiveFailure) {
+  private func saveBeginning(_ disk: RunDisk, _ state: ModelState) throws(CollectiveFailure) {
     progress.enter(.checkpoint)
-    try communicator.onRankZero { () throws(ProgramFailure) in _ = try disk.save(best: nil, mayFail: false) }
+    _ = try state.fromRankZero(communicator) { () throws(ProgramFailure) in try disk.save(best: nil, mayFail: false) }
     progress.savedStep = 0
   }
 
@@ -201,9 +201,11 @@ public final class TrainingRun {
   private func finalEvaluation(
     _ evaluation: TrainingEvaluation, _ state: ModelState, _ disk: RunDisk, _ configuration: RunConfiguration
   ) throws(CollectiveFailure) -> Outcome {
-    try communicator.onRankZero { () throws(ProgramFailure) in try disk.loadBest() }
-    state.step = try communicator.broadcast(state.step)
-    try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(state.parameters))
+    state.step = try state.fromRankZero(communicator) { () throws(ProgramFailure) in
+      try disk.loadBest()
+      return state.step
+    }
+    try state.share(.parameters, communicator)
     var (report, targetReport): (EvaluationReport?, TargetReport?)
     do throws(CollectiveFailure) {
       if configuration.splitTime == nil {

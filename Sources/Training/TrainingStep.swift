@@ -11,7 +11,7 @@ import SystemSupport
 package final class TrainingStep {
   /// What the threads of a rank do together, in this order; each ends before the next begins.
   private enum Task: Int {
-    case gradients, merging, squares, update
+    case batches, gradients, merging, squares, update
   }
 
   private let state: ModelState
@@ -41,17 +41,21 @@ package final class TrainingStep {
       try GradientWorkers(
         state: state, configuration: configuration, instances: instances, share: share, progress: context.progress)
     }
-    let update = ModelUpdate(state, LearningRateSchedule(configuration), table: configuration.tableAdam, threads: workers.threadCount)
+    let update = ModelUpdate(
+      state, LearningRateSchedule(configuration), table: configuration.tableAdam, hasRows: workers.rowNodes != nil,
+      threads: workers.threadCount, communicator: communicator)
     reduction = try GradientAllReduce(
       communicator: communicator, shardCount: configuration.gradientShards, length: workers.length,
       mode: configuration.reduction, scratch: workers.firstBuffer())
     rowReduction = workers.rowNodes.map {
       RowReduction(
-        communicator: communicator, shardCount: configuration.gradientShards, threads: $0, width: state.configuration.hiddenSize + 1)
+        communicator: communicator, shardCount: configuration.gradientShards, threads: $0, width: state.configuration.hiddenSize + 1,
+        ownership: state.table?.ownership)
     }
     team = try communicator.onEveryRank { () throws(ProgramFailure) in
       try ThreadTeam(count: workers.threadCount) { thread, task in
         switch Task(rawValue: task) {
+        case .batches: workers.makeBatches(thread)
         case .gradients: workers.computeGradients(thread)
         case .merging: workers.mergeSums(thread)
         case .squares: update.addSquares(thread)
@@ -74,6 +78,14 @@ package final class TrainingStep {
   /// What this rank brought to the last reduction, of which the first one's buffer then got the sum of all.
   package var sums: [PartialSum] { workers.sums }
 
+  /// Of rows of the table and their gradients, in bytes: what this rank's shards touched in the last step, and what this rank has sent to
+  /// others so far. Nil with a loss that touches all rows.
+  package var rowTraffic: (touched: Int, sent: Int)? {
+    rowReduction.map {
+      ($0.ownRowCount * (state.configuration.hiddenSize + 1) * MemoryLayout<Float>.stride, $0.sentBytes + (state.table?.sentBytes ?? 0))
+    }
+  }
+
   /// Sums what the last step brought once more, for its time; the bytes of the sum.
   package func reduceAgain() throws(CollectiveFailure) -> Int {
     let total = workers.sums[0].values
@@ -91,6 +103,14 @@ package final class TrainingStep {
     clock.enter(.batch)
     workers.prepare(step: state.step)
     clock.enter(nil)
+    if let table = state.table {
+      run(.batches)
+      context.progress.enter(.rows)
+      clock.enter(.allreduce)
+      try table.fetch(workers.takeRowsRead())
+      clock.enter(nil)
+      context.progress.enter(.gradients)
+    }
     run(.gradients)
     workers.prepareMerge()
     run(.merging)
@@ -107,6 +127,7 @@ package final class TrainingStep {
     defer { clock.enter(nil) }
     update.begin(SummedGradient(UnsafePointer(total.start), state.layout, rows: rows))
     run(.squares)
+    try update.gatherSquares()
     let result = update.settle(workers.plan, loss: workers.loss(of: total), workSeconds: workSeconds)
     if !result.isFinite { return result }
     hash.wait()

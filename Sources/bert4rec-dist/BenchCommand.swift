@@ -82,6 +82,12 @@ struct BenchCommand: ParsableCommand {
           + "(\(number(Double(result.gradientBytes) / result.allreduceSeconds / 1e9, 2)) GB/s); "
           + "64 bytes in \(number(1e6 * result.latencySeconds)) us")
     }
+    if result.ranks > 1 && result.touchedRowBytes > 0 {
+      row(
+        "rows",
+        "\(number(result.touchedRowBytes / 1_048_576, 2)) MiB touched and \(number(result.sentRowBytes / 1_048_576, 2)) MiB sent a step and "
+          + "rank (\(number(result.sentRowBytes / result.touchedRowBytes, 2))x)")
+    }
     let (bandwidth, latency) = (
       result.bandwidth ?? Benchmark.assumedBandwidth,
       result.ranks > 1 ? result.latencySeconds : Benchmark.assumedLatency
@@ -110,6 +116,9 @@ struct BenchCommand: ParsableCommand {
       ("peak_mib", .double(Double(result.peakMemory) / 1_048_576)), ("gradient_bytes", .integer(result.gradientBytes)),
       ("reduction_ms", .double(1e3 * result.allreduceSeconds)), ("latency_us", .double(1e6 * result.latencySeconds)),
     ]
+    if result.touchedRowBytes > 0 {
+      fields += [("touched_row_bytes", .double(result.touchedRowBytes)), ("sent_row_bytes", .double(result.sentRowBytes))]
+    }
     for phase in result.phases { fields.append(("\(phase.phase.name)_ms", .double(1e3 * phase.seconds))) }
     print(JSON.object(fields.map { JSON.Member($0.0, $0.1) }).line)
   }

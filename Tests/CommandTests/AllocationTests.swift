@@ -39,7 +39,7 @@ extension CommandTests {
       arguments: [
         (1, [:]), (2, [:]), (2, ["loss": "sampled", "negative_sampling": "popularity"]),
         (1, ["loss": "gbce", "negatives_per": "position"]),
-        (1, ["loss": "sce"]),
+        (1, ["loss": "sce"]), (2, ["loss": "sampled", "table": "sharded", "table_adam": "lazy"]),
       ] as [(Int, [String: String])])
     func aStepAllocatesNothing(_ threads: Int, _ loss: [String: String]) throws {
       try Program.withTemporaryFolder { folder in

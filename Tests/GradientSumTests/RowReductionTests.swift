@@ -31,12 +31,17 @@ import Testing
     return bytes.withUnsafeBytes { sha256Hex($0) }
   }
 
-  @Test(arguments: [1, 2, 3, 4, 5, 8]) func sameBitsOnAnyNumberOfRanks(ranks: Int) throws {
+  /// Whoever gets the sums, and in however many rounds: in the smallest each has one row of a node or two.
+  @Test(arguments: [1, 2, 3, 4, 5, 8], ["replicated", "sharded"]) func sameBitsOnAnyNumberOfRanks(ranks: Int, table: String) throws {
     let sizes = [16, 8, 13, 24]
-    let result = try Probe.mpirun(
-      ranks: ranks, ["reduce-rows", "\(ranks == 2 ? 3 : 1)", "\(Self.rows)", "\(Self.width)"] + sizes.map { "\($0)" })
-    #expect(result.status == 0, "\(result.errors)")
-    #expect(result.lines == sizes.map { "\($0) \(Self.hash(shardCount: $0))" })
+    let expected = sizes.map { Substring("\($0) \(Self.hash(shardCount: $0))") }
+    for round in ranks == 1 ? [1] : [1, 300, RowReduction.roundElements] {
+      let result = try Probe.mpirun(
+        ranks: ranks,
+        ["reduce-rows", table, "\(ranks == 2 ? 3 : 1)", "\(Self.rows)", "\(Self.width)", "\(round)"] + sizes.map { "\($0)" })
+      #expect(result.status == 0, "\(result.errors)")
+      #expect(result.lines == expected, "rounds of \(round)")
+    }
   }
 
   private func list(_ rows: [(id: Int32, value: Float)]) -> RowList {
@@ -55,5 +60,7 @@ import Testing
     #expect([0, 1, 2, 9, 10].map { sum.firstIndex(from: $0) } == [0, 1, 2, 3, 4])
     sum.setSum(list([]), list([]))
     #expect(sum.count == 0 && sum.firstIndex(from: 3) == 0)
+    for part in [list([(2, 1), (3, 4)]), list([]), list([(7, 5)])] { sum.append(part) }
+    #expect((0..<sum.count).map { sum.ids[$0] } == [2, 3, 7] && (0..<sum.count).map { sum.values[$0] } == [1, 4, 5])
   }
 }

@@ -4,6 +4,7 @@ import Glibc
 import GradientSum
 import StallDetection
 import SystemSupport
+import TableSharding
 
 func say(_ line: String) { print(line) }
 
@@ -44,9 +45,10 @@ func reduce(
   if communicator.rank == 0 { say("\(shardCount) \(length) \(hash) \(allReduce.methodDescription)") }
 }
 
-/// Sums rows of G shards with `threads` accumulators a rank, twice; prints a hash of the second sum.
+/// Sums rows of G shards with `threads` accumulators a rank, twice; prints a hash of the second sum. With `isSharded` each rank has its
+/// own part of it, and row k is the one in the middle of the k-th block of rows.
 func reduceRows(
-  _ communicator: any Communicator, shardCount: Int, rows: Int, width: Int, threads: Int
+  _ communicator: any Communicator, shardCount: Int, rows: Int, width: Int, threads: Int, roundElements: Int, isSharded: Bool
 ) throws(CollectiveFailure) {
   let own = ShardTree.range(part: communicator.rank, of: communicator.size, in: 0..<shardCount)
   let accumulators = (0..<threads).map {
@@ -54,7 +56,9 @@ func reduceRows(
   }
   let reduction = RowReduction(
     communicator: communicator, shardCount: shardCount, threads: accumulators.flatMap { ShardTree.maximalNodes(of: $0.shards) },
-    width: width)
+    width: width, ownership: isSharded ? RowOwnership(rowCount: rows * RowOwnership.blockRows, size: communicator.size) : nil,
+    roundElements: roundElements)
+  let spacing = isSharded ? RowOwnership.blockRows : 1
   var bytes: [UInt8] = []
   for _ in 0..<2 {
     for accumulator in accumulators {
@@ -64,7 +68,7 @@ func reduceRows(
         let list = accumulator.nextList()
         list.resize(touched.count)
         for (index, row) in touched.enumerated() {
-          list.ids[index] = Int32(row)
+          list.ids[index] = Int32(row * spacing + spacing / 2)
           for column in 0..<width {
             list.values[index * width + column] = OrderTest.value(stream: shard, element: row * width + column)
           }
@@ -73,15 +77,64 @@ func reduceRows(
       }
     }
     let sum = try reduction.reduce(accumulators.flatMap(\.sums))
-    bytes = []
+    var found: [(row: Int32, bytes: [UInt8])] = []
     for index in 0..<sum.count {
-      withUnsafeBytes(of: sum.ids[index]) { bytes += $0 }
-      bytes += UnsafeRawBufferPointer(start: sum.values + index * width, count: width * 4)
+      let row = sum.ids[index] / Int32(spacing)
+      found.append((row, Array(UnsafeRawBufferPointer(start: sum.values + index * width, count: width * 4))))
+    }
+    if isSharded {
+      // All ranks' parts, by the rows.
+      let ids = try communicator.allGather(found.map(\.row)).flatMap { $0 }
+      let parts = try communicator.allGather(found.map(\.bytes)).flatMap { $0 }
+      found = zip(ids, parts).map { ($0, $1) }.sorted { $0.row < $1.row }
+    }
+    bytes = []
+    for row in found {
+      withUnsafeBytes(of: row.row) { bytes += $0 }
+      bytes += row.bytes
     }
   }
   let hash = bytes.withUnsafeBytes { sha256Hex($0) }
   try communicator.requireSame("the sum", hash)
   if communicator.rank == 0 { say("\(shardCount) \(hash)") }
+}
+
+/// Fetches rows of a table whose numbers follow from their places; each rank wants others, rank 1 none and rank 0 all. Tells what each
+/// rank found: rows that it wanted, and no others.
+func fetchRows(
+  _ communicator: any Communicator, rows: Int, hidden: Int, roundElements: Int
+) throws(CollectiveFailure) {
+  let (rank, ownership) = (communicator.rank, RowOwnership(rowCount: rows, size: communicator.size))
+  let table = UnsafeMutableBufferPointer<Float>.allocate(capacity: rows * (hidden + 1))
+  defer { table.deallocate() }
+  guard let words = table.baseAddress else { return }
+  let biases = words + rows * hidden
+  func value(_ row: Int, _ column: Int) -> Float { OrderTest.value(stream: 1, element: row * (hidden + 1) + column) }
+  func holds(_ row: Int) -> Bool {
+    (0..<hidden).allSatisfy { words[row * hidden + $0] == value(row, $0) } && biases[row] == value(row, hidden)
+  }
+  func isEmpty(_ row: Int) -> Bool { (0..<hidden).allSatisfy { words[row * hidden + $0].isNaN } && biases[row].isNaN }
+  let fetch = RowFetch(communicator: communicator, ownership: ownership, hidden: hidden, roundElements: roundElements)
+  var found = ""
+  for round in 0..<2 {
+    table.update(repeating: .nan)
+    for row in 0..<rows where ownership.owner(ofRow: row) == rank {
+      for column in 0..<hidden { words[row * hidden + column] = value(row, column) }
+      biases[row] = value(row, hidden)
+    }
+    let wanted = (0..<rows).filter { rank == 0 || (rank != 1 && ($0 * 31 + rank + round) % 11 == 0) }
+    try wanted.map { Int32($0) }.withUnsafeBufferPointer { ids throws(CollectiveFailure) in
+      try fetch.fetch(ids, words: words, biases: biases)
+    }
+    let isWanted = Set(wanted)
+    let isRight = (0..<rows).allSatisfy {
+      isWanted.contains($0) || ownership.owner(ofRow: $0) == rank ? holds($0) : isEmpty($0)
+    }
+    found += isRight ? "right " : "wrong "
+  }
+  // Nobody wants anything.
+  try fetch.fetch(UnsafeBufferPointer(start: nil, count: 0), words: words, biases: biases)
+  for line in try communicator.gather(found + (fetch.sentBytes > 0 ? "sent" : "kept")) { say(line) }
 }
 
 func run(_ communicator: any Communicator, _ arguments: [String]) throws(CollectiveFailure) {
@@ -96,11 +149,17 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
         mode: ReductionMode(rawValue: arguments[1]) ?? .exact, threads: numbers[0])
     }
   case "reduce-rows":
-    // reduce-rows THREADS ROWS WIDTH SHARDS...
-    let numbers = arguments.dropFirst().compactMap { Int($0) }
-    for shardCount in numbers.dropFirst(3) {
-      try reduceRows(communicator, shardCount: shardCount, rows: numbers[1], width: numbers[2], threads: numbers[0])
+    // reduce-rows replicated|sharded THREADS ROWS WIDTH ROUND SHARDS...
+    let numbers = arguments.dropFirst(2).compactMap { Int($0) }
+    for shardCount in numbers.dropFirst(4) {
+      try reduceRows(
+        communicator, shardCount: shardCount, rows: numbers[1], width: numbers[2], threads: numbers[0], roundElements: numbers[3],
+        isSharded: arguments[1] == "sharded")
     }
+  case "fetch-rows":
+    // fetch-rows ROWS HIDDEN ROUND
+    let numbers = arguments.dropFirst().compactMap { Int($0) }
+    try fetchRows(communicator, rows: numbers[0], hidden: numbers[1], roundElements: numbers[2])
   case "move":
     let integers = try communicator.broadcast(rank == 0 ? [Int32.min, 7, -1] : nil)
     let none = try communicator.broadcast(rank == 0 ? [Int64]() : [1, 2])

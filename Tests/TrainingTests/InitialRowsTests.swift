@@ -78,7 +78,7 @@ import Training
       // What was there before must not shine through.
       for buffer in [begun.parameters, begun.firstMoment, begun.secondMoment] { buffer.update(repeating: .nan) }
       let mapping = InitialRows(from: old.itemIDs, length: 4, to: Self.ids(Self.newItems), length: length)
-      begun.begin(from: old, mapping, seed: 77)
+      try begun.begin(from: old, mapping, seed: 77)
       #expect(begun.step == 0 && begun.skippedSteps == 0)
 
       let (layout, oldLayout) = (begun.layout, ParameterLayout(old.configuration))

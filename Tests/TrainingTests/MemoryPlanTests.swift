@@ -58,6 +58,22 @@ import Training
     #expect(plan(threads: 4).total > plan(threads: 1).total)
   }
 
+  /// A sharded table takes a rank's own rows, in whole blocks, and a bounded amount for those of others.
+  @Test func aShardedTable() {
+    var large = model
+    large.vocabularySize = 1_000_000
+    func total(_ ranks: Int, _ table: TablePlacement) -> Double {
+      var plan = MemoryPlan(use: .training(drawnUsers: 40), model: large, backend: .auto)
+      (plan.loss, plan.table, plan.ranks, plan.gradientShards, plan.batchSize) = (LossConfiguration(.sampled), table, ranks, 16, 64)
+      return plan.total
+    }
+    let (alone, four) = (total(4, .replicated), total(4, .sharded))
+    let table = Double(12 * 1_000_000 * (large.hiddenSize + 1))
+    #expect(four > alone - table * 3 / 4 && four < alone - table * 3 / 4 + Double(200 << 20))
+    #expect(total(1, .sharded) == total(1, .replicated))
+    #expect(total(8, .sharded) < four)
+  }
+
   /// No configuration that the keys allow makes the count overflow.
   @Test func absurdSizesAreCounted() {
     var huge = model  // one head, since heads must divide the width

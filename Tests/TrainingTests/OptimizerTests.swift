@@ -1,6 +1,7 @@
 import BERT4RecModel
 import Glibc
 import GradientSum
+import TableSharding
 import Testing
 import Training
 
@@ -153,7 +154,9 @@ import Training
     whole.initialize(seed: 3)
     parts.initialize(seed: 3)
     let layout = whole.layout
-    var (adamOfWhole, adamOfParts) = (Adam(layout, threads: threads), Adam(layout, threads: threads))
+    let ownership = RowOwnership(rowCount: 7001, size: 1)
+    var (adamOfWhole, adamOfParts) = (Adam(layout, threads: threads), Adam(layout, rows: ownership, threads: threads))
+    var left: UInt64?
     for step in 0..<3 {
       var gradients = numbers(layout.count, scale: 3, seed: UInt64(step))
       let touched = (0..<7001).filter { ($0 * 37 + step) % 3 == 0 && !(2000..<6000).contains($0) }
@@ -174,10 +177,15 @@ import Training
       beside.withUnsafeBufferPointer { beside in
         let gradient = SummedGradient(beside.baseAddress!, layout, rows: rows)
         for thread in 0..<threads { adamOfParts.addSquares(gradient, thread: thread, of: threads) }
-        adamOfParts.begin(rate: 0.01, norm: adamOfParts.norm(maskedCount: 7), maskedCount: 7)
+        // The same numbers in another order.
+        let norm = adamOfWhole.norm(maskedCount: 7)
+        #expect(abs(adamOfParts.norm(maskedCount: 7) - norm) < 1e-12 * norm)
+        adamOfParts.begin(rate: 0.01, norm: norm, maskedCount: 7)
         for thread in 0..<threads { adamOfParts.update(parts, gradient, thread: thread, of: threads) }
       }
-      #expect(adamOfParts.bitSums == adamOfWhole.bitSums)
+      #expect(left == nil || adamOfParts.bitSums.before == left)
+      #expect(adamOfParts.bitSum(of: parts) == adamOfParts.bitSums.after)
+      left = adamOfParts.bitSums.after
     }
     #expect(whole.parameterHash == parts.parameterHash)
   }
@@ -187,7 +195,7 @@ import Training
     let (whole, lazy) = (try start(), try start())
     let layout = whole.layout
     let (vocabulary, hidden) = (Self.configuration.vocabularySize, Self.configuration.hiddenSize)
-    var (adam, adamOfRows) = (Adam(layout), Adam(layout, table: .lazy, threads: threads))
+    var (adam, adamOfRows) = (Adam(layout), Adam(layout, table: .lazy, rows: RowOwnership(rowCount: vocabulary, size: 1), threads: threads))
     var gradients = numbers(layout.count, scale: 3, seed: 5)
     let touched = (0..<vocabulary).filter { $0 % 7 == 3 }
     let rows = RowList(width: hidden + 1)
@@ -224,6 +232,76 @@ import Training
     #expect(adamOfRows.bitSum(of: lazy) == sums.whole && adamOfRows.rowBitSum(of: lazy) == sums.rows)
     lazy.secondMoment[9 * hidden + 1] = Float(bitPattern: lazy.secondMoment[9 * hidden + 1].bitPattern ^ 1)
     #expect(adamOfRows.bitSum(of: lazy) == sums.whole && adamOfRows.rowBitSum(of: lazy) != sums.rows)
+  }
+
+  /// Owners of a sharded table update their own rows to the same bits as one that has them all, whatever the others' hold, by a norm with
+  /// the same bits; what they leave in memory is what they find.
+  @Test(arguments: [(TableAdam.exact, 1, 2), (.lazy, 1, 2), (.exact, 3, 1), (.lazy, 2, 3)])
+  func ownersOfRows(table: TableAdam, size: Int, threads: Int) throws {
+    var model = ModelConfiguration(
+      vocabularySize: 4 * RowOwnership.blockRows + 9, hiddenSize: 6, headCount: 2, intermediateSize: 5, maximumSequenceLength: 4)
+    model.layerCount = 1
+    let (rows, hidden) = (model.vocabularySize, model.hiddenSize)
+    let whole = try ModelState(model)
+    whole.initialize(seed: 3)
+    let layout = whole.layout
+    let list = RowList(width: hidden + 1)
+    let touched = (0..<rows).filter { $0 % 5 == 2 }
+    let gradients = numbers(layout.count, scale: 3, seed: 8)
+    func fill(_ list: RowList, _ rows: [Int]) {
+      list.resize(rows.count)
+      for (index, row) in rows.enumerated() {
+        list.ids[index] = Int32(row)
+        for column in 0..<hidden { list.values[index * list.width + column] = gradients[row * hidden + column] }
+        list.values[index * list.width + hidden] = gradients[layout.predictionBias + row]
+      }
+    }
+    let beside = Array(gradients[layout.besidesTable])
+    func update(_ adam: inout Adam, _ state: ModelState, _ list: RowList, _ squares: UnsafeMutableBufferPointer<Double>?) -> Double {
+      beside.withUnsafeBufferPointer { beside in
+        let gradient = SummedGradient(beside.baseAddress!, layout, rows: list)
+        for thread in (0..<threads).reversed() { adam.addSquares(gradient, thread: thread, of: threads) }
+        if let squares {
+          for block in squares.indices where adam.rowSquares[block] != squares[block] && adam.rowSquares[block] != 0 {
+            Issue.record("squares of block \(block)")
+          }
+          _ = adam.rowSquares.update(fromContentsOf: squares)
+        }
+        let norm = adam.norm(maskedCount: 2)
+        adam.begin(rate: 0.01, norm: norm, maskedCount: 2)
+        for thread in (0..<threads).reversed() { adam.update(state, gradient, thread: thread, of: threads) }
+        return norm
+      }
+    }
+    var adam = Adam(layout, table: table, rows: RowOwnership(rowCount: rows, size: 1), threads: threads)
+    fill(list, touched)
+    let norm = update(&adam, whole, list, nil)
+    let ownership = RowOwnership(rowCount: rows, size: size)
+    for rank in 0..<size {
+      let state = try ModelState(model)
+      state.initialize(seed: 3)
+      let isOwn = (0..<rows).map { ownership.owner(ofRow: $0) == rank }
+      for row in 0..<rows where !isOwn[row] {
+        for element in Array(row * hidden..<(row + 1) * hidden) + [layout.predictionBias + row] { state.parameters[element] = .nan }
+      }
+      var own = Adam(layout, table: table, rows: ownership, rank: rank, threads: threads)
+      fill(list, touched.filter { isOwn[$0] })
+      let rowsBefore = own.rowBitSum(of: state)
+      #expect(update(&own, state, list, adam.rowSquares) == norm)
+      for row in 0..<rows {
+        for element in Array(row * hidden..<(row + 1) * hidden) + [layout.predictionBias + row] {
+          if isOwn[row] {
+            if state.parameters[element] != whole.parameters[element] { Issue.record("row \(row) of rank \(rank)") }
+            if state.secondMoment[element] != whole.secondMoment[element] { Issue.record("moments of row \(row)") }
+          } else if !state.parameters[element].isNaN || state.secondMoment[element] != 0 {
+            Issue.record("row \(row) is not of rank \(rank)")
+          }
+        }
+      }
+      #expect(Array(state.parameters[layout.besidesTable]) == Array(whole.parameters[layout.besidesTable]))
+      #expect(own.bitSum(of: state) == own.bitSums.after && own.bitSumBesidesTable(of: state) == own.bitSumBesidesTable)
+      #expect(own.rowBitSum(of: state) == rowsBefore &+ own.rowBitChange)
+    }
   }
 
   @Test func aRateOfZeroMovesTheMomentsAlone() throws {

@@ -102,25 +102,41 @@ package enum FileSystem {
 
   /// Writes a file and forces it to the disk. Whoever wants all or nothing writes beside the target and renames.
   package static func writeDurably(_ path: String, _ parts: [UnsafeRawBufferPointer]) throws(ProgramFailure) {
-    try writing { () throws(SystemError) in
-      let descriptor = try systemCall("open", path) { open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666) }
-      do throws(SystemError) {
-        for part in parts {
-          // Forced to the disk piece by piece, so that a slow disk is seen to get on.
+    try writeDurably(path) { (take) throws(ProgramFailure) in
+      for part in parts { try take(part) }
+    }
+  }
+
+  /// The same of what does not exist as a whole: `make` calls its argument with one part after the other.
+  package static func writeDurably(
+    _ path: String, _ make: (_ take: @escaping (UnsafeRawBufferPointer) throws(ProgramFailure) -> Void) throws(ProgramFailure) -> Void
+  ) throws(ProgramFailure) {
+    let descriptor = try writing { () throws(SystemError) in
+      try systemCall("open", path) { open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666) }
+    }
+    var unforced = 0
+    do throws(ProgramFailure) {
+      try make { (part) throws(ProgramFailure) in
+        try writing { () throws(SystemError) in
           for start in stride(from: 0, to: part.count, by: Self.durablePiece) {
+            // Forced to the disk piece by piece, so that a slow disk is seen to get on.
+            if unforced >= Self.durablePiece {
+              try systemCall("fdatasync", path) { fdatasync(descriptor) }
+              unforced = 0
+            }
             let end = min(start + Self.durablePiece, part.count)
             try writeAll(descriptor, UnsafeRawBufferPointer(rebasing: part[start..<end]), path)
-            if end < part.count { try systemCall("fdatasync", path) { fdatasync(descriptor) } }
+            unforced += end - start
           }
         }
-        try systemCall("fsync", path) { fsync(descriptor) }
-      } catch {
-        close(descriptor)
-        throw error
       }
-      // Some file systems report a failed write only here.
-      try systemCall("close", path) { close(descriptor) }
+      try writing { () throws(SystemError) in _ = try systemCall("fsync", path) { fsync(descriptor) } }
+    } catch {
+      close(descriptor)
+      throw error
     }
+    // Some file systems report a failed write only here.
+    try writing { () throws(SystemError) in _ = try systemCall("close", path) { close(descriptor) } }
   }
 
   package static func writeDurably(_ path: String, _ bytes: [UInt8]) throws(ProgramFailure) {

@@ -1,0 +1,181 @@
+import BERT4RecDist
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+  /// `table: sharded`: each rank has a part of the rows. A catalogue of several blocks of rows, so that each rank of three has some; of
+  /// eight not every one has.
+  @Suite struct ShardedTables {
+    static let losses: [[String: String]] = [
+      ["loss": "sampled", "table_adam": "lazy"],
+      ["loss": "sampled", "negatives_per": "position", "negative_sampling": "popularity", "negatives": "20"],
+      ["loss": "gbce", "negatives": "40"],
+    ]
+
+    static func arguments(_ more: [String: String]) -> [String] {
+      ["train", "--data", "pairs.txt", "--run", "run"]
+        + settings(
+          [
+            "num_train_steps": "6", "num_warmup_steps": "0", "batch_size": "24", "max_seq_length": "6", "hidden_size": "8",
+            "num_attention_heads": "2", "intermediate_size": "12", "holdout": "none", "save_checkpoints_steps": "3", "report_steps": "1",
+            "verify_every": "2",
+          ].merging(more) { $1 })
+    }
+
+    static let sharded: [String: String] = ["table": "sharded"]
+
+    static func withData<R>(_ body: (String) throws -> R) throws -> R {
+      try Program.withTemporaryFolder { folder in
+        try GeneratedPairs.write(users: 9000, items: 40_000, to: folder + "/pairs.txt")
+        return try body(folder)
+      }
+    }
+
+    /// Trains, and what the last checkpoint is.
+    @discardableResult
+    private func train(
+      ranks: Int?, threads: Int = 1, _ settings: [String: String], _ options: [String] = [], status: Int32 = 0, in folder: String
+    ) throws -> (errors: String, files: [Data]) {
+      let arguments = Self.arguments(settings) + ["--threads", "\(threads)"] + options
+      let result = try ranks.map { try Program.mpirun(ranks: $0, arguments, in: folder) } ?? Program.run(arguments, in: folder)
+      try #require(result.status == status, "\(result.errors)")
+      #expect(!result.errors.contains("go back"), "\(result.errors)")
+      return (result.errors, try Self.files(folder + "/run"))
+    }
+
+    /// Parameters and moments of the last checkpoint, which is whole.
+    private static func files(_ run: String) throws -> [Data] {
+      let checkpoint = try #require(try RunFiles(run).checkpoints.last)
+      _ = try CheckpointReader.open("\(run)/checkpoints/\(checkpoint)", withMoments: true)
+      return try ["model", "optimizer"].map {
+        try Data(contentsOf: URL(fileURLWithPath: "\(run)/checkpoints/\(checkpoint)/\($0).safetensors"))
+      }
+    }
+
+    @Test(arguments: losses.indices) func sameBitsAndFilesAsReplicated(_ index: Int) throws {
+      let loss = Self.losses[index]
+      try Self.withData { folder in
+        let run = folder + "/run"
+        let whole = try train(ranks: nil, loss, in: folder).files
+        let vocabulary = try CheckpointReader.open(run + "/checkpoints/step-00000006").configuration.vocabularySize
+        // Rows for each of five ranks.
+        try #require(vocabulary > 5 * 4096)
+        for (ranks, threads) in [(nil, 2), (1, 1), (2, 1), (3, 2), (4, 1), (8, 1)] as [(Int?, Int)] {
+          try FileManager.default.removeItem(atPath: run)
+          let part = try train(ranks: ranks, threads: threads, loss.merging(Self.sharded) { $1 }, in: folder)
+          #expect(part.files == whole, "\(ranks ?? 0) ranks")
+          #expect(part.errors.contains("rows of other ranks ") == ((ranks ?? 1) > 1), "\(part.errors)")
+        }
+        try FileManager.default.removeItem(atPath: run)
+        #expect(try train(ranks: 3, loss, in: folder).files == whole)
+      }
+    }
+
+    /// The key may change on resume, and the number of ranks, in either direction.
+    @Test(arguments: [("sharded", "replicated"), ("replicated", "sharded"), ("sharded", "sharded")])
+    func resumedOtherwise(first: String, then: String) throws {
+      let loss = Self.losses[first == then ? 1 : 0]
+      try Self.withData { folder in
+        let whole = try train(ranks: nil, loss, in: folder).files
+        try FileManager.default.removeItem(atPath: folder + "/run")
+        func with(_ table: String) -> [String: String] { loss.merging(["table": table]) { $1 } }
+        try train(ranks: 3, with(first), ["--stop-after", "2"], status: 75, in: folder)
+        try train(ranks: 2, with(then), ["--stop-after", "4"], status: 75, in: folder)
+        #expect(try train(ranks: first == "sharded" ? nil : 4, with(then), in: folder).files == whole)
+      }
+    }
+
+    /// Rows that an earlier model knows come to their owners, their moments too.
+    @Test func beginsFromAnotherModel() throws {
+      let loss = Self.losses[0]
+      try Self.withData { folder in
+        try train(ranks: nil, loss, in: folder)
+        try FileManager.default.moveItem(atPath: folder + "/run", toPath: folder + "/old")
+        try GeneratedPairs.write(users: 7000, items: 45_000, to: folder + "/pairs.txt")
+        let options = ["--init-checkpoint", "old", "--keep-moments"]
+        let whole = try train(ranks: nil, loss, options, in: folder)
+        #expect(whole.errors.contains("moments kept"))
+        try FileManager.default.removeItem(atPath: folder + "/run")
+        #expect(try train(ranks: 3, loss.merging(Self.sharded) { $1 }, options, in: folder).files == whole.files)
+      }
+    }
+
+    /// Enough steps to be disturbed in, with a checkpoint after each second one.
+    private static let long = losses[0].merging(sharded) { $1 }.merging(["num_train_steps": "60", "save_checkpoints_steps": "2"]) { $1 }
+
+    private static let undisturbed = Result {
+      try withData { folder in
+        let result = try Program.run(arguments(long.merging(["table": "replicated"]) { $1 }) + ["--threads", "1"], in: folder)
+        try #require(result.status == 0, "\(result.errors)")
+        return try files(folder + "/run")
+      }
+    }
+
+    /// Ranks or mpirun killed by -9, in steps and in checkpoints: what has a checkpoint's name is one, and the run ends with the same files.
+    @Test func killedAgainAndAgain() throws {
+      try Self.withData { folder in
+        var random = SeededGenerator(seed: 15)
+        let run = RunFiles(folder + "/run")
+        for round in 0..<8 {
+          let ranks = [2, 3, 4][round % 3]
+          let before = (try? run.checkpoints.last) ?? ""
+          let program = try Program.start(Self.arguments(Self.long) + ["--threads", "1"], ranks: ranks, in: folder)
+          let deadline = Date().addingTimeInterval(60)
+          while program.isRunning, Date() < deadline, ((try? run.checkpoints.last) ?? "") == before { usleep(2000) }
+          usleep(UInt32.random(in: 0..<60_000, using: &random))
+          let processes = program.children
+          kill(round % 4 == 3 || processes.count < ranks ? program.identifier : processes[round % ranks], SIGKILL)
+          _ = try program.wait()
+          // Ranks outlive a killed mpirun for a moment.
+          for process in processes { #expect(ends(process)) }
+          for name in try run.checkpoints { _ = try CheckpointReader.open("\(run.path)/checkpoints/\(name)", withMoments: true) }
+        }
+        #expect(try train(ranks: 3, Self.long, in: folder).files == Self.undisturbed.get())
+      }
+    }
+
+    /// The disk takes half of the parameters: rank 0 says so, once, nothing half-written stays, and the run goes on when it takes all.
+    @Test func aDiskThatTakesHalfOfATable() throws {
+      try Self.withData { folder in
+        let run = RunFiles(folder + "/run")
+        let arguments = Self.arguments(Self.long.merging(["checkpoint_failures": "2"]) { $1 }) + ["--threads", "1"]
+        for _ in 0..<2 {
+          // Of the ranks alone, and without MPI's own files of shared memory.
+          let result = try Program.execute(
+            "/usr/bin/env", ["mpirun", "-np", "3", "/bin/bash", "-c", "ulimit -f 500; exec \"$@\"", "bash", Program.path] + arguments,
+            environment: Program.mpiEnvironment.merging(["OMPI_MCA_btl": "tcp,self"]) { $1 }, in: folder)
+          #expect(result.status == 74, "\(result.errors)")
+          #expect(result.count(ofErrors: "failure 1 of 2 in a row (checkpoint_failures), training continues") == 1, "\(result.errors)")
+          #expect(result.count(ofErrors: "error: ") == 1 && result.errors.contains("File too large"), "\(result.errors)")
+          #expect(try run.checkpoints.isEmpty)
+        }
+        #expect(try train(ranks: 2, Self.long, in: folder).files == Self.undisturbed.get())
+      }
+    }
+
+    @Test func lossesThatReadTheWholeTableAreRefused() throws {
+      try Program.withTemporaryFolder { folder in
+        for loss in ["full", "sce"] {
+          let result = try Program.run(["train"] + settings(["loss": loss, "table": "sharded"]), in: folder)
+          #expect(result.status == 64 && result.output.isEmpty)
+          #expect(result.count(ofErrors: "error: table sharded is for losses that read some items in a step") == 1, "\(result.errors)")
+        }
+      }
+    }
+
+    /// Addresses of all rows on each rank, where they are limited: said once, and nothing hangs.
+    @Test func tooFewAddresses() throws {
+      try Self.withData { folder in
+        let arguments = Self.arguments(["loss": "sampled", "table": "sharded", "hidden_size": "4096", "table_adam": "lazy"])
+        for ranks in [1, 8] {
+          let result = try Program.execute(
+            "/bin/bash", ["-c", "ulimit -v 900000; exec timeout -k 1 120 mpirun -np \(ranks) \"$@\"", "bash", Program.path] + arguments,
+            environment: Program.mpiEnvironment, in: folder)
+          #expect(result.status == 64 || result.status == 70, "\(result.errors)")
+          #expect(result.count(ofErrors: "error: ") == 1 && result.errors.contains("ulimit -v"), "\(result.errors)")
+        }
+      }
+    }
+  }
+}
