@@ -60,6 +60,9 @@ public struct LossConfiguration: Sendable, Equatable {
     }
   }
 
+  /// Whether a step reads only rows that it touches, and which is known before it begins.
+  package var readsFewRows: Bool { kind == .sampled || kind == .gbce }
+
   /// k, bounded by the vocabulary.
   package func negativeCount(vocabularySize: Int) -> Int { min(negatives, vocabularySize) }
 

@@ -12,7 +12,7 @@ package final class RowsRead {
 
   /// - Parameter loss: `sampled` or `gbce`; the others read the whole table.
   package init(_ loss: LossConfiguration, _ sampler: RowSampler) {
-    precondition(loss.kind == .sampled || loss.kind == .gbce)
+    precondition(loss.readsFewRows)
     self.loss = loss
     self.sampler = sampler
     count = loss.negativeCount(vocabularySize: sampler.vocabularySize)

@@ -30,6 +30,8 @@ package final class RowFetch {
   private let askedIDs = GrowingBuffer<Int32>(for: "the rows of other ranks")
   private let sent = GrowingBuffer<Float>(for: "the rows of other ranks")
   private let received = GrowingBuffer<Float>(for: "the rows of other ranks")
+  /// Called with each row of this rank before it is sent.
+  package var beforeSending: (Int) -> Void = { _ in }
   /// Bytes that this rank has sent to others so far.
   package private(set) var sentBytes = 0
 
@@ -133,6 +135,7 @@ package final class RowFetch {
       guard row >= 0 && row < ownership.rowCount && ownership.owner(ofRow: row) == communicator.rank else {
         throw CollectiveFailure(MessageReader.damage, reach: .thisRank)
       }
+      beforeSending(row)
       let place = sent.base + index * width
       place.update(from: words + row * hidden, count: hidden)
       place[hidden] = biases[row]

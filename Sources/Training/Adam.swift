@@ -14,8 +14,9 @@ import TableSharding
 /// nothing where the numbers are at hand: from these sums it is known whether memory still holds what the update before had left
 /// there, and whether all replicas are the same.
 ///
-/// With `tableAdam: lazy` the rows of the table, and their biases, that a step does not touch stay as they are, moments and all. Where the
-/// table is sharded, an update goes through the rank's own rows alone.
+/// Rows of the table, and their biases, that a step does not touch are left alone where gradients have rows: with `tableAdam: lazy` for
+/// good, moments and all; with `exact` until they are read (`DeferredUpdates`), unless each step reads the whole table. Where the table is
+/// sharded, an update goes through the rank's own rows alone.
 package struct Adam {
   package static let clipNorm = 5.0
   package static let weightDecay: Float = 0.01
@@ -25,7 +26,10 @@ package struct Adam {
   /// Whose rows they are, where gradients have rows; one rank's, where the table is not sharded.
   private let ownership: RowOwnership?
   private let rank: Int
-  private let isLazy: Bool
+  /// Whether an update goes through the rows that a step touches, and no others.
+  private let touchesFew: Bool
+  /// What the others have not had yet; nil where they do not get it, or have it at once.
+  let deferred: DeferredUpdates?
   private let kernels = kernel_set_best()
   /// Ranges of the flat buffer that an update goes through whole, each wholly decayed or not, none longer than a block: first those whose
   /// squares are summed one by one, then, where gradients have rows, those of the table.
@@ -42,13 +46,17 @@ package struct Adam {
   /// - Parameters:
   ///   - table: `lazy` needs gradients with rows.
   ///   - rows: whose rows they are where gradients have rows, of one rank where the table is not sharded; nil: gradients are whole buffers.
+  ///   - readsAll: whether each step reads rows that it does not touch.
   ///   - threads: that will share the work.
-  package init(_ layout: ParameterLayout, table: TableAdam = .exact, rows: RowOwnership? = nil, rank: Int = 0, threads: Int = 1) {
+  package init(
+    _ layout: ParameterLayout, table: TableAdam = .exact, rows: RowOwnership? = nil, rank: Int = 0, readsAll: Bool = false, threads: Int = 1
+  ) {
     precondition(table == .exact || rows != nil, "a lazy update is one of rows")
     self.layout = layout
     ownership = rows
     self.rank = rank
-    isLazy = table == .lazy
+    deferred = table == .exact && !readsAll ? rows.map { DeferredUpdates(layout, $0, rank: rank) } : nil
+    touchesFew = table == .lazy || deferred != nil
     var runs: [(range: Range<Int>, decays: Bool)] = []
     for slot in layout.slots where rows == nil || layout.besidesTable.contains(slot.offset) {
       if let last = runs.last, last.decays == slot.decays {
@@ -62,7 +70,7 @@ package struct Adam {
     }
     var blocks = runs.flatMap { run in pieces(run.range, Self.block).map { (range: $0, decays: run.decays) } }
     summedCount = blocks.count
-    if let rows, !isLazy {
+    if let rows, !touchesFew {
       for block in rows.blocks(of: rank) {
         let (own, hidden) = (rows.rows(ofBlock: block), layout.besidesTable.lowerBound / rows.rowCount)
         blocks += pieces(own.lowerBound * hidden..<own.upperBound * hidden, Self.block).map { ($0, true) }
@@ -114,9 +122,13 @@ package struct Adam {
   /// Settles an update. The summed gradients are divided by the number of masked items by the update, once.
   package mutating func begin(rate: Double, norm: Double, maskedCount: Int) {
     let clip = Self.clipNorm / max(norm, Self.clipNorm)
-    settings = kernel_adam(
-      learning_rate: Float(rate), beta1: 0.9, beta2: 0.999, gradient_weight1: 0.1, gradient_weight2: 0.001, epsilon: 1e-6,
-      weight_decay: Self.weightDecay, gradient_scale: Float(clip / Double(maskedCount)))
+    settings = Self.settings(rate: Float(rate), gradientScale: Float(clip / Double(maskedCount)))
+  }
+
+  static func settings(rate: Float = 0, gradientScale: Float = 1) -> kernel_adam {
+    kernel_adam(
+      learning_rate: rate, beta1: 0.9, beta2: 0.999, gradient_weight1: 0.1, gradient_weight2: 0.001, epsilon: 1e-6,
+      weight_decay: weightDecay, gradient_scale: gradientScale)
   }
 
   /// A thread's share of the update.
@@ -138,11 +150,11 @@ package struct Adam {
         settings, state.parameters.start + start, values, state.firstMoment.start + start,
         state.secondMoment.start + start, range.count)
     }
-    if isLazy { updateRows(state, touched(gradient), thread: thread, of: threads) }
+    if touchesFew { updateRows(state, touched(gradient), thread: thread, of: threads) }
   }
 
   private func updateRows(_ state: ModelState, _ rows: RowList, thread: Int, of threads: Int) {
-    var sums = kernel_bit_sums()
+    var sums = storage.rowBits[thread]
     var settings = settings
     func update(_ range: Range<Int>, _ gradient: UnsafePointer<Float>) {
       let part = kernels.pointee.adam_update(
@@ -152,14 +164,42 @@ package struct Adam {
       sums.after &+= part.after
     }
     for index in ShardTree.range(part: thread, of: threads, in: 0..<rows.count) {
-      let gradient = rows.values + index * rows.width
-      let (words, bias) = parts(ofRow: Int(rows.ids[index]))
+      let (row, gradient) = (Int(rows.ids[index]), rows.values + index * rows.width)
+      let (words, bias) = parts(ofRow: row)
+      deferred?.catchUp(row, state, &sums)
       settings.weight_decay = Self.weightDecay
       update(words, gradient)
       settings.weight_decay = 0
       update(bias, gradient + words.count)
+      deferred?.updates(row)
     }
     storage.rowBits[thread] = sums
+  }
+
+  // MARK: - Updates that wait
+
+  /// All threads have updated their parts: the other rows' updates wait from now on.
+  package func end() { deferred?.append(rate: settings.learning_rate) }
+
+  /// A thread's share of some rows, of which those of other ranks are left out: brings them up to date.
+  package func catchUp(_ rows: UnsafeBufferPointer<Int32>, _ state: ModelState, thread: Int, of threads: Int) {
+    guard let deferred, let ownership else { return }
+    for index in ShardTree.range(part: thread, of: threads, in: 0..<rows.count) {
+      let row = Int(rows[index])
+      if ownership.owner(ofRow: row) == rank { deferred.catchUp(row, state, &storage.rowBits[thread]) }
+    }
+  }
+
+  /// A row of this rank, which another one asks for.
+  package func catchUp(_ row: Int, _ state: ModelState) { deferred?.catchUp(row, state, &storage.rowBits[0]) }
+
+  /// A thread's share of all rows of this rank.
+  package func catchUpAll(_ state: ModelState, thread: Int, of threads: Int) {
+    guard let deferred, let ownership, deferred.count > 0 else { return }
+    for (index, block) in ownership.blocks(of: rank).enumerated() where index % threads == thread {
+      for row in ownership.rows(ofBlock: block) { deferred.catchUp(row, state, &storage.rowBits[thread]) }
+      Liveness.tick()
+    }
   }
 
   /// A row and its bias in the flat buffers.
@@ -171,17 +211,21 @@ package struct Adam {
 
   private var vocabularySize: Int { layout.count - layout.predictionBias }
 
-  /// Of all that an update goes through whole, as the last one found it and as it left it: of the whole state where it is not lazy.
+  /// Of all that an update goes through whole, as the last one found it and as it left it: of the whole state where that is so.
   package var bitSums: (before: UInt64, after: UInt64) {
     bits.reduce((before: 0, after: 0)) { ($0.before &+ $1.before, $0.after &+ $1.after) }
   }
 
-  /// How much a lazy update has changed the bit sum of the rows; 0 otherwise.
-  package var rowBitChange: UInt64 { storage.rowBits.reduce(0) { $0 &+ $1.after &- $1.before } }
+  /// How much the bit sum of rows that are touched one by one has changed since the last call.
+  package func takeRowBitChange() -> UInt64 {
+    let change = storage.rowBits.reduce(0) { $0 &+ $1.after &- $1.before }
+    storage.rowBits.update(repeating: kernel_bit_sums())
+    return change
+  }
 
-  /// Of the rows that a lazy update may touch; 0 where it is not lazy.
+  /// Of the rows that are touched one by one; 0 where an update goes through the whole table.
   package func rowBitSum(of state: ModelState) -> UInt64 {
-    guard isLazy, let ownership else { return 0 }
+    guard touchesFew, let ownership else { return 0 }
     var sum: UInt64 = 0
     for block in ownership.blocks(of: rank) {
       for row in ownership.rows(ofBlock: block) {

@@ -31,6 +31,9 @@ package struct Benchmark {
     /// Of rows of the table and their gradients, bytes per step and rank: touched by a rank's shards, and sent to other ranks; 0 with a
     /// loss that touches all rows.
     package let touchedRowBytes, sentRowBytes: Double
+    /// Seconds per step of the updates that rows had not had when the last step was done: rank 0's time to do them all, over all steps.
+    /// They belong to the steps, and are in none of them.
+    package let deferredSeconds: Double
     /// Gradient shards, of which each rank or thread takes whole ones.
     package let shards: Int
 
@@ -74,11 +77,15 @@ package struct Benchmark {
       }
     }
     sentBytes = (step.rowTraffic?.sent ?? 0) - sentBytes
+    let phases = StepPhase.all.map { ($0, step.clock.seconds($0) / Double(steps)) }
+    try communicator.waitForAll()
+    let watch = Stopwatch()
+    step.catchUpAll()
+    let deferredSeconds = watch.seconds / Double(warmUpSteps + steps)
     let rows = try [touchedBytes, sentBytes].map { bytes throws(CollectiveFailure) in try mean(Double(bytes), communicator) / Double(steps)
     }
     times.sort()
     let median = times[times.count / 2]
-    let phases = StepPhase.all.map { ($0, step.clock.seconds($0) / Double(steps)) }
     let network = try probes.measureReduction()
     return Result(
       ranks: communicator.size, threads: step.threadCount, steps: steps, secondsPerStep: median, fastestStep: times[0],
@@ -87,7 +94,7 @@ package struct Benchmark {
       sgemmRate: rate, fmaPeak: peak, backend: setup.configuration.backend, peakMemory: try communicator.allGather(peakMemory).max() ?? 0,
       gradientBytes: network.bytes,
       allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reduction.methodDescription,
-      touchedRowBytes: rows[0], sentRowBytes: rows[1],
+      touchedRowBytes: rows[0], sentRowBytes: rows[1], deferredSeconds: deferredSeconds,
       shards: setup.configuration.gradientShards)
   }
 

@@ -24,7 +24,7 @@ final class GradientWorkers: @unchecked Sendable {
   private let encoders: [BidirectionalEncoder]
   /// One per thread or, where rows are brought before the gradients, one per shard.
   private let batches: [Batch]
-  /// Where the table is sharded.
+  /// Where rows are brought, or brought up to date, before the gradients.
   private let readers: RowReaders?
   private let firstShard: Int
   /// Of each thread, and its sums; empty with the full loss.
@@ -53,7 +53,8 @@ final class GradientWorkers: @unchecked Sendable {
         for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.longest,
         loss: configuration.loss, sampler: sampler)
     }
-    readers = state.table == nil ? nil : RowReaders(configuration.loss, sampler, threads: share.threads)
+    let listsRows = configuration.loss.readsFewRows && (state.table != nil || configuration.tableAdam == .exact)
+    readers = listsRows ? RowReaders(configuration.loss, sampler, threads: share.threads) : nil
     batches = (0..<(readers == nil ? share.threads : share.shards.count)).map { _ in Batch() }
     firstShard = share.shards.lowerBound
     let hidden = state.configuration.hiddenSize
@@ -78,7 +79,10 @@ final class GradientWorkers: @unchecked Sendable {
 
   func prepare(step: Int) { plan.fill(step: step) }
 
-  /// Makes the batches of a thread's shards, where rows are brought before the gradients.
+  /// Whether the rows that a step reads are listed before the gradients: where they are fetched, or brought up to date.
+  var listsRowsRead: Bool { readers != nil }
+
+  /// Makes the batches of a thread's shards, where `listsRowsRead`.
   func makeBatches(_ thread: Int) {
     guard let readers else { return }
     encoders[thread].clock.enter(.batch)
@@ -93,7 +97,7 @@ final class GradientWorkers: @unchecked Sendable {
 
   /// The rows that this rank's shards read, ascending, once all batches are made. Valid until the next call.
   func takeRowsRead() -> UnsafeBufferPointer<Int32> {
-    guard let readers else { preconditionFailure("rows are brought where the table is sharded") }
+    guard let readers else { preconditionFailure("rows are listed where listsRowsRead") }
     return readers.takeRows()
   }
 

@@ -11,6 +11,7 @@ extension MemoryPlan {
     reduction = setup.configuration.reduction
     loss = setup.configuration.loss
     table = setup.configuration.table
+    defersUpdates = setup.configuration.tableAdam == .exact && setup.configuration.loss.readsFewRows
     batchSize = setup.configuration.batchSize
     rank = communicator.rank
     ranks = communicator.size

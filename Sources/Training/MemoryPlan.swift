@@ -33,6 +33,8 @@ package struct MemoryPlan: Sendable {
   package var reduction = ReductionMode.exact
   package var loss = LossConfiguration()
   package var table = TablePlacement.replicated
+  /// Whether rows that a step does not touch are updated later.
+  package var defersUpdates = false
   package var batchSize = 1
   package var rank = 0
   package var ranks = 1
@@ -99,6 +101,10 @@ package struct MemoryPlan: Sendable {
     }
     let sampler = RowSampler.byteCount(loss, vocabularySize: model.vocabularySize)
     if sampler > 0 { shares.append(Share(name: "the items' popularity", bytes: Double(sampler))) }
+    if defersUpdates {
+      let rows = model.vocabularySize / (table == .sharded ? max(1, ranks) : 1)
+      shares.append(Share(name: "updates that wait", bytes: Double(DeferredUpdates.byteCount(rows: rows))))
+    }
     if ranks > 1 {
       let bytes = GradientAllReduce.byteCount(
         rank: rank, size: ranks, shardCount: gradientShards, length: length, mode: reduction)

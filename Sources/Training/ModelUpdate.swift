@@ -4,7 +4,8 @@ import TableSharding
 
 /// The update of a step from the summed gradient: norm, clipping and Adam, by all threads, and what its bits say of this replica.
 ///
-/// Its calls in a step: `begin`, `addSquares` on every thread, `gatherSquares`, `settle`; where the numbers are finite, `apply` on every thread, `end`.
+/// Its calls in a step: where updates of rows wait (`defersRows`), `willRead`, and `catchUp` on every thread; `begin`, `addSquares` on
+/// every thread, `gatherSquares`, `settle`; where the numbers are finite, `apply` on every thread, `end`.
 final class ModelUpdate: @unchecked Sendable {
   /// What the last update, or look, says of this replica; nil before the first one.
   private(set) var check: ReplicaCheck?
@@ -14,14 +15,18 @@ final class ModelUpdate: @unchecked Sendable {
   private let threadCount: Int
   private var adam: Adam
   private var gradient: SummedGradient?
+  private var rowsToRead = UnsafeBufferPointer<Int32>(start: nil, count: 0)
   /// Where the table is sharded.
   private let squares: RowSquaresExchange?
   /// Bit sums that the last update, or look, left: of what each update goes through, and of the rows that a lazy one may leave out.
   private var left: (whole: UInt64, rows: UInt64)?
 
-  /// - Parameter hasRows: whether gradients have the table's rows in lists.
+  /// - Parameters:
+  ///   - hasRows: whether gradients have the table's rows in lists.
+  ///   - readsAll: whether each step reads rows that it does not touch.
   init(
-    _ state: ModelState, _ schedule: LearningRateSchedule, table: TableAdam, hasRows: Bool, threads: Int, communicator: any Communicator
+    _ state: ModelState, _ schedule: LearningRateSchedule, table: TableAdam, hasRows: Bool, readsAll: Bool, threads: Int,
+    communicator: any Communicator
   ) {
     self.state = state
     self.schedule = schedule
@@ -29,7 +34,8 @@ final class ModelUpdate: @unchecked Sendable {
     let whole = RowOwnership(rowCount: state.configuration.vocabularySize, size: 1)
     let sharded = state.table?.ownership
     adam = Adam(
-      state.layout, table: table, rows: hasRows ? sharded ?? whole : nil, rank: sharded == nil ? 0 : communicator.rank, threads: threads)
+      state.layout, table: table, rows: hasRows ? sharded ?? whole : nil, rank: sharded == nil ? 0 : communicator.rank, readsAll: readsAll,
+      threads: threads)
     squares = sharded.map { RowSquaresExchange($0, communicator) }
   }
 
@@ -57,24 +63,51 @@ final class ModelUpdate: @unchecked Sendable {
   func end() {
     let bits = adam.bitSums
     // Rows that were not touched are taken to be as they were: the next look at memory finds where they are not.
-    let rows = left.map { $0.rows &+ adam.rowBitChange } ?? adam.rowBitSum(of: state)
+    adam.end()
+    let change = adam.takeRowBitChange()
+    let rows = left.map { $0.rows &+ change } ?? adam.rowBitSum(of: state)
     check = ReplicaCheck(
       sum: squares == nil ? bits.after &+ rows : adam.bitSumBesidesTable, memoryHolds: left.map { $0.whole == bits.before } ?? true)
     left = (bits.after, rows)
     state.step += 1
   }
 
-  /// Looks at the whole state in memory, as the next update would.
+  /// Looks at the whole state in memory, as the next update would. No row's updates wait.
   func lookAtMemory() {
-    let (whole, rows) = (adam.bitSum(of: state), adam.rowBitSum(of: state))
+    let (whole, rows, change) = (adam.bitSum(of: state), adam.rowBitSum(of: state), adam.takeRowBitChange())
     // Own rows have no replica: what the rank's memory holds says whether they are right.
     check = ReplicaCheck(
-      sum: squares == nil ? whole &+ rows : adam.bitSumBesidesTable(of: state), memoryHolds: left.map { $0 == (whole, rows) } ?? true)
+      sum: squares == nil ? whole &+ rows : adam.bitSumBesidesTable(of: state), memoryHolds: left.map { $0 == (whole, rows &- change) } ?? true)
     left = (whole, rows)
   }
 
   /// The state has been put back to an earlier one.
-  func forgetMemory() { (check, left) = (nil, nil) }
+  func forgetMemory() {
+    (check, left) = (nil, nil)
+    adam.deferred?.removeAll()
+    _ = adam.takeRowBitChange()
+  }
+
+  // MARK: - Updates of rows that wait
+
+  /// Whether rows that a step reads have to be brought up to date first.
+  var defersRows: Bool { adam.deferred != nil }
+
+  /// Whether no further update may wait.
+  var isFull: Bool { adam.deferred?.isFull ?? false }
+
+  /// The next step's rows, ascending, of which `catchUp` brings a thread's share up to date.
+  func willRead(_ rows: UnsafeBufferPointer<Int32>) { rowsToRead = rows }
+
+  func catchUp(_ thread: Int) { adam.catchUp(rowsToRead, state, thread: thread, of: threadCount) }
+
+  /// A row of this rank that another one asks for.
+  func catchUp(row: Int) { adam.catchUp(row, state) }
+
+  func catchUpAll(_ thread: Int) { adam.catchUpAll(state, thread: thread, of: threadCount) }
+
+  /// All threads have brought their rows up to date.
+  func endCatchingUp() { adam.deferred?.removeAll() }
 
   private var present: SummedGradient {
     guard let gradient else { preconditionFailure("begin(_:) comes first") }

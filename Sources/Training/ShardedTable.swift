@@ -50,6 +50,12 @@ package final class ShardedTable: @unchecked Sendable {
     try rows.fetch(ids, words: parameters.words, biases: parameters.biases)
   }
 
+  /// Called with each row of this rank before it is sent to another one.
+  var beforeSending: (Int) -> Void {
+    get { rows.beforeSending }
+    set { rows.beforeSending = newValue }
+  }
+
   /// Bytes that this rank has sent to others for `fetch` so far.
   package var sentBytes: Int { rows.sentBytes }
 

@@ -196,7 +196,7 @@ struct TrainingLoop {
     ]
     reportLine += phases.take(step.clock, step: state.step) + ranks
     // A sharded table would have to cross the network for it; checkpoints have the hash.
-    if state.table == nil { step.hash.begin() }
+    if state.table == nil { step.beginHash() }
   }
 
   /// Writes the report that is under way, if one is: before anything else goes to the disk, so that lines keep their order.

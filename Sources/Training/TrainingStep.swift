@@ -11,7 +11,7 @@ import SystemSupport
 package final class TrainingStep {
   /// What the threads of a rank do together, in this order; each ends before the next begins.
   private enum Task: Int {
-    case batches, gradients, merging, squares, update
+    case catchingUpAll, batches, catchingUp, gradients, merging, squares, update
   }
 
   private let state: ModelState
@@ -43,7 +43,8 @@ package final class TrainingStep {
     }
     let update = ModelUpdate(
       state, LearningRateSchedule(configuration), table: configuration.tableAdam, hasRows: workers.rowNodes != nil,
-      threads: workers.threadCount, communicator: communicator)
+      readsAll: !configuration.loss.readsFewRows, threads: workers.threadCount, communicator: communicator)
+    state.table?.beforeSending = { update.catchUp(row: $0) }
     reduction = try GradientAllReduce(
       communicator: communicator, shardCount: configuration.gradientShards, length: workers.length,
       mode: configuration.reduction, scratch: workers.firstBuffer())
@@ -55,7 +56,9 @@ package final class TrainingStep {
     team = try communicator.onEveryRank { () throws(ProgramFailure) in
       try ThreadTeam(count: workers.threadCount) { thread, task in
         switch Task(rawValue: task) {
+        case .catchingUpAll: update.catchUpAll(thread)
         case .batches: workers.makeBatches(thread)
+        case .catchingUp: update.catchUp(thread)
         case .gradients: workers.computeGradients(thread)
         case .merging: workers.mergeSums(thread)
         case .squares: update.addSquares(thread)
@@ -103,14 +106,8 @@ package final class TrainingStep {
     clock.enter(.batch)
     workers.prepare(step: state.step)
     clock.enter(nil)
-    if let table = state.table {
-      run(.batches)
-      context.progress.enter(.rows)
-      clock.enter(.allreduce)
-      try table.fetch(workers.takeRowsRead())
-      clock.enter(nil)
-      context.progress.enter(.gradients)
-    }
+    if update.isFull { catchUpAll() }
+    if workers.listsRowsRead { try prepareRows() }
     run(.gradients)
     workers.prepareMerge()
     run(.merging)
@@ -136,6 +133,25 @@ package final class TrainingStep {
     return result
   }
 
+  /// Brings the rows that this rank's shards read up to date, and to their places.
+  private func prepareRows() throws(CollectiveFailure) {
+    run(.batches)
+    let rows = workers.takeRowsRead()
+    if update.defersRows {
+      update.willRead(rows)
+      clock.enter(.update)
+      run(.catchingUp)
+      clock.enter(nil)
+    }
+    if let table = state.table {
+      context.progress.enter(.rows)
+      clock.enter(.allreduce)
+      try table.fetch(rows)
+      clock.enter(nil)
+      context.progress.enter(.gradients)
+    }
+  }
+
   private func run(_ task: Task) { team.run(task.rawValue) }
 
   /// Counts the step whose numbers were not finite, without an update.
@@ -149,8 +165,26 @@ package final class TrainingStep {
   /// What the last update, or look, says of this replica; nil before the first one.
   package var check: ReplicaCheck? { update.check }
 
-  /// Looks at the whole state in memory, as the next update would.
-  package func lookAtMemory() { update.lookAtMemory() }
+  /// Does all updates that rows of the table have not had yet. Whoever reads the whole state calls this first.
+  package func catchUpAll() {
+    if !update.defersRows { return }
+    clock.enter(.update)
+    run(.catchingUpAll)
+    update.endCatchingUp()
+    clock.enter(nil)
+  }
+
+  /// Looks at the whole state in memory, as the next update would, with no update of rows left to be done.
+  package func lookAtMemory() {
+    catchUpAll()
+    update.lookAtMemory()
+  }
+
+  /// Begins the hash of the parameters as they are now.
+  package func beginHash() {
+    catchUpAll()
+    hash.begin()
+  }
 
   /// The state has been put back to an earlier one.
   package func forgetMemory() { update.forgetMemory() }

@@ -69,6 +69,9 @@ struct BenchCommand: ParsableCommand {
     for (phase, seconds) in result.phases {
       row("  \(phase.name)", "\(number(1e3 * seconds, 2)) ms")
     }
+    if result.deferredSeconds > 1e-6 {
+      row("deferred updates", "\(number(1e3 * result.deferredSeconds)) ms a step besides, when rows are read again or saved")
+    }
     row(
       "useful work",
       "\(number(result.flopPerStep / 1e9, 2)) GFLOP a step, \(number(result.flopPerStep / result.secondsPerStep / 1e9)) GFLOP/s"
@@ -119,6 +122,7 @@ struct BenchCommand: ParsableCommand {
     if result.touchedRowBytes > 0 {
       fields += [("touched_row_bytes", .double(result.touchedRowBytes)), ("sent_row_bytes", .double(result.sentRowBytes))]
     }
+    if result.deferredSeconds > 1e-6 { fields.append(("deferred_ms_per_step", .double(1e3 * result.deferredSeconds))) }
     for phase in result.phases { fields.append(("\(phase.phase.name)_ms", .double(1e3 * phase.seconds))) }
     print(JSON.object(fields.map { JSON.Member($0.0, $0.1) }).line)
   }
