@@ -47,6 +47,7 @@ const kernel_set FUNCTION(kernel_set) = {
     .vocabulary_tile_backward = FUNCTION(vocabulary_tile_backward),
     .subtract_labels = FUNCTION(subtract_labels),
     .adam_update = FUNCTION(adam_update),
+    .adam_idle = FUNCTION(adam_idle),
     .bit_sum = FUNCTION(bit_sum),
     .sum_of_squares = FUNCTION(sum_of_squares),
     .score_summary = FUNCTION(score_summary),

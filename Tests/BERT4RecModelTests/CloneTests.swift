@@ -77,6 +77,56 @@ import Testing
     #expect(Set(bitSums).count == 1 && bitSums[0][0] != bitSums[0][1])
   }
 
+  /// Updates without a gradient: one after the other or in pieces, with any clone, the bits are those of updates with gradients of 0,
+  /// until a first moment is spent; and then what double precision says of it.
+  @Test(arguments: [1, 16, 37, 64, 4099]) func idleUpdates(_ count: Int) {
+    var numbers = TestNumbers(23)
+    let settings = kernel_adam(
+      learning_rate: 0, beta1: 0.9, beta2: 0.999, gradient_weight1: 0.1, gradient_weight2: 0.001, epsilon: 1e-6, weight_decay: 0.01,
+      gradient_scale: 0.37)
+    let rates = (0..<500).map { Float(1e-3) * (1 - Float($0) / 800) }
+    let spent: Float = 1e-12
+    let gradients = numbers.array(count).map { ($0 < 0 ? $0 - 1 : $0 + 1) * 1e-3 }
+    let start = (numbers.array(count), gradients.map { $0 * 0.1 }, gradients.map { $0 * $0 * 0.001 })
+    let kernels = TestBackend.clones[0].kernels.pointee
+    // No moment is spent in the first hundred.
+    var plain = start
+    let zeros = [Float](repeating: 0, count: count)
+    for rate in rates[..<100] {
+      var settings = settings
+      settings.learning_rate = rate
+      _ = kernels.adam_update(settings, &plain.0, zeros, &plain.1, &plain.2, count)
+    }
+    let ends = [[500], [1, 4, 100, 260, 500]].flatMap { ends in
+      TestBackend.clones.map { clone -> ([Float], [Float], [Float]) in
+        var (state, done) = (start, 0)
+        for end in ends {
+          let before = clone.kernels.pointee.bit_sum(state.0, state.1, state.2, count)
+          let sums = clone.kernels.pointee.adam_idle(
+            settings, Array(rates[done..<end]), end - done, spent, &state.0, &state.1, &state.2, count)
+          #expect(sums.before == before, "\(clone.name)")
+          #expect(sums.after == clone.kernels.pointee.bit_sum(state.0, state.1, state.2, count), "\(clone.name)")
+          done = end
+          // Not the arrays themselves, which nobody wants to read.
+          let isPlain = state == plain
+          if end == 100 { #expect(isPlain, "\(clone.name)") }
+        }
+        return state
+      }
+    }
+    let isOne = ends.allSatisfy { $0 == ends[0] }
+    #expect(isOne)
+    #expect(ends[0].1.allSatisfy { $0 == 0 } && ends[0].2 != start.2)
+    for index in 0..<count {
+      var (p, m, v) = (Double(start.0[index]), Double(start.1[index]), Double(start.2[index]))
+      for rate in rates {
+        (m, v) = (m * 0.9, v * 0.999)
+        p -= Double(rate) * (m / (v.squareRoot() + 1e-6) + 0.01 * p)
+      }
+      if abs(p - Double(ends[0].0[index])) > 1e-5 { Issue.record("\(index): \(ends[0].0[index]) for \(p)") }
+    }
+  }
+
   /// Whichever bit of whichever number flips, the bit sum tells.
   @Test func bitSumSeesEveryFlippedBit() {
     var numbers = TestNumbers(22)

@@ -72,7 +72,7 @@ class Suite:
     """The comparisons: each method named in `NAMES` gives one, and prepares files for it in the temporary folder."""
 
     NAMES = ["ml-1m", "beauty", "ml-1m-ranks", "beauty-ranks", "ml-1m-256", "ml-1m-scaling", "beauty-scaling",
-             "evaluation", "prepare", "growth-length", "growth-vocabulary", "growth-width", "growth-ranks"]
+             "catalogue", "evaluation", "prepare", "growth-length", "growth-vocabulary", "growth-width", "growth-ranks"]
 
     def __init__(self, options: argparse.Namespace, scratch: pathlib.Path):
         self.options, self.scratch = options, scratch
@@ -108,6 +108,32 @@ class Suite:
             Contender("bert4rec-dist", self._pinned(2) + self._mpirun(2) + self._bench(data)),
             Contender("PyTorch, expert, DDP", self._pinned(2) + self._peer(data, "expert", launcher)),
         ], note="Peak memory is rank 0's.")
+
+    def _catalogue(self) -> Comparison:
+        """A million items, of which a step touches few, beside ten thousand and beside PyTorch."""
+        counts = [1_000, 10_000] if self.options.quick else [10_000, 1_000_000]
+        paths = [self.scratch / f"catalogue-{count}.txt" for count in counts]
+        for count, path in zip(counts, paths):
+            apart(write_catalogue, path, items=count, users=2_000 if self.options.quick else 200_000)
+        settings = ["max_seq_length=50", "masked_lm_prob=0.2", "max_predictions_per_seq=10", "gradient_shards=8",
+                    "validation=false", "loss=sampled", "negatives=256"]
+
+        def ours(count: int, path: pathlib.Path, adam: str) -> Contender:
+            command = [self.program, "bench", "--data", str(path), "--threads", "1", "--steps", str(self.steps), "--json"]
+            for setting in [*settings, f"table_adam={adam}"]:
+                command += ["--set", setting]
+            return Contender(f"bert4rec-dist, {count:,} items, {adam}", self._pinned(1) + command)
+
+        contenders = [ours(count, path, "lazy") for count, path in zip(counts, paths)]
+        contenders.append(ours(counts[1], paths[1], "exact"))
+        if self.torch_version:
+            contenders += [
+                Contender(f"PyTorch, {counts[1]:,} items, {table}", self._pinned(1) + [
+                    self.options.python, str(HERE / "torch_sparse_peer.py"), "--data", str(paths[1]), "--table", table,
+                    "--steps", str(self.steps), "--warm-steps", str(1 if self.options.quick else 3), "--micro", "32",
+                    "--max-len", "50", "--max-pred", "10"])
+                for table in ("gathered", "sparse")]
+        return Comparison("a large catalogue, sampled softmax, 64 wide, one core", contenders)
 
     # The program alone
 
@@ -252,6 +278,19 @@ def write_pairs(path: pathlib.Path, items: int, users: int, length: int) -> None
     with open(path, "w") as file:
         for user in range(users):
             file.write("".join(f"{user} {next(dealt)}\n" for _ in range(length)))
+
+
+def write_catalogue(path: pathlib.Path, items: int, users: int) -> None:
+    """Five million interactions of 200,000 users; every item occurs, and popularity falls with a power (-3/4) of its rank."""
+    source, count = random.Random(3), 25 * users
+    dealt = list(range(items)) + [int(items * source.random() ** 4) for _ in range(count - items)]
+    source.shuffle(dealt)
+    with open(path, "w") as file:
+        begin = 0
+        for user in range(users):
+            end = count if user == users - 1 else min(count, begin + 3 + int(source.expovariate(1 / 22)))
+            file.write("".join([f"{user} i{item}\n" for item in dealt[begin:end]]))
+            begin = end
 
 
 def write_interactions(path: pathlib.Path, count: int) -> None:

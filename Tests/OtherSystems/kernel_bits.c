@@ -73,6 +73,11 @@ static void rows(const kernel_set *kernels) {
     kernel_bit_sums sums = kernels->adam_update(
         (kernel_adam){1e-3f, 0.9f, 0.999f, 0.1f, 0.001f, 1e-6f, 0.01f, 0.37f}, in, dy, residual, norm, count);
     add(&sums, sizeof sums);
+    float rates[300];
+    for (int i = 0; i < 300; i++) rates[i] = 1e-3f - 2e-6f * i;
+    sums = kernels->adam_idle(
+        (kernel_adam){0, 0.9f, 0.999f, 0.1f, 0.001f, 1e-6f, 0.01f, 1}, rates, 300, 1e-12f, in, residual, norm, count);
+    add(&sums, sizeof sums);
     add(in, count * 4), add(residual, count * 4), add(norm, count * 4);
   }
 }

@@ -191,6 +191,12 @@ typedef struct {
   kernel_bit_sums (*adam_update)(
       kernel_adam settings, float *parameters, const float *gradients, float *first_moment, float *second_moment, size_t count);
 
+  // Updates without a gradient, one after the other at these rates (steps), which stand in for the one in the settings; a first moment
+  // of at most `spent` then becomes 0. Bit sums as above.
+  kernel_bit_sums (*adam_idle)(
+      kernel_adam settings, const float *rates, size_t steps, float spent, float *parameters, float *first_moment,
+      float *second_moment, size_t count);
+
   // The bit sum of p, m and v: integer sums of the bit patterns of every sixteenth element, each times a constant of its own. Any
   // change of a single number changes it.
   uint64_t (*bit_sum)(const float *parameters, const float *first_moment, const float *second_moment, size_t count);
