@@ -77,7 +77,8 @@ final class ModelUpdate: @unchecked Sendable {
     let (whole, rows, change) = (adam.bitSum(of: state), adam.rowBitSum(of: state), adam.takeRowBitChange())
     // Own rows have no replica: what the rank's memory holds says whether they are right.
     check = ReplicaCheck(
-      sum: squares == nil ? whole &+ rows : adam.bitSumBesidesTable(of: state), memoryHolds: left.map { $0 == (whole, rows &- change) } ?? true)
+      sum: squares == nil ? whole &+ rows : adam.bitSumBesidesTable(of: state),
+      memoryHolds: left.map { $0 == (whole, rows &- change) } ?? true)
     left = (whole, rows)
   }
 

@@ -155,7 +155,7 @@ import Training
     parts.initialize(seed: 3)
     let layout = whole.layout
     let ownership = RowOwnership(rowCount: 7001, size: 1)
-    var (adamOfWhole, adamOfParts) = (Adam(layout, threads: threads), Adam(layout, rows: ownership, threads: threads))
+    var (adamOfWhole, adamOfParts) = (Adam(layout, threads: threads), Adam(layout, rows: ownership, readsAll: true, threads: threads))
     var left: UInt64?
     for step in 0..<3 {
       var gradients = numbers(layout.count, scale: 3, seed: UInt64(step))
@@ -228,7 +228,7 @@ import Training
     }
     #expect(Array(lazy.parameters[layout.besidesTable]) == Array(whole.parameters[layout.besidesTable]))
     #expect(adamOfRows.bitSums.before == sums.whole)
-    sums = (adamOfRows.bitSums.after, sums.rows &+ adamOfRows.rowBitChange)
+    sums = (adamOfRows.bitSums.after, sums.rows &+ adamOfRows.takeRowBitChange())
     #expect(adamOfRows.bitSum(of: lazy) == sums.whole && adamOfRows.rowBitSum(of: lazy) == sums.rows)
     lazy.secondMoment[9 * hidden + 1] = Float(bitPattern: lazy.secondMoment[9 * hidden + 1].bitPattern ^ 1)
     #expect(adamOfRows.bitSum(of: lazy) == sums.whole && adamOfRows.rowBitSum(of: lazy) != sums.rows)
@@ -270,6 +270,8 @@ import Training
         let norm = adam.norm(maskedCount: 2)
         adam.begin(rate: 0.01, norm: norm, maskedCount: 2)
         for thread in (0..<threads).reversed() { adam.update(state, gradient, thread: thread, of: threads) }
+        adam.end()
+        for thread in 0..<threads { adam.catchUpAll(state, thread: thread, of: threads) }
         return norm
       }
     }
@@ -300,8 +302,81 @@ import Training
       }
       #expect(Array(state.parameters[layout.besidesTable]) == Array(whole.parameters[layout.besidesTable]))
       #expect(own.bitSum(of: state) == own.bitSums.after && own.bitSumBesidesTable(of: state) == own.bitSumBesidesTable)
-      #expect(own.rowBitSum(of: state) == rowsBefore &+ own.rowBitChange)
+      #expect(own.rowBitSum(of: state) == rowsBefore &+ own.takeRowBitChange())
     }
+  }
+
+  /// Rows that steps do not touch are brought up to date now and then, all or some of them, by any number of threads: to the same bits as
+  /// after each step, and to what an update of the whole table makes of them, up to rounding. The sums of bits follow.
+  @Test(arguments: [1, 3]) func updatesThatWait(threads: Int) throws {
+    var model = ModelConfiguration(vocabularySize: 4500, hiddenSize: 6, headCount: 2, intermediateSize: 5, maximumSequenceLength: 4)
+    model.layerCount = 1
+    let (rows, hidden, steps) = (model.vocabularySize, model.hiddenSize, 400)
+    let states = try (0..<3).map { _ in try ModelState(model) }
+    for state in states { state.initialize(seed: 3) }
+    let (waiting, prompt, whole) = (states[0], states[1], states[2])
+    let layout = whole.layout
+    func make() -> Adam { Adam(layout, rows: RowOwnership(rowCount: rows, size: 1), threads: threads) }
+    var (adam, promptAdam, wholeAdam) = (make(), make(), Adam(layout))
+    func catchUpAll(_ adam: Adam, _ state: ModelState) {
+      for thread in (0..<threads).reversed() { adam.catchUpAll(state, thread: thread, of: threads) }
+      adam.deferred?.removeAll()
+    }
+    var rowSum = adam.rowBitSum(of: waiting)
+    let list = RowList(width: hidden + 1)
+    for step in 0..<steps {
+      // Few rows, of which some come again soon and some once; none in the last 250 steps, so that moments are spent.
+      let touched = step >= 150 ? [] : (0..<rows).filter { ($0 * 31 + step * 7) % 97 == 0 || ($0 % 501 == 3 && step % 4 == 0) }
+      let some = numbers(touched.count * (hidden + 1), scale: 0.02, seed: UInt64(step))
+      list.resize(touched.count)
+      var gradients = numbers(layout.count, scale: 0.02, seed: UInt64(1000 + step))
+      for index in 0..<layout.besidesTable.lowerBound { gradients[index] = 0 }
+      for index in layout.predictionBias..<layout.count { gradients[index] = 0 }
+      for (index, row) in touched.enumerated() {
+        list.ids[index] = Int32(row)
+        for column in 0..<hidden {
+          list.values[index * list.width + column] = some[index * list.width + column]
+          gradients[row * hidden + column] = some[index * list.width + column]
+        }
+        list.values[index * list.width + hidden] = some[index * list.width + hidden]
+        gradients[layout.predictionBias + row] = some[index * list.width + hidden]
+      }
+      let rate = 0.005 * (1 - Double(step) / 500)
+      let beside = Array(gradients[layout.besidesTable])
+      if step % 50 == 7 { catchUpAll(adam, waiting) }
+      // What this step reads: some of what it touches.
+      let read = touched.filter { $0 % 3 == 0 }.map(Int32.init)
+      read.withUnsafeBufferPointer { read in
+        for thread in 0..<threads { adam.catchUp(read, waiting, thread: thread, of: threads) }
+      }
+      run(&wholeAdam, whole, gradients, rate: rate, masked: 2, threads: 1)
+      beside.withUnsafeBufferPointer { beside in
+        let gradient = SummedGradient(beside.baseAddress!, layout, rows: list)
+        func update(_ adam: inout Adam, _ state: ModelState) {
+          for thread in 0..<threads { adam.addSquares(gradient, thread: thread, of: threads) }
+          adam.begin(rate: rate, norm: adam.norm(maskedCount: 2), maskedCount: 2)
+          for thread in (0..<threads).reversed() { adam.update(state, gradient, thread: thread, of: threads) }
+          adam.end()
+        }
+        update(&adam, waiting)
+        update(&promptAdam, prompt)
+      }
+      catchUpAll(promptAdam, prompt)
+      rowSum &+= adam.takeRowBitChange()
+      if step % 37 == 0 { #expect(adam.rowBitSum(of: waiting) == rowSum) }
+    }
+    #expect(waiting.parameterHash != prompt.parameterHash)
+    catchUpAll(adam, waiting)
+    for (one, other) in [
+      (waiting.parameters, prompt.parameters), (waiting.firstMoment, prompt.firstMoment), (waiting.secondMoment, prompt.secondMoment),
+    ] {
+      let isEqual = Array(one) == Array(other)
+      #expect(isEqual)
+    }
+    #expect(adam.rowBitSum(of: waiting) == rowSum &+ adam.takeRowBitChange())
+    let largest = zip(waiting.parameters, whole.parameters).reduce(0) { max($0, abs($1.0 - $1.1)) }
+    #expect(largest < 1e-5)
+    #expect(waiting.firstMoment[..<(rows * hidden)].allSatisfy { $0 == 0 })
   }
 
   @Test func aRateOfZeroMovesTheMomentsAlone() throws {
