@@ -37,8 +37,8 @@ static kernel_bit_sums FUNCTION(adam_update)(
 // Updates without a gradient: those of adam_update with gradients of 0, one after the other, so that it is of no consequence in how
 // many calls they are done. Besides, a first moment that is at most `spent` becomes 0. From then on there is nothing to divide.
 static kernel_bit_sums FUNCTION(adam_idle)(
-    kernel_adam settings, const float *rates, size_t steps, float spent, float *parameters, float *first_moment, float *second_moment,
-    size_t count) {
+    kernel_adam settings, const float *rates, size_t steps, float spent, float *parameters, float *first_moment,
+    float *second_moment, size_t count) {
   enum { between = 8 };  // updates between two looks at whether moments are spent
   u16 before = 0, after = 0;
   f16 zero = 0;
