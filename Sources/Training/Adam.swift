@@ -193,6 +193,9 @@ package struct Adam {
   /// A row of this rank, which another one asks for.
   package func catchUp(_ row: Int, _ state: ModelState) { deferred?.catchUp(row, state, &storage.rowBits[0]) }
 
+  /// All rows are up to date, or the state is another one: nothing waits any more.
+  package func endCatchingUp() { deferred?.removeAll() }
+
   /// A thread's share of all rows of this rank.
   package func catchUpAll(_ state: ModelState, thread: Int, of threads: Int) {
     guard let deferred, let ownership, deferred.count > 0 else { return }

@@ -85,7 +85,7 @@ final class ModelUpdate: @unchecked Sendable {
   /// The state has been put back to an earlier one.
   func forgetMemory() {
     (check, left) = (nil, nil)
-    adam.deferred?.removeAll()
+    adam.endCatchingUp()
     _ = adam.takeRowBitChange()
   }
 
@@ -108,7 +108,7 @@ final class ModelUpdate: @unchecked Sendable {
   func catchUpAll(_ thread: Int) { adam.catchUpAll(state, thread: thread, of: threadCount) }
 
   /// All threads have brought their rows up to date.
-  func endCatchingUp() { adam.deferred?.removeAll() }
+  func endCatchingUp() { adam.endCatchingUp() }
 
   private var present: SummedGradient {
     guard let gradient else { preconditionFailure("begin(_:) comes first") }

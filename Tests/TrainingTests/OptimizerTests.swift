@@ -320,7 +320,7 @@ import Training
     var (adam, promptAdam, wholeAdam) = (make(), make(), Adam(layout))
     func catchUpAll(_ adam: Adam, _ state: ModelState) {
       for thread in (0..<threads).reversed() { adam.catchUpAll(state, thread: thread, of: threads) }
-      adam.deferred?.removeAll()
+      adam.endCatchingUp()
     }
     var rowSum = adam.rowBitSum(of: waiting)
     let list = RowList(width: hidden + 1)
