@@ -47,7 +47,7 @@ let package = Package(
     .target(name: "StallDetection", dependencies: ["Communication", "SystemSupport"]),
     .target(
       name: "Evaluation",
-      dependencies: ["InteractionData", "Masking", "CKernels", "Communication", "SystemSupport"]),
+      dependencies: ["InteractionData", "Masking", "CKernels", "Communication", "TableSharding", "SystemSupport"]),
     .target(name: "Checkpoints", dependencies: ["InteractionData", "BERT4RecModel", "TensorFlowFiles", "SystemSupport"]),
     // The recipes, compiled into the program so that it needs no files beside it.
     .target(
@@ -112,7 +112,7 @@ let package = Package(
       name: "StallDetectionTests",
       dependencies: ["Communication", "StallDetection", "ProbeRunner", "ranks-probe"]),
     .testTarget(
-      name: "EvaluationTests", dependencies: ["Communication", "Evaluation", "TestSupport"],
+      name: "EvaluationTests", dependencies: ["Communication", "Evaluation", "TableSharding", "TestSupport"],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "SystemSupport", "TestSupport"], resources: [.copy("Fixtures")]),

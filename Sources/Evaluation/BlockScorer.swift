@@ -35,12 +35,7 @@ final class BlockScorer {
       let part = start..<min(start + scans.count, all.count)
       try score(all[part], block: block)
       for place in 0..<part.count {
-        guard scans[place].isFinite else {
-          throw ProgramFailure(
-            .internalFault,
-            "the model's scores for user \(all[start + place]) (index, from 0) are not finite: the checkpoint is damaged or "
-              + "its training diverged; use an earlier checkpoint")
-        }
+        if !scans[place].isFinite { throw scans[place].failure }
         results.append(scans[place].finish(tokens))
       }
     }
@@ -61,7 +56,7 @@ final class BlockScorer {
       scans[place].begin(
         user: user, history: keepSeen ? UnsafeBufferPointer(rebasing: history[..<0]) : history, label: label,
         labelScore: scorer.score(instance: place, token: Int(label)),
-        listLength: min(10, tokens.itemCount), tokens)
+        listLength: RowScan.listLength(tokens), tokens)
       for (evaluationProtocol, drawn) in candidates {
         scans[place].rank(in: evaluationProtocol, among: drawn?[block: block, place: part.startIndex + place])
       }

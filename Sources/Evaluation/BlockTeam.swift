@@ -1,7 +1,18 @@
+import Communication
 import SystemSupport
 
+/// What ranks users' held-out items, some blocks at a time.
+protocol UserScoring: AnyObject {
+  /// Most blocks of a rank in a round; the same on all ranks.
+  var blocksPerRound: Int { get }
+
+  /// Collective. The results of this rank's blocks of a round in their order, or why one has none.
+  func score(_ own: [Int], of round: Range<Int>) throws(CollectiveFailure) -> [Result<[UserResult], ProgramFailure>]
+}
+
 /// A rank's threads in an evaluation: each scores whole blocks, whichever comes next, so which one does is of no consequence.
-final class BlockTeam {
+final class BlockTeam: UserScoring {
+  let blocksPerRound = Evaluator.blocksPerRound
   private let work: Work
   private let queue: WorkQueue
 
@@ -14,10 +25,9 @@ final class BlockTeam {
 
   deinit { queue.stop() }
 
-  /// The results of some blocks in their order, or the failure of the first one that fails.
-  func score(_ blocks: [Int]) -> [Result<[UserResult], ProgramFailure>] {
-    work.begin(blocks)
-    queue.run(pieces: blocks.count)
+  func score(_ own: [Int], of round: Range<Int>) -> [Result<[UserResult], ProgramFailure>] {
+    work.begin(own)
+    queue.run(pieces: own.count)
     return work.take()
   }
 

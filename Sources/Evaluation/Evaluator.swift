@@ -63,7 +63,16 @@ public final class Evaluator {
     protocols: [EvaluationProtocol] = EvaluationProtocol.allCases, sample: UserSample? = nil, step: Int,
     hooks: [any EvaluationHook] = [], shouldStop: @escaping @Sendable () -> Bool = { false }
   ) throws(CollectiveFailure) -> EvaluationReport? {
-    try alike { () throws(ProgramFailure) in try checkVocabulary(of: scorer, tokens) }
+    try evaluate(
+      .replicas(scorer), split: evaluated, protocols: protocols, sample: sample, step: step, hooks: hooks, shouldStop: shouldStop)
+  }
+
+  /// The same with a model of either kind: the digits do not depend on it.
+  package func evaluate(
+    _ scorer: RankScorer, split evaluated: EvaluationSplit, protocols: [EvaluationProtocol] = EvaluationProtocol.allCases,
+    sample: UserSample? = nil, step: Int, hooks: [any EvaluationHook] = [], shouldStop: @escaping @Sendable () -> Bool = { false }
+  ) throws(CollectiveFailure) -> EvaluationReport? {
+    try alike { () throws(ProgramFailure) in try checkVocabulary(scorer.vocabularySize, tokens) }
     var distinct: [EvaluationProtocol] = []
     for evaluationProtocol in protocols where !distinct.contains(evaluationProtocol) {
       distinct.append(evaluationProtocol)
@@ -90,16 +99,13 @@ public final class Evaluator {
     let ownHooks: [any EvaluationHook] = isRoot ? [ranking, MaskedItemHook()] : []
     let called = isRoot ? ownHooks + hooks : []
     try communicator.onRankZero { () throws(ProgramFailure) in for hook in called { try hook.begin(context) } }
-    let scorers = scorer.workers.map {
-      BlockScorer(
-        $0, users: users, tokens: tokens, maximumLength: maximumLength, keepSeen: keepSeen,
-        candidates: candidates.map { ($0, $1?.negatives) })
+    let scoring = try communicator.onEveryRank { () throws(ProgramFailure) in
+      try makeScoring(scorer, users, candidates.map { ($0, $1?.negatives) }, shouldStop)
     }
-    let team = try communicator.onEveryRank { () throws(ProgramFailure) in try BlockTeam(scorers, shouldStop) }
-    // A rank's blocks are as good as done where those of its own are.
-    let ownBlocks = (users.blockCount + communicator.size - 1) / communicator.size
+    // A rank's blocks are as good as done where those of its own are; over a sharded table it looks at those of all.
+    let ownBlocks = scoring is BlockTeam ? (users.blockCount + communicator.size - 1) / communicator.size : users.blockCount
     try Activity.during("\(evaluated.rawValue) of step \(step), \(users.count) users", of: ownBlocks) { () throws(CollectiveFailure) in
-      try score(team, users, called)
+      try score(scoring, users, called)
     }
     try communicator.onRankZero { () throws(ProgramFailure) in for hook in called { try hook.end(context) } }
     guard isRoot else { return nil }
@@ -110,15 +116,33 @@ public final class Evaluator {
       lines: distinct.map(ranking.line), notes: notes(candidates, users.count) + repeats(users))
   }
 
-  /// Rounds of scoring here, gathering on rank 0, and agreeing on whether to go on.
+  private func makeScoring(
+    _ scorer: RankScorer, _ users: EvaluatedUsers, _ candidates: [(EvaluationProtocol, DrawnNegatives?)],
+    _ shouldStop: @escaping @Sendable () -> Bool
+  ) throws(ProgramFailure) -> any UserScoring {
+    switch scorer {
+    case .replicas(let scorer):
+      let scorers = scorer.workers.map {
+        BlockScorer($0, users: users, tokens: tokens, maximumLength: maximumLength, keepSeen: keepSeen, candidates: candidates)
+      }
+      return try BlockTeam(scorers, shouldStop)
+    case .sharded(let scorer):
+      return try ShardedBlocks(
+        scorer, users: users, tokens: tokens, maximumLength: maximumLength, keepSeen: keepSeen, candidates: candidates,
+        communicator: communicator, shouldStop)
+    }
+  }
+
+  /// Rounds of scoring, gathering on rank 0, and agreeing on whether to go on.
   private func score(
-    _ team: BlockTeam, _ users: EvaluatedUsers, _ hooks: [any EvaluationHook]
+    _ scoring: any UserScoring, _ users: EvaluatedUsers, _ hooks: [any EvaluationHook]
   ) throws(CollectiveFailure) {
     let size = communicator.size
-    for start in stride(from: 0, to: users.blockCount, by: Self.blocksPerRound * size) {
-      let end = min(start + Self.blocksPerRound * size, users.blockCount)
+    let perRound = scoring.blocksPerRound * size
+    for start in stride(from: 0, to: users.blockCount, by: perRound) {
+      let end = min(start + perRound, users.blockCount)
       let own = Array(stride(from: start + communicator.rank, to: end, by: size))
-      let gathered = try communicator.gather(RoundResults(blocks: own, team.score(own)))
+      let gathered = try communicator.gather(RoundResults(blocks: own, scoring.score(own, of: start..<end)))
       // Whatever goes wrong on one rank stops all of them here, instead of leaving the others to wait for it.
       try communicator.onRankZero { () throws(ProgramFailure) in
         if let first = gathered.compactMap(\.failure).min(by: { $0.block < $1.block }) { throw first.failure }

@@ -1,11 +1,22 @@
 import Communication
+import InteractionData
 import SystemSupport
 
-extension Recommender {
-  /// Requests that a rank gets in a round; fewer where lists are long.
-  private static let requestsPerRound = 1024
-  private static let itemsPerRound = 1 << 20
+/// What recommends with all ranks.
+package protocol ListSource: AnyObject {
+  var tokens: TokenIDs { get }
 
+  /// Most requests that a rank gets at once; the same on all ranks.
+  func requestsPerRound(longestList: Int, ranks: Int) -> Int
+
+  /// Collective. A list for each of this rank's requests, which are of no more than `longestList` items. Throws what
+  /// `Recommender.recommend(_:)` throws, on every rank the same.
+  func lists(
+    _ own: [RecommendationRequest], longestList: Int, on communicator: any Communicator
+  ) throws(CollectiveFailure) -> [RecommendationList]
+}
+
+extension Recommender {
   /// Recommends for the histories that rank 0 has, as the next function does.
   public func recommend(
     count: Int, topK k: Int, keepSeen: Bool, on communicator: any Communicator, history: (Int) -> [Int32],
@@ -29,19 +40,52 @@ extension Recommender {
     count: Int, longestList: Int, shared: CandidateItems? = nil, on communicator: any Communicator,
     request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(ProgramFailure) -> Bool
   ) throws(CollectiveFailure) {
+    try RecommendationRounds(source: self, communicator: communicator)
+      .run(count: count, longestList: longestList, shared: shared, request: request, write: write)
+  }
+}
+
+extension Recommender: ListSource {
+  package func requestsPerRound(longestList: Int, ranks: Int) -> Int {
+    RecommendationRounds.requestsPerRound(longestList: min(longestList, tokens.itemCount))
+  }
+
+  package func lists(
+    _ own: [RecommendationRequest], longestList: Int, on communicator: any Communicator
+  ) throws(CollectiveFailure) -> [RecommendationList] {
+    try communicator.onEveryRank { () throws(ProgramFailure) in try recommend(own) }
+  }
+}
+
+/// Answers the requests of rank 0 on all ranks, some at a time.
+package struct RecommendationRounds {
+  let source: any ListSource
+  let communicator: any Communicator
+
+  package init(source: any ListSource, communicator: any Communicator) { (self.source, self.communicator) = (source, communicator) }
+
+  /// Requests that a rank gets in a round; fewer where lists are long.
+  static func requestsPerRound(longestList: Int) -> Int { max(1, min(1024, (1 << 20) / max(1, longestList))) }
+
+  /// See `Recommender.recommend(count:longestList:shared:on:request:write:)`.
+  package func run(
+    count: Int, longestList: Int, shared: CandidateItems? = nil,
+    request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(ProgramFailure) -> Bool
+  ) throws(CollectiveFailure) {
     try Activity.during("recommendations for \(count) histories", of: count) { () throws(CollectiveFailure) in
-      try recommendInRounds(
-        count: count, longestList: longestList, shared: shared, on: communicator, request: request, write: write)
+      try runAll(count: count, longestList: longestList, shared: shared, request: request, write: write)
     }
   }
 
-  private func recommendInRounds(
-    count: Int, longestList: Int, shared: CandidateItems?, on communicator: any Communicator,
+  private func runAll(
+    count: Int, longestList: Int, shared: CandidateItems?,
     request: (Int) -> RecommendationRequest, write: (Int, RecommendationList) throws(ProgramFailure) -> Bool
   ) throws(CollectiveFailure) {
     let size = communicator.size
     let common = try communicator.broadcast(shared.map { [$0] } ?? []).first
-    let perRank = max(1, min(Self.requestsPerRound, Self.itemsPerRound / max(1, min(longestList, tokens.itemCount))))
+    // That of rank 0 counts.
+    let longestList = try communicator.broadcast(longestList)
+    let perRank = source.requestsPerRound(longestList: longestList, ranks: size)
     var (start, isWanted) = (0, true)
     while true {
       let now = try communicator.broadcast(isWanted ? min(perRank * size, count - start) : 0)
@@ -52,8 +96,7 @@ extension Recommender {
       }
       var own = try communicator.scatter(requests)
       for place in own.indices where own[place].candidates == nil { own[place].candidates = common }
-      let lists = try communicator.onEveryRank { () throws(ProgramFailure) in try recommend(own) }
-      let gathered = try communicator.gather(lists)
+      let gathered = try communicator.gather(source.lists(own, longestList: longestList, on: communicator))
       try communicator.onRankZero { () throws(ProgramFailure) in
         var index = start
         for list in gathered.joined() where isWanted {

@@ -19,20 +19,22 @@ public struct RecommendationList: Sendable, Equatable {
 /// Recommends next items: the model is given the last `maximumLength - 1` items of a history and `[MASK]`, and its
 /// scores at the mask order the catalogue. All threads that the scorer has memory for share the histories.
 public final class Recommender {
-  let tokens: TokenIDs
+  package let tokens: TokenIDs
   /// Most histories that one thread scores together.
   public let instancesAtOnce: Int
   private let threadCount: Int
-  private let mostPopular: MostPopular
+  private let itemCounts: [Int64]
+  /// Found when somebody has no history: sorting a large catalogue takes a while.
+  private lazy var mostPopular = MostPopular(itemCounts: itemCounts)
   private let work: RecommendationWork
   private let queue: WorkQueue
 
   /// `itemCounts`: occurrences of item `i` at `i - 1`. Throws `usage` when the model was made for another catalogue.
   public init(scorer: any SequenceScorer, itemCounts: [Int64], maximumLength: Int) throws(ProgramFailure) {
     let tokens = TokenIDs(itemCount: itemCounts.count)
-    try checkVocabulary(of: scorer, tokens)
+    try checkVocabulary(scorer.vocabularySize, tokens)
     self.tokens = tokens
-    mostPopular = MostPopular(itemCounts: itemCounts)
+    self.itemCounts = itemCounts
     let scorers = scorer.workers.map { ListScorer($0, tokens: tokens, maximumLength: maximumLength) }
     instancesAtOnce = scorers[0].instancesAtOnce
     threadCount = scorers.count
@@ -82,11 +84,11 @@ public final class Recommender {
     answers.reserveCapacity(requests.count)
     var known: [Int] = []
     for (index, request) in requests.enumerated() {
-      if let failure = failure(of: request, index) {
+      if let failure = request.failure(index, tokens) {
         answers.append(.failure(failure))
       } else {
         if !request.history.isEmpty { known.append(index) }
-        answers.append(.success(RecommendationList(items: request.history.isEmpty ? popular(request) : [], isFallback: true)))
+        answers.append(.success(RecommendationList(items: request.history.isEmpty ? mostPopular.answer(request) : [], isFallback: true)))
       }
     }
     if known.isEmpty { return answers }
@@ -105,20 +107,26 @@ public final class Recommender {
     }
     return answers
   }
+}
 
-  private func failure(of request: RecommendationRequest, _ index: Int) -> ProgramFailure? {
-    if request.topK < 1 { return ProgramFailure(.usage, "top-k is \(request.topK); it must be at least 1") }
-    for (name, items) in [("history", request.history), ("the candidates of history", request.candidates?.items ?? [])] {
+extension RecommendationRequest {
+  /// Why it cannot be answered; `index` names it.
+  func failure(_ index: Int, _ tokens: TokenIDs) -> ProgramFailure? {
+    if topK < 1 { return ProgramFailure(.usage, "top-k is \(topK); it must be at least 1") }
+    for (name, items) in [("history", history), ("the candidates of history", candidates?.items ?? [])] {
       for item in items where item < 1 || Int(item) > tokens.itemCount {
         return ProgramFailure(.badData, "\(name) \(index) holds the item id \(item); items are 1 to \(tokens.itemCount)")
       }
     }
     return nil
   }
+}
 
-  private func popular(_ request: RecommendationRequest) -> [ScoredItem] {
-    if let candidates = request.candidates { return mostPopular.first(request.topK, among: candidates) }
-    return mostPopular.first(request.topK)
+extension MostPopular {
+  /// For a request without a history.
+  func answer(_ request: RecommendationRequest) -> [ScoredItem] {
+    if let candidates = request.candidates { return first(request.topK, among: candidates) }
+    return first(request.topK)
   }
 }
 
@@ -152,12 +160,12 @@ private final class RecommendationWork: @unchecked Sendable {
 }
 
 /// A model scores exactly the tokens of the catalogue it was trained on.
-func checkVocabulary(of scorer: any SequenceScorer, _ tokens: TokenIDs) throws(ProgramFailure) {
+func checkVocabulary(_ vocabularySize: Int, _ tokens: TokenIDs) throws(ProgramFailure) {
   guard tokens.itemCount >= 1 else { throw ProgramFailure(.badData, "the catalogue has no items") }
-  guard scorer.vocabularySize == tokens.vocabularySize else {
+  guard vocabularySize == tokens.vocabularySize else {
     throw ProgramFailure(
       .usage,
-      "the model has \(scorer.vocabularySize) token rows, but \(tokens.itemCount) items need \(tokens.vocabularySize): "
+      "the model has \(vocabularySize) token rows, but \(tokens.itemCount) items need \(tokens.vocabularySize): "
         + "it was trained on another catalogue; use the data set it was trained on")
   }
 }

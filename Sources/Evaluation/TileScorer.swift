@@ -1,5 +1,6 @@
 import Masking
 import SystemSupport
+import TableSharding
 
 /// Scores the instances of a batch for one tile of the vocabulary after the other, so that the scores of a large catalogue never
 /// stand in memory as a whole and the catalogue's table is read once per batch. Each thread has one of its own.
@@ -19,8 +20,8 @@ package protocol TileScorer: AnyObject {
 
 /// Scores of a batch's instances for some neighbouring tokens (B, W).
 package struct ScoreTile {
-  /// Tokens of a tile. The order of the additions in `masked_lm_loss` depends on it.
-  package static let width = 4096
+  /// Tokens of a tile: a block of a table's rows that one rank has. The order of the additions in `masked_lm_loss` depends on it.
+  package static let width = RowOwnership.blockRows
 
   private let scores: UnsafePointer<Float>
   private let stride: Int

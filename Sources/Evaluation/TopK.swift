@@ -50,13 +50,12 @@ package struct TopK {
     }
   }
 
-  /// The next score, of an item above all that came before. It must be finite.
+  /// Another score, of an item that has not come before. It must be finite.
   package mutating func take(_ score: Float, _ item: Int32) {
     if heap.count < limit {
       heap.append((score, item))
       siftUp()
-    } else if score > heap[0].score {
-      // Of equal scores the earlier item stays.
+    } else if Self.isWorse(heap[0], (score, item)) {
       heap[0] = (score, item)
       siftDown()
     }
@@ -88,6 +87,28 @@ package struct TopK {
       guard Self.isWorse(heap[child], heap[place]) else { return }
       heap.swapAt(place, child)
       place = child
+    }
+  }
+}
+
+/// What a rank has kept of its own tiles, on its way to the rank that wants the best of all.
+extension TopK {
+  /// Words of a list of `limit` items.
+  static func words(limit: Int) -> Int { 1 + 2 * limit }
+
+  func write(to words: inout WordWriter) {
+    words.write(Int32(heap.count))
+    for kept in heap {
+      words.write(kept.item)
+      words.write(kept.score)
+    }
+  }
+
+  /// Takes what another one has kept of other tokens.
+  mutating func take(_ words: inout WordReader) {
+    for _ in 0..<words.read(Int32.self) {
+      let item = words.read(Int32.self)
+      take(words.read(Float.self), item)
     }
   }
 }

@@ -25,6 +25,15 @@ public struct ExternalIDs: Sendable, Equatable {
   /// The bytes of an id.
   public subscript(index: Int) -> ArraySlice<UInt8> { bytes[offsets[index]..<offsets[index + 1]] }
 
+  /// Calls `body` with what gives the bytes of an id by its index, where they stand.
+  func withBytes<R>(_ body: ((Int) -> UnsafeRawBufferPointer) -> R) -> R {
+    bytes.withUnsafeBytes { bytes in
+      offsets.withUnsafeBufferPointer { offsets in
+        body { UnsafeRawBufferPointer(rebasing: bytes[offsets[$0]..<offsets[$0 + 1]]) }
+      }
+    }
+  }
+
   /// Adds an id behind the others.
   public mutating func append(_ id: some Collection<UInt8>) {
     bytes.append(contentsOf: id)

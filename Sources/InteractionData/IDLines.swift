@@ -30,17 +30,22 @@ struct IDLines {
       throw bad(1, "the header \"\(columns.joined(separator: ", "))\" or the last line's end is missing")
     }
     var ids = ExternalIDs()
+    var fields: [UnsafeRawBufferPointer] = []
     var place = header.count
     while place < bytes.count {
       let end = Self.find(0x0A, in: bytes, from: place) ?? bytes.count
       let line = ids.count + 2
       do throws(Problem) {
-        let fields = Self.fields(UnsafeRawBufferPointer(rebasing: bytes[place..<end]))
+        Self.split(UnsafeRawBufferPointer(rebasing: bytes[place..<end]), into: &fields)
         guard fields.count == columns.count else { throw Problem("\(fields.count) columns instead of \(columns.count)") }
         let number = firstNumber + Int64(ids.count)
         guard Self.number(fields[0]) == number else { throw Problem("the \(columns[0]) is not \(number)") }
-        guard let id = TSVText.unescape(fields[1]) else { throw Problem("an unknown escape, or a line end, in the external id") }
-        ids.append(id)
+        if TSVText.isPlain(fields[1]) {
+          ids.append(fields[1])
+        } else {
+          guard let id = TSVText.unescape(fields[1]) else { throw Problem("an unknown escape, or a line end, in the external id") }
+          ids.append(id)
+        }
         try body(fields)
       } catch { throw bad(line, error.text) }
       place = end + 1
@@ -51,14 +56,15 @@ struct IDLines {
     return ids
   }
 
-  private static func fields(_ line: UnsafeRawBufferPointer) -> [UnsafeRawBufferPointer] {
-    var fields: [UnsafeRawBufferPointer] = []
+  /// Overwrites `fields`, whose memory is used again: there may be millions of lines.
+  private static func split(_ line: UnsafeRawBufferPointer, into fields: inout [UnsafeRawBufferPointer]) {
+    fields.removeAll(keepingCapacity: true)
     var place = 0
     while let tab = find(0x09, in: line, from: place) {
       fields.append(UnsafeRawBufferPointer(rebasing: line[place..<tab]))
       place = tab + 1
     }
-    return fields + [UnsafeRawBufferPointer(rebasing: line[place...])]
+    fields.append(UnsafeRawBufferPointer(rebasing: line[place...]))
   }
 
   private static func find(_ byte: UInt8, in bytes: UnsafeRawBufferPointer, from place: Int) -> Int? {

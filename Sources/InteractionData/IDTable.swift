@@ -19,8 +19,11 @@ struct IDTable: ~Copyable {
   private var offsets = GrowableStorage<Int>(capacity: 1 << 8)
   private(set) var count = 0
 
-  init() {
-    mask = (1 << 8) - 1
+  /// `count`: as many ids find room before the table grows.
+  init(count: Int = 0) {
+    var slotCount = 1 << 8
+    while count * 3 > slotCount * 2 { slotCount *= 2 }
+    mask = slotCount - 1
     slots = Self.emptySlots(mask + 1)
     offsets.append(0)
   }

@@ -12,16 +12,18 @@ package struct ItemIndex: Sendable {
 
   /// Item `i` has the id at index `i - 1`; the first one counts where an id is given twice.
   package init(_ ids: ExternalIDs) {
-    var table = IDTable()
+    var table = IDTable(count: ids.count)
     var items: [Int32] = []
     items.reserveCapacity(ids.count)
-    for index in 0..<ids.count {
-      let isNew = ids[index].withUnsafeBytes { id in
+    ids.withBytes { bytes in
+      // A large table is not in the cache: places are asked for ahead.
+      let ahead = 16
+      for index in 0..<ids.count {
+        if index + ahead < ids.count { table.expect(bytes(index + ahead)) }
         let before = table.count
-        _ = table.intern(id)
-        return table.count > before
+        _ = table.intern(bytes(index))
+        if table.count > before { items.append(Int32(index + 1)) }
       }
-      if isNew { items.append(Int32(index + 1)) }
     }
     self.table = Table(table)
     self.items = items

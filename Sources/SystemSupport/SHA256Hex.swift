@@ -1,4 +1,5 @@
 import Crypto
+import Synchronization
 
 /// SHA-256 over several pieces, as 64 hex digits.
 package struct SHA256Hasher {
@@ -35,3 +36,26 @@ package func sha256Hex(_ bytes: UnsafeRawBufferPointer) -> String {
 }
 
 package func sha256Hex(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { sha256Hex($0) } }
+
+/// The hashes of several pieces of memory, each made by a thread of its own: gigabytes take seconds.
+package func sha256Hexes(_ pieces: [UnsafeRawBufferPointer]) throws(ProgramFailure) -> [String] {
+  let work = HashWork(pieces)
+  let queue = try WorkQueue(threads: pieces.count) { _, piece in work.hash(piece) }
+  queue.run(pieces: pieces.count)
+  queue.stop()
+  return work.digests
+}
+
+private final class HashWork: @unchecked Sendable {
+  private let pieces: [UnsafeRawBufferPointer]
+  private let lock = Mutex<[Int: String]>([:])
+
+  init(_ pieces: [UnsafeRawBufferPointer]) { self.pieces = pieces }
+
+  func hash(_ piece: Int) {
+    let digest = sha256Hex(pieces[piece])
+    lock.withLock { $0[piece] = digest }
+  }
+
+  var digests: [String] { lock.withLock { found in pieces.indices.compactMap { found[$0] } } }
+}

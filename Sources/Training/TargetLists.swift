@@ -36,7 +36,7 @@ package enum TargetLists {
   ///   - seeing: gets, on rank 0, each list with the number of its user among the targets'.
   ///   - shouldStop: asked on rank 0 for each list; ends it with the exit code `stopped`.
   package static func evaluate(
-    _ asked: Asked?, _ scorer: any SequenceScorer, itemCounts: [Int64], maximumLength: Int,
+    _ asked: Asked?, _ scorer: RankScorer, itemCounts: [Int64], maximumLength: Int,
     cutoffs: [Int] = TargetMetrics.defaultCutoffs, keepSeen: Bool = false, step: Int, notes: [String] = [],
     communicator: any Communicator, shouldStop: () -> Bool = { false },
     seeing: (_ user: Int, RecommendationList) throws(ProgramFailure) -> Void = { (_, _) throws(ProgramFailure) in }
@@ -45,12 +45,14 @@ package enum TargetLists {
       TargetEvaluation($0.questions, popularity: $0.popularity, cutoffs: cutoffs, keepSeen: keepSeen)
     }
     let questions = asked?.questions.questions ?? []
-    let recommender = try communicator.onEveryRank { () throws(ProgramFailure) in
-      try Recommender(scorer: scorer, itemCounts: itemCounts, maximumLength: maximumLength)
+    let source = try communicator.onEveryRank { () throws(ProgramFailure) in
+      try scorer.makeListSource(itemCounts: itemCounts, maximumLength: maximumLength)
     }
     var (fallbacks, isStopped) = (0, false)
-    try recommender.recommend(
-      count: questions.count, topK: cutoffs.last ?? 1, keepSeen: keepSeen, on: communicator, history: { questions[$0].history }
+    let longest = cutoffs.last ?? 1
+    try RecommendationRounds(source: source, communicator: communicator).run(
+      count: questions.count, longestList: longest,
+      request: { RecommendationRequest(history: questions[$0].history, topK: longest, keepSeen: keepSeen) }
     ) { (user, list) throws(ProgramFailure) in
       if list.isFallback { fallbacks += 1 }
       evaluation?.add(list.items.map(\.item))

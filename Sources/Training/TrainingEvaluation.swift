@@ -58,7 +58,8 @@ final class TrainingEvaluation {
       return try TargetLists.Asked(targets: targets, histories: dataset, itemIDs: dataset.itemIDs)
     }
     return try TargetLists.evaluate(
-      asked, madeScorer(), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength, step: state.step,
+      asked, .replicas(madeScorer()), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength,
+      step: state.step,
       communicator: context.communicator, shouldStop: { StopSignals.isStopRequested })
   }
 

@@ -14,9 +14,12 @@ final class RankGroup: @unchecked Sendable {
   private var arrived = 0
   private var generation = 0
   var slots: [[UInt8]]
+  /// What each rank sends to each.
+  var parts: [[[UInt8]]]
 
   init(size: Int) {
     self.size = size
+    parts = [[[UInt8]]](repeating: [], count: size)
     slots = [[UInt8]](repeating: [], count: size)
   }
 
@@ -38,6 +41,12 @@ final class RankGroup: @unchecked Sendable {
     condition.lock()
     defer { condition.unlock() }
     slots[rank] = bytes
+  }
+
+  func set(parts: [[UInt8]], at rank: Int) {
+    condition.lock()
+    defer { condition.unlock() }
+    self.parts[rank] = parts
   }
 }
 
@@ -104,13 +113,35 @@ final class ThreadCommunicator: Communicator {
   func exchange(
     _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout,
     into receive: UnsafeMutablePointer<Float>, _ receiveBlocks: BlockLayout
-  ) throws(CollectiveFailure) { throw Self.unexpected }
+  ) throws(CollectiveFailure) {
+    let parts = (0..<size).map { rank in
+      Array(UnsafeRawBufferPointer(start: send + Int(sendBlocks.offsets[rank]), count: 4 * Int(sendBlocks.counts[rank])))
+    }
+    group.set(parts: parts, at: rank)
+    group.barrier()
+    let received = (0..<size).map { group.parts[$0][rank] }
+    group.barrier()
+    for (sender, bytes) in received.enumerated() {
+      guard bytes.count == 4 * Int(receiveBlocks.counts[sender]) else { throw Self.unexpected }
+      UnsafeMutableRawPointer(receive + Int(receiveBlocks.offsets[sender])).copyMemory(from: bytes, byteCount: bytes.count)
+    }
+  }
 
   func allGatherBlocks(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
-  ) throws(CollectiveFailure) { throw Self.unexpected }
+  ) throws(CollectiveFailure) {
+    let part = Array(UnsafeRawBufferPointer(start: own, count: 4 * Int(blocks.counts[rank])))
+    group.set(parts: [[UInt8]](repeating: part, count: size), at: rank)
+    group.barrier()
+    let received = (0..<size).map { group.parts[$0][rank] }
+    group.barrier()
+    for (sender, bytes) in received.enumerated() {
+      guard bytes.count == 4 * Int(blocks.counts[sender]) else { throw Self.unexpected }
+      UnsafeMutableRawPointer(all + Int(blocks.offsets[sender])).copyMemory(from: bytes, byteCount: bytes.count)
+    }
+  }
 
-  private static let unexpected = CollectiveFailure.onThisRank(.internalFault, "evaluation does not exchange gradients")
+  private static let unexpected = CollectiveFailure.onThisRank(.internalFault, "not what evaluation asks for")
 }
 
 final class RankResults<R: Sendable>: @unchecked Sendable {

@@ -88,7 +88,14 @@ final class ThreadRanks: @unchecked Sendable {
       return rank == 0 ? all : []
     }
 
-    func scatterBytes(_ parts: [[UInt8]]) -> [UInt8] { preconditionFailure("not in these tests") }
+    func scatterBytes(_ parts: [[UInt8]]) -> [UInt8] {
+      var part: [UInt8] = []
+      for receiver in 0..<size {
+        let all = ranks.exchange(rank == 0 ? parts[receiver] : [], rank: rank)
+        if receiver == rank { part = all[0] }
+      }
+      return part
+    }
 
     func allGatherRecords(_ record: UnsafeRawBufferPointer, into records: UnsafeMutableRawBufferPointer) {
       records.copyBytes(from: ranks.exchange(Array(record), rank: rank).joined())
@@ -102,9 +109,20 @@ final class ThreadRanks: @unchecked Sendable {
     func exchange(
       _ send: UnsafePointer<Float>, _ sendBlocks: BlockLayout, into receive: UnsafeMutablePointer<Float>,
       _ receiveBlocks: BlockLayout
-    ) { preconditionFailure("not in these tests") }
+    ) {
+      let offsets = sendBlocks.offsets.withUnsafeBytes(Array.init)
+      let bytes = Array(UnsafeRawBufferPointer(start: send, count: 4 * sendBlocks.total))
+      for (sender, message) in ranks.exchange(offsets + bytes, rank: rank).enumerated() {
+        let start = message.withUnsafeBytes { Int($0.loadUnaligned(fromByteOffset: 4 * rank, as: Int32.self)) }
+        let part = message.dropFirst(4 * size + 4 * start).prefix(4 * Int(receiveBlocks.counts[sender]))
+        UnsafeMutableRawPointer(receive + Int(receiveBlocks.offsets[sender])).copyMemory(from: Array(part), byteCount: part.count)
+      }
+    }
     func allGatherBlocks(_ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout) {
-      preconditionFailure("not in these tests")
+      let bytes = Array(UnsafeRawBufferPointer(start: own, count: 4 * Int(blocks.counts[rank])))
+      for (sender, part) in ranks.exchange(bytes, rank: rank).enumerated() {
+        UnsafeMutableRawPointer(all + Int(blocks.offsets[sender])).copyMemory(from: part, byteCount: part.count)
+      }
     }
   }
 }

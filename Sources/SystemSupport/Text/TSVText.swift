@@ -24,6 +24,12 @@ package enum TSVText {
     }
   }
 
+  /// Whether a text stands for itself, byte by byte, as nearly all do.
+  package static func isPlain(_ text: UnsafeRawBufferPointer) -> Bool {
+    for byte in text where byte == UInt8(ascii: "\\") || byte == 0x09 || byte == 0x0A || byte == 0x0D { return false }
+    return true
+  }
+
   /// Nil for a backslash that no known letter follows, and for a tab or line end that should have been escaped.
   package static func unescape(_ text: UnsafeRawBufferPointer) -> [UInt8]? {
     var id: [UInt8] = []
