@@ -38,8 +38,10 @@ enum ColumnNames {
     "interactiontype", "type",
   ]
   static let title = [
-    "title", "itemtitle", "movietitle", "producttitle", "booktitle", "songtitle", "tracktitle", "gametitle", "newstitle", "name",
-    "itemname", "productname", "moviename", "bookname", "trackname", "songname", "artistname", "appname", "gamename", "businessname",
+    "title", "itemtitle", "movietitle", "producttitle", "booktitle", "songtitle", "tracktitle", "gametitle", "newstitle",
+    "lineitemname", "name", "itemname", "productname", "moviename", "bookname", "trackname", "songname", "artistname", "appname",
+    "gamename",
+    "businessname",
   ]
   static let session = ["sessionid", "session", "usersession", "visitid"]
 

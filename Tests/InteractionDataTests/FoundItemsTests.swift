@@ -33,7 +33,8 @@ import Testing
       testDescription: "1 to 5", text: rows(of: stars, ","), said: ["5 items that look like ratings", "item=2"],
       columns: "item=2"),
     Case(
-      testDescription: "0.5 to 5", text: rows(of: (1...10).map { "\(Double($0) / 2)" }, "\t"), said: ["10 items that look like ratings", "item=2"],
+      testDescription: "0.5 to 5", text: rows(of: (1...10).map { "\(Double($0) / 2)" }, "\t"),
+      said: ["10 items that look like ratings", "item=2"],
       columns: "item=2"),
     Case(testDescription: "0 to 10", text: rows(of: (0...10).map(String.init), " "), said: ["11 items", ", ...)"], columns: "item=2"),
     Case(
