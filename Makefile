@@ -93,6 +93,7 @@ check: deps check-tools swift-is-there
 	shellcheck --external-sources --severity=warning $(scripts)
 	$(ruff) check Tests
 	Tests/package-edges.sh
+	$(PYTHON) Tests/structure.py --check
 	@log=$$(mktemp) && set -x && \
 	{ $(SWIFT) build -c release --build-tests --explicit-target-dependency-import-check error 2>&1; echo "exit $$?"; } \
 	  | tee "$$log" | grep -v '^\[' ; \
@@ -102,7 +103,7 @@ check: deps check-tools swift-is-there
 
 # ruff is not among Debian 12's packages; it comes from PyPI into a folder of its own.
 check-tools:
-	@{ command -v clang-format && command -v shellcheck && { command -v '$(ruff)' || $(PYTHON) -m ensurepip --version; }; } >/dev/null || { \
+	@{ command -v clang-format && command -v shellcheck && command -v $(PYTHON) && { command -v '$(ruff)' || $(PYTHON) -m ensurepip --version; }; } >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ]; then as_root=env; else as_root='sudo -n env'; fi; set -ex; \
 	  $$as_root apt-get update; \
 	  $$as_root DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends clang-format shellcheck python3-venv; }

@@ -11,9 +11,8 @@ import SystemSupport
 /// gradient; each row's final factor goes into t there, so the exponentials are read once and never written again. Those of the
 /// first tiles are kept between the sweeps, up to a constant number; the second sweep makes the others again, with the same bits.
 package final class MaskedItemLoss {
-  /// Both shape the order of additions, so they are part of `numericsVersion`.
-  package static let rowChunk = 256
-  package static let tileWidth = 480
+  package static var rowChunk: Int { ExponentialTile.mostRows }
+  package static var tileWidth: Int { ExponentialTile.mostItems }
   /// Exponentials of a chunk beyond which they are written past the caches: 8 MiB of them. Shapes no bits.
   package static let cachedExponentials = 2 << 20
   /// Exponentials that are kept for the second sweep, for 256 rows of 66,000 items: 64 MiB. Shapes no bits.

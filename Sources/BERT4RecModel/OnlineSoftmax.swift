@@ -19,12 +19,16 @@ package struct OnlineSoftmax {
 /// Memory for the exponentials of R rows over one tile of the vocabulary, between the loss's sweeps. How they stand in it is the
 /// backend's own affair; `matrix` is the way of those that multiply them as matrices.
 package struct ExponentialTile {
+  /// Rows and items of the largest tile. Both shape the order of additions, so they are part of `ProgramVersion.numerics`.
+  package static let mostRows = 256
+  package static let mostItems = 480
+
   /// Floats between rows of the matrix: one cache line more than the width, since a power of two would put all rows into few of
   /// the cache's sets.
-  private static let stride = MaskedItemLoss.tileWidth + 16
+  private static let stride = mostItems + 16
 
   /// Floats of the largest tile.
-  package static let capacity = MaskedItemLoss.rowChunk * stride
+  package static let capacity = mostRows * stride
 
   package let base: UnsafeMutablePointer<Float>
   package let rows: Int

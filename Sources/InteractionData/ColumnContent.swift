@@ -30,6 +30,11 @@ struct ColumnContent {
     most(1) { Self.finite($0).map { (0.5...5).contains($0) && 2 * $0 == (2 * $0).rounded() } ?? false }
   }
 
+  /// Numbers from 0 to 10 in steps of a half, as the scales of ratings have them: 1 to 5, 0.5 to 5, 0 to 10.
+  var isOnScale: Bool {
+    most(1) { Self.finite($0).map { (0...10).contains($0) && 2 * $0 == (2 * $0).rounded() } ?? false }
+  }
+
   var isConstant: Bool { Set(values).count < 2 }
 
   /// The same, and not always one of them.
@@ -54,8 +59,8 @@ struct ColumnContent {
   /// A number, also with a decimal comma, as ratings may have it.
   static func number(_ value: [UInt8]) -> Double? {
     let trimmed = value.filter { $0 != 0x20 }
-    return NumberText.parse(trimmed)
-      ?? NumberText.parse(trimmed.map { $0 == UInt8(ascii: ",") ? UInt8(ascii: ".") : $0 })
+    return WrittenNumber.parse(trimmed)
+      ?? WrittenNumber.parse(trimmed.map { $0 == UInt8(ascii: ",") ? UInt8(ascii: ".") : $0 })
   }
 
   private static func finite(_ value: [UInt8]) -> Double? { number(value).flatMap { $0.isFinite ? $0 : nil } }

@@ -6,11 +6,12 @@ enum ColumnNames {
     "buyer", "clientid", "client", "accountid", "account", "memberid", "membernumber", "member", "subscriberid",
     "shopperid", "profileid", "personid", "playerid", "viewerid", "readerid", "listenerid", "studentid", "learnerid",
     "patientid", "householdid", "householdkey", "steamid", "fullvisitorid", "userpseudoid", "anonymousid", "custid",
-    "username", "sessionid", "session", "deviceid", "queryid",
+    "username", "email", "customeremail", "useremail", "sessionid", "session", "deviceid", "queryid",
   ]
   static let item = [
     "itemid", "item", "iid", "itemidx", "itemindex", "movieid", "parentasin", "asin", "productid", "product",
-    "productcode", "sku", "skuid", "stockcode", "goodsid", "businessid", "bookid", "isbn", "trackid", "songid", "articleid",
+    "productcode", "sku", "skuid", "lineitemsku", "productsku", "itemsku", "itemcode", "stockcode", "goodsid",
+    "businessid", "bookid", "isbn", "trackid", "songid", "articleid",
     "videoid", "venueid", "poiid", "locationid", "placeid", "animeid", "appid", "gameid", "newsid", "artistid", "aid",
     "contentid", "docid", "documentid", "postid", "showid", "recipeid", "courseid", "listingid", "hotelid", "beerid",
     "wineid", "podcastid", "offerid", "photoid", "materialid", "merchandiseid", "repoid", "questionid", "problemid",
@@ -35,6 +36,12 @@ enum ColumnNames {
   static let event = [
     "event", "eventtype", "eventname", "behaviortype", "behaviourtype", "behavior", "behaviour", "action", "actiontype",
     "interactiontype", "type",
+  ]
+  static let title = [
+    "title", "itemtitle", "movietitle", "producttitle", "booktitle", "songtitle", "tracktitle", "gametitle", "newstitle",
+    "lineitemname", "name", "itemname", "productname", "moviename", "bookname", "trackname", "songname", "artistname", "appname",
+    "gamename",
+    "businessname",
   ]
   static let session = ["sessionid", "session", "usersession", "visitid"]
 

@@ -19,11 +19,11 @@ struct Cut {
   init?(_ text: UnsafeRawBufferPointer, _ separator: Separator, _ quoting: Quoting, withUserOnly: Bool) {
     (self.separator, self.quoting) = (separator, quoting)
     var scanner = RecordScanner(
-      text, separator: separator, quoting: quoting, storedFields: LayoutDetection.storedFields)
+      text, separator: separator, quoting: quoting, storedFields: Sample.storedFields)
     var all: [(fields: [[UInt8]], line: Int, text: [UInt8])] = []
-    while all.count < LayoutDetection.sampleSize, scanner.next() {
+    while all.count < Sample.size, scanner.next() {
       // A record of more columns than are stored fits nothing.
-      let count = scanner.fieldCount > LayoutDetection.storedFields ? 0 : scanner.fieldCount
+      let count = scanner.fieldCount > Sample.storedFields ? 0 : scanner.fieldCount
       all.append(((0..<count).map { Array(scanner[$0]) }, scanner.line, Array(scanner.text.prefix(400))))
     }
     guard let first = all.first else { return nil }
@@ -67,7 +67,7 @@ struct Cut {
     let quote = UInt8(ascii: "\"")
     var (quoted, total) = (0, 0)
     var scanner = RecordScanner(text, separator: .first(byte), storedFields: 1)
-    while total < LayoutDetection.sampleSize, scanner.next() {
+    while total < Sample.size, scanner.next() {
       total += 1
       let line = scanner.text
       let opens = line.first == quote || zip(line, line.dropFirst()).contains { $0 == byte && $1 == quote }

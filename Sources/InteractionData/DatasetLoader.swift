@@ -1,19 +1,5 @@
 import SystemSupport
 
-/// A data set with what was found out about it.
-package struct LoadedDataset: Sendable {
-  package var dataset: Dataset
-  package var statistics: DatasetStatistics
-  /// What users did from the split's time on, a data set of its own; nil without a split.
-  package var targets: Dataset?
-
-  package init(dataset: Dataset, statistics: DatasetStatistics, targets: Dataset? = nil) {
-    self.dataset = dataset
-    self.statistics = statistics
-    self.targets = targets
-  }
-}
-
 /// Reads users' files, or one prepared folder.
 package enum DatasetLoader {
   /// Reads a data set.
@@ -56,7 +42,11 @@ package enum DatasetLoader {
             : "no interactions in any of the \(paths.count) files")
     }
     var loaded = try build(&rows.table, first, options.filters, rows.droppedRows, rows.filteredRows)
-    try requireItems(loaded, isFound: rows.isItemFound, file: first)
+    if let items = rows.foundItems {
+      try items.requireSeveral(loaded, file: first)
+      try items.requireNoRatings(
+        loaded.dataset.itemIDs, loaded.dataset.sequences, repeats: loaded.statistics.repeats ?? 0, file: first)
+    }
     if let time = options.splitTime { try add(&rows.later, time, options.filters, first, to: &loaded) }
     return loaded
   }
@@ -76,7 +66,7 @@ package enum DatasetLoader {
   }
 
   /// Refuses a split that all interactions are on one side of.
-  private static func requireBoth(_ rows: borrowing InputReader.Rows, _ time: Int64, file: String) throws(ProgramFailure) {
+  private static func requireBoth(_ rows: borrowing ReadRows, _ time: Int64, file: String) throws(ProgramFailure) {
     guard rows.table.count == 0 || rows.later.count == 0 else { return }
     let isEarly = rows.later.count == 0
     let times = isEarly ? rows.table.times.elements : rows.later.times.elements
@@ -103,19 +93,6 @@ package enum DatasetLoader {
     }
     loaded.targets = later.dataset
     loaded.targets?.name = "\(loaded.dataset.name) from \(InteractionFilters.text(ofTime: time)) on"
-  }
-
-  /// A column of one value in nearly every row is no item.
-  private static func requireItems(_ loaded: LoadedDataset, isFound: Bool, file: String) throws(ProgramFailure) {
-    let counts = loaded.dataset.itemCounts
-    guard isFound, let most = counts.first, loaded.statistics.interactions >= 100, loaded.statistics.users > 1,
-      Double(most) > 0.98 * Double(loaded.statistics.interactions)
-    else { return }
-    throw ProgramFailure(
-      .badData,
-      "\(file): \(most) of \(loaded.statistics.interactions) interactions are with the one item "
-        + "\(PrintableText.quoted(loaded.dataset.itemIDs[0])), so its column is probably not the item; name the right one with "
-        + "--columns user=...,item=... (data_columns), also if this is the right one")
   }
 
   private static func build(
@@ -155,105 +132,5 @@ package enum DatasetLoader {
       statistics: DatasetStatistics(
         sequences: sequences, itemCount: order.count, usersEndingOnTie: hasTimes ? ties : nil,
         duplicates: hasTimes ? duplicates : nil, droppedRows: droppedRows, filteredRows: filtered))
-  }
-}
-
-/// All rows of several inputs, before anything is sorted.
-enum InputReader {
-  struct Rows: ~Copyable {
-    var table: InteractionRows
-    /// At the split's time or later.
-    var later: InteractionRows
-    var droppedRows: [String: Int]
-    var filteredRows: [String: Int]
-    /// The item's column was found among several, not named.
-    var isItemFound: Bool
-  }
-
-  static func read(
-    _ paths: [String], options: LoadingOptions, readsHistories: Bool = false, report: (String) -> Void,
-    log: (String) -> Void
-  ) throws(ProgramFailure) -> Rows {
-    if paths.count(where: { InputPaths.file(of: $0) == "-" }) > 1 {
-      throw ProgramFailure(.usage, "standard input (-) is given twice; it can be read once")
-    }
-    // All files are opened and looked at before the first one is read.
-    var inputs: [(input: InputBytes, layout: FileLayout)] = []
-    for path in paths {
-      if path != "-", FileSystem.kind(path) == .directory { throw notAFile(path, among: paths) }
-      let (input, found) = try look(path, options, readsHistories, isAlone: paths.count == 1)
-      guard let layout = found else {
-        if readsHistories { continue }
-        throw ProgramFailure(.badData, "\(input.name): empty; it has no line with an interaction")
-      }
-      for (number, line) in layout.description.enumerated() {
-        report(number == 0 ? "\(input.name): \(line)" + (input.packing.map { ", unpacked from \($0)" } ?? "") : line)
-      }
-      if let first = inputs.first, !first.layout.isCompatible(with: layout) {
-        throw ProgramFailure(
-          .badData,
-          "\(input.name): \(layout.title); but \(first.input.name): \(first.layout.title). Files that make one data set need "
-            + "the same columns in the same format")
-      }
-      inputs.append((input, layout))
-    }
-    return try withoutActuallyEscaping(log) { log throws(ProgramFailure) in
-      var sink = RowSink(
-        hasTimes: inputs.first?.layout.hasTimes ?? false, options: options, allowsUserOnly: readsHistories, log: log)
-      let isItemFound = options.columns.item == nil && inputs.contains { $0.layout.hasSeveralColumns }
-      // The first goes first: a file is unmapped as soon as it has been read.
-      while !inputs.isEmpty {
-        let (input, layout) = inputs.removeFirst()
-        try Activity.during("unpacking \(input.name)") { () throws(ProgramFailure) in try input.complete() }
-        switch layout {
-        case .table(let layout):
-          try Activity.during("reading \(input.name)", of: input.bytes.count) { () throws(ProgramFailure) in
-            try RowReader.read(input, layout, into: &sink)
-          }
-        case .json(let layout):
-          try Activity.during("reading \(input.name)") { () throws(ProgramFailure) in try ObjectReader.read(input, layout, into: &sink) }
-        case .netflix(let layout):
-          try Activity.during("reading \(input.name)") { () throws(ProgramFailure) in try NetflixLayout.read(input, layout, into: &sink) }
-        }
-      }
-      try sink.badRows.check(goodRows: sink.goodCount, options: options)
-      return sink.takeRows(isItemFound: isItemFound)
-    }
-  }
-
-  /// What of each of several packed files is unpacked to look at it; they are not in memory together.
-  static let beginning = 1 << 22
-
-  /// Opens an input and finds out what it is.
-  private static func look(
-    _ path: String, _ options: LoadingOptions, _ readsHistories: Bool, isAlone: Bool
-  ) throws(ProgramFailure) -> (InputBytes, FileLayout?) {
-    let input = try InputBytes(path, beginning: isAlone ? nil : beginning)
-    func detect() throws(ProgramFailure) -> FileLayout? {
-      try LayoutDetection.detect(input, options: options, readsHistories: readsHistories)
-    }
-    if input.isComplete { return (input, try detect()) }
-    // A beginning with few lines may be cut where the whole would be understood, or be understood in another way.
-    if input.bytes.count(where: { $0 == 0x0A }) > LayoutDetection.sampleSize, let layout = try? detect() { return (input, layout) }
-    try input.complete()
-    let layout = try detect()
-    try input.shrink(to: beginning)
-    return (input, layout)
-  }
-
-  private static func notAFile(_ path: String, among paths: [String]) -> ProgramFailure {
-    if PreparedFolder.isPreparedFolder(path) {
-      return ProgramFailure(.badData, "\(path) is a prepared folder, which is a data set by itself; give it alone")
-    }
-    let manifest = path + "/" + PreparedFolder.manifestName
-    if FileSystem.kind(manifest) != nil {
-      return ProgramFailure(
-        .badData,
-        "\(manifest) is not the manifest of a prepared folder, or it is damaged; write the folder again with prepare")
-    }
-    return ProgramFailure(
-      .badData,
-      "\(path) is a folder without \(PreparedFolder.manifestName), so not one that prepare wrote; give files, or the "
-        + "folder of 'bert4rec-dist prepare FILE --output FOLDER'")
   }
 }

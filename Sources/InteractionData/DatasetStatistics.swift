@@ -88,7 +88,8 @@ package struct DatasetStatistics: Sendable, Equatable, CustomStringConvertible {
     (self.repeats, usersEndingOnRepeat) = (repeats.interactions, repeats.heldOut)
   }
 
-  private static func countRepeats(_ sequences: Sequences, itemCount: Int) -> (interactions: Int, heldOut: Int) {
+  /// Interactions with an item that was in the user's history before, and users whose last one, held out, is such a repeat.
+  static func countRepeats(_ sequences: Sequences, itemCount: Int) -> (interactions: Int, heldOut: Int) {
     // The last user, counted from 1, who had an item.
     var owners = [Int32](repeating: 0, count: itemCount + 1)
     var (interactions, heldOut) = (0, 0)

@@ -14,7 +14,7 @@ enum ForeignFormats {
   static func refuse(_ input: InputBytes) throws(ProgramFailure) {
     defer { withExtendedLifetime(input) {} }
     let (bytes, name) = (input.body, input.name)
-    let block = bytes.prefix(LayoutDetection.blockSize)
+    let block = bytes.prefix(Sample.blockSize)
     let line = block.prefix { $0 != 0x0A }
     func failure(_ what: String, _ command: String) -> ProgramFailure {
       ProgramFailure(

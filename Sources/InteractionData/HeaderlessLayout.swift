@@ -43,7 +43,7 @@ struct HeaderlessLayout {
   private func optional(_ column: ColumnChoice.Column?, _ roles: ColumnRoles, _ role: String) throws(ProgramFailure) -> Int? {
     guard let column, column != .none else { return nil }
     guard let place = column.place(in: nil, count: sample.columnCount) else {
-      throw NamedRoles.unknown(column, role, sample)
+      throw sample.lacks(column, role)
     }
     return place
   }
@@ -52,7 +52,7 @@ struct HeaderlessLayout {
   private func chosenRoles() throws(ProgramFailure) -> ColumnRoles {
     func place(_ column: ColumnChoice.Column, _ role: String) throws(ProgramFailure) -> Int {
       guard let place = column.place(in: nil, count: sample.columnCount) else {
-        throw NamedRoles.unknown(column, role, sample)
+        throw sample.lacks(column, role)
       }
       return place
     }
@@ -195,6 +195,7 @@ struct HeaderlessLayout {
     if count == 5, events.count == 1, times.count == 1, times[0] >= 2 {
       return try roles(0, 1, time: times[0], event: events[0])
     }
+    for column in 0..<count { try refuseUnknownHeader(column) }
     throw ambiguous("\(sample.columnCount) columns and no header that says which is what")
   }
 

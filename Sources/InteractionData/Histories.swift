@@ -28,7 +28,13 @@ package struct Histories: Sendable {
     let itemIDs = rows.table.itemIDs.externalIDs()
     let grouped = rows.table.group()
     for place in grouped.values.indices { grouped.values[place] += 1 }
-    return Histories(users: users, itemIDs: itemIDs, sequences: grouped.sequences())
+    let sequences = grouped.sequences()
+    // Many catalogues have an item "5", so that ratings would be answered.
+    if let items = rows.foundItems {
+      let repeats = DatasetStatistics.countRepeats(sequences, itemCount: itemIDs.count).interactions
+      try items.requireNoRatings(itemIDs, sequences, repeats: repeats, file: path == "-" ? "standard input" : path)
+    }
+    return Histories(users: users, itemIDs: itemIDs, sequences: sequences)
   }
 
   package func itemCount(of user: Int) -> Int { sequences.length(of: user) }

@@ -11,11 +11,6 @@ package struct ItemTitles: Sendable {
   /// Items of the catalogue that the file has no title for.
   package let missingCount: Int
 
-  static let names = [
-    "title", "itemtitle", "movietitle", "producttitle", "booktitle", "songtitle", "tracktitle", "gametitle", "newstitle", "name",
-    "itemname", "productname", "moviename", "bookname", "trackname", "songname", "artistname", "appname", "gamename", "businessname",
-  ]
-
   /// - Parameters:
   ///   - catalogue: external ids of the items that matter.
   ///   - log: Gets a line on how the file is read, and one each on rows that are not.
@@ -62,13 +57,13 @@ struct TitleTable {
     var line = 0
     var first: [UInt8] = []
     for separator in [Separator.doubleColon, .tab, .comma, .semicolon, .pipe] {
-      var scanner = RecordScanner(input.body, separator: separator, storedFields: LayoutDetection.storedFields)
+      var scanner = RecordScanner(input.body, separator: separator, storedFields: Sample.storedFields)
       guard scanner.next() else { break }
       (line, first) = (scanner.line, Array(scanner.text))
       let count = scanner.fieldCount
-      guard (2...LayoutDetection.storedFields).contains(count) else { continue }
+      guard (2...Sample.storedFields).contains(count) else { continue }
       let names = (0..<count).map { String(decoding: scanner[$0], as: UTF8.self) }
-      if let title = ColumnNames.place(of: ItemTitles.names, in: names),
+      if let title = ColumnNames.place(of: ColumnNames.title, in: names),
         let item = ColumnNames.places(of: ColumnNames.item, in: names).first(where: { $0 != title })
       {
         return TitleTable(separator: separator, hasHeader: true, columnCount: count, item: item, title: title)

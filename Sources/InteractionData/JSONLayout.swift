@@ -62,7 +62,7 @@ struct JSONLayoutDetection {
     let isLines = Self.firstLineIsObject(body, dialect)
     var found = Columns()
     var records = ObjectRecords(body, dialect: dialect, isLines: isLines)
-    while found.rows.count < LayoutDetection.sampleSize, found.records < LayoutDetection.sampleSize, records.next() {
+    while found.rows.count < Sample.size, found.records < Sample.size, records.next() {
       guard let range = records.object else { continue }
       var row: [Int: [UInt8]] = [:]
       var events: [[Int: [UInt8]]] = []

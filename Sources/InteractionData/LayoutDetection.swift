@@ -5,11 +5,6 @@ import SystemSupport
 /// Each separator cuts the first hundred records; the one under which most of them have the same number of columns
 /// wins. Then a header names the columns, or their values tell.
 struct LayoutDetection {
-  static let blockSize = 1 << 16
-  static let longestLine = 1 << 20
-  static let sampleSize = 100
-  static let storedFields = 256
-
   private let name: String
   private let text: UnsafeRawBufferPointer
   private let options: LoadingOptions
@@ -23,7 +18,7 @@ struct LayoutDetection {
   ) throws(ProgramFailure) -> FileLayout? {
     defer { withExtendedLifetime(input) {} }
     let body = input.body
-    let block = UnsafeRawBufferPointer(rebasing: body.prefix(blockSize))
+    let block = UnsafeRawBufferPointer(rebasing: body.prefix(Sample.blockSize))
     try ForeignFormats.refuse(input)
     if let dialect = JSONLayoutDetection.dialect(of: body, options.format) {
       return try JSONLayoutDetection(name: input.name, body: body, dialect: dialect, options: options).detect().map {
@@ -31,7 +26,7 @@ struct LayoutDetection {
       }
     }
     // Whole lines only; of a first line that is longer than a block, as much as a line may have in reason.
-    let long = UnsafeRawBufferPointer(rebasing: body.prefix(longestLine))
+    let long = UnsafeRawBufferPointer(rebasing: body.prefix(Sample.longestLine))
     let end =
       block.count == body.count
       ? block.count : (block.lastIndex(of: 0x0A) ?? long.firstIndex(of: 0x0A) ?? long.count - 1) + 1
@@ -124,7 +119,7 @@ struct LayoutDetection {
   private func accepted(_ cut: Cut) throws(ProgramFailure) -> TableLayout {
     if 2 * cut.records.count < cut.total, !(readsHistories && cut.separator == .pairs) {
       // The first record that does not fit shows what is wrong.
-      var scanner = RecordScanner(text, separator: cut.separator, quoting: cut.quoting, storedFields: Self.storedFields)
+      var scanner = RecordScanner(text, separator: cut.separator, quoting: cut.quoting, storedFields: Sample.storedFields)
       while scanner.next(), scanner.fieldCount == cut.columnCount {}
       throw unrecognised(
         scanner.line, Array(scanner.text),
@@ -200,6 +195,9 @@ struct LayoutDetection {
     let hasUser = ColumnNames.place(of: ColumnNames.user, in: header) != nil
     let hasItem = ColumnNames.place(of: ColumnNames.item, in: header) != nil
     if (hasUser || hasItem) && names.contains(where: { $0.count > 3 && $0.hasSuffix("id") }) { return header }
+    // "user,rating" is no interaction: names of two roles do not meet in a row by chance.
+    let others = [ColumnNames.time, ColumnNames.rating, ColumnNames.event]
+    if hasUser || hasItem, others.contains(where: { ColumnNames.place(of: $0, in: header) != nil }) { return header }
     // Known names or words above values, where columns are given by number.
     if options.columns.user != nil || options.columns.item != nil {
       return hasUser || hasItem || isAboveValues(cut) ? header : nil
@@ -243,7 +241,7 @@ struct LayoutDetection {
   /// Ids may be any text, so a first line of words above lines of numbers counts; whoever meant a header is told.
   private func noteOnFirstLine(_ sample: Sample) -> String? {
     let records = sample.records
-    func isNumber(_ field: [UInt8]) -> Bool { NumberText.parse(field) != nil }
+    func isNumber(_ field: [UInt8]) -> Bool { WrittenNumber.parse(field) != nil }
     guard records.count > 1, !records[0].contains(where: isNumber),
       records.dropFirst().allSatisfy({ $0.allSatisfy(isNumber) })
     else { return nil }
@@ -283,7 +281,7 @@ struct LayoutDetection {
     var (tabs, spaces, commas, total) = (0, 0, 0, 0)
     var texts: [[UInt8]] = []
     var scanner = RecordScanner(text, separator: .tab, storedFields: 1)
-    while total < Self.sampleSize, scanner.next() {
+    while total < Sample.size, scanner.next() {
       total += 1
       texts.append(Array(scanner.text))
       if scanner.text.contains(0x09) { tabs += 1 }
@@ -317,7 +315,7 @@ struct LayoutDetection {
     for (outer, separator) in [(UInt8(0x20), Separator.spaces), (0x09, .tab), (UInt8(ascii: ","), .comma)] {
       var (texts, users, counts, long): ([[UInt8]], Set<[UInt8]>, [Int: Int], Int) = ([], [], [:], 0)
       var scanner = RecordScanner(text, separator: separator, quoting: Quoting.none, storedFields: 1)
-      while texts.count < Self.sampleSize, scanner.next() {
+      while texts.count < Sample.size, scanner.next() {
         texts.append(Array(scanner.text))
         users.insert(Array(scanner[0]))
         counts[scanner.fieldCount, default: 0] += 1

@@ -36,15 +36,7 @@ struct NamedRoles {
 
   private func chosen(_ column: ColumnChoice.Column, _ role: String) throws(ProgramFailure) -> Int {
     if let place = column.place(in: names, count: sample.columnCount) { return place }
-    throw Self.unknown(column, role, sample)
-  }
-
-  static func unknown(_ column: ColumnChoice.Column, _ role: String, _ sample: Sample) -> ProgramFailure {
-    guard case .named(let name) = column else { return sample.failure("no column for the \(role)") }
-    return ProgramFailure(
-      .badData,
-      "\(sample.file):\(sample.firstLine): there is no column \(PrintableText.quoted(name.utf8)) for the \(role); there are "
-        + sample.shown(Array(0..<sample.columnCount)))
+    throw sample.lacks(column, role)
   }
 
   private func optional(

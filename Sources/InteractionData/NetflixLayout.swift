@@ -23,7 +23,7 @@ struct NetflixLayout: Sendable {
     let (line, first) = (scanner.line, Array(scanner.text))
     var dates: [[UInt8]] = []
     var others = movie(scanner.text) == nil ? 1 : 0
-    while others == 0, dates.count < LayoutDetection.sampleSize, scanner.next() {
+    while others == 0, dates.count < Sample.size, scanner.next() {
       if scanner.fieldCount == columnCount {
         dates.append(Array(scanner[2]))
       } else if movie(scanner.text) == nil {

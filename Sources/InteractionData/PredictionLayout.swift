@@ -38,14 +38,14 @@ enum PredictionLayout {
 
   /// The first record.
   private static func fields(of input: InputBytes, _ separator: Separator) -> [String]? {
-    var scanner = RecordScanner(input.body, separator: separator, storedFields: LayoutDetection.storedFields)
-    guard scanner.next(), (3...LayoutDetection.storedFields).contains(scanner.fieldCount) else { return nil }
+    var scanner = RecordScanner(input.body, separator: separator, storedFields: Sample.storedFields)
+    guard scanner.next(), (3...Sample.storedFields).contains(scanner.fieldCount) else { return nil }
     return (0..<scanner.fieldCount).map { String(decoding: scanner[$0], as: UTF8.self) }
   }
 
   /// `user Q0 item rank score name`; programs write another constant for Q0, 0 for the most part.
   private static func isTREC(_ fields: [String]) -> Bool {
-    func isNumber(_ text: String) -> Bool { NumberText.parse(Array(text.utf8))?.isFinite ?? false }
+    func isNumber(_ text: String) -> Bool { WrittenNumber.parse(Array(text.utf8))?.isFinite ?? false }
     return fields.count == 6 && ["Q0", "q0", "0"].contains(fields[1]) && isNumber(fields[3]) && isNumber(fields[4])
   }
 }

@@ -24,9 +24,9 @@ struct RowSink: ~Copyable {
   }
 
   /// Ends the reading.
-  consuming func takeRows(isItemFound: Bool) -> InputReader.Rows {
+  consuming func takeRows() -> ReadRows {
     let dropped = badRows.byReason
-    return InputReader.Rows(table: rows, later: later, droppedRows: dropped, filteredRows: filtered, isItemFound: isItemFound)
+    return ReadRows(table: rows, later: later, droppedRows: dropped, filteredRows: filtered)
   }
 
   /// Rows that are kept, before and after a split, and those that filters left out.

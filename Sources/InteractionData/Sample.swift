@@ -2,6 +2,14 @@ import SystemSupport
 
 /// The first records of a file, as columns: what its layout is inferred from.
 struct Sample {
+  /// Records, at most.
+  static let size = 100
+  /// Bytes that they are taken from, of whole lines; of a first line that is longer, as much as a line may have in reason.
+  static let blockSize = 1 << 16
+  static let longestLine = 1 << 20
+  /// Fields of a record, at most.
+  static let storedFields = 256
+
   let file: String
   /// Of a header, or JSON's keys; nil where there is none.
   var names: [String]?
@@ -35,6 +43,15 @@ struct Sample {
   }
 
   func failure(_ reason: String) -> ProgramFailure { ProgramFailure(.badData, "\(file):\(firstLine): \(reason)") }
+
+  /// A column that was named and is not there.
+  func lacks(_ column: ColumnChoice.Column, _ role: String) -> ProgramFailure {
+    guard case .named(let name) = column else { return failure("no column for the \(role)") }
+    return ProgramFailure(
+      .badData,
+      "\(file):\(firstLine): there is no column \(PrintableText.quoted(name.utf8)) for the \(role); there are "
+        + shown(Array(0..<columnCount)))
+  }
 }
 
 /// Which column is what.

@@ -47,15 +47,6 @@ enum FileLayout: Sendable {
     }
   }
 
-  /// Whether there was a choice of the item's column.
-  var hasSeveralColumns: Bool {
-    switch self {
-    case .table(let layout): layout.columnCount > 2
-    case .json(let layout): layout.paths.count > 2
-    case .netflix: false
-    }
-  }
-
   var hasTimes: Bool {
     switch self {
     case .table(let layout): layout.roles.time != nil

@@ -12,7 +12,7 @@ struct TimeChoice {
     if let choice {
       if choice == .none { return nil }
       guard let place = choice.place(in: sample.names, count: sample.columnCount) else {
-        throw NamedRoles.unknown(choice, "time", sample)
+        throw sample.lacks(choice, "time")
       }
       guard let time = read(place) else { throw unreadable(place) }
       return time

@@ -75,7 +75,7 @@ enum TimeValue: Equatable {
 
   @inline(never)
   private static func slowEpoch(_ text: UnsafeRawBufferPointer, _ unit: Int64) -> TimeValue {
-    switch NumberText.parse(text) {
+    switch WrittenNumber.parse(text) {
     case .none: return .unparsable
     case .some(let value) where !value.isFinite: return .notFinite
     case .some(let value):

@@ -13,12 +13,12 @@ struct TitleObjects {
     let isLines = JSONLayoutDetection.firstLineIsObject(input.body, dialect)
     var records = ObjectRecords(input.body, dialect: dialect, isLines: isLines)
     var names: [String] = []
-    for _ in 0..<LayoutDetection.sampleSize {
+    for _ in 0..<Sample.size {
       guard records.next() else { break }
       guard let object = records.object else { continue }
       for name in members(of: object, input.body, dialect)?.map(\.key) ?? [] where !names.contains(name) { names.append(name) }
     }
-    guard let title = ColumnNames.place(of: ItemTitles.names, in: names),
+    guard let title = ColumnNames.place(of: ColumnNames.title, in: names),
       let item = (ColumnNames.places(of: ColumnNames.item, in: names) + ColumnNames.places(of: ["id"], in: names))
         .first(where: { $0 != title })
     else {

@@ -45,9 +45,10 @@ package struct DryRun {
     for line in RunDescription.lines(setup, state, step, communicator) { output(line) }
     output(memory)
     let perEpoch = Double(setup.instances.epochCount) / Double(configuration.batchSize)
-    let epochs = rounded(Double(configuration.trainingSteps) / perEpoch, 1)
+    let epochs = DecimalText.rounded(Double(configuration.trainingSteps) / perEpoch, 1)
     output(
-      "steps: \(configuration.trainingSteps) of \(configuration.batchSize) instances; \(rounded(perEpoch, 1)) per epoch, \(epochs) epochs")
+      "steps: \(configuration.trainingSteps) of \(configuration.batchSize) instances; \(DecimalText.rounded(perEpoch, 1)) per epoch, \(epochs) epochs"
+    )
 
     let stepSeconds = try measureSteps(step)
     let validationSeconds = try measureValidation(state)
@@ -100,7 +101,7 @@ package struct DryRun {
   private func report(folder: String, state: ModelState, _ stepSeconds: Double, _ validationSeconds: Double?) {
     let configuration = setup.configuration
     let rate = Int((Double(configuration.batchSize) / stepSeconds).rounded())
-    output("measured: \(rounded(1000 * stepSeconds, 1)) ms per step (median of \(Self.measuredSteps)), \(rate) instances/s")
+    output("measured: \(DecimalText.rounded(1000 * stepSeconds, 1)) ms per step (median of \(Self.measuredSteps)), \(rate) instances/s")
     var seconds = stepSeconds * Double(configuration.trainingSteps)
     if let validationSeconds {
       let count = configuration.trainingSteps / configuration.resolvedEvaluationInterval

@@ -1,3 +1,5 @@
+import SystemSupport
+
 extension LearningRateSchedule {
   init(_ configuration: RunConfiguration) {
     self.init(
@@ -9,7 +11,7 @@ extension LearningRateSchedule {
   func change(of key: ConfigurationKey, from recorded: String, at step: Int) -> String {
     guard key.name == "num_train_steps", let steps = Int(recorded) else { return "" }
     let old = LearningRateSchedule(shape, peak: peak, warmupSteps: warmupSteps, totalSteps: steps)
-    let (before, after) = (rounded(old.rate(step: step), 7), rounded(rate(step: step), 7))
+    let (before, after) = (DecimalText.rounded(old.rate(step: step), 7), DecimalText.rounded(rate(step: step), 7))
     return before == after ? "" : ", which takes the learning rate after step \(step) from \(before) to \(after)"
   }
 }

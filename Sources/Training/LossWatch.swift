@@ -49,15 +49,15 @@ package final class LossWatch: TrainingHook {
     if loss == .full || loss == .sampled, smoothed > lowest.loss + Self.rise {
       say(
         .rising,
-        "the loss has risen from \(rounded(lowest.loss, 3)) at step \(lowest.step) to \(rounded(smoothed, 3)) at step \(step) (smoothed): "
+        "the loss has risen from \(DecimalText.rounded(lowest.loss, 3)) at step \(lowest.step) to \(DecimalText.rounded(smoothed, 3)) at step \(step) (smoothed): "
           + "learning_rate \(result.learningRate) is probably too high.")
     }
     if loss == .full && seen >= Self.window && Double(step) >= judgedFrom && smoothed > 0.99 * popularity {
       say(
         .popularity,
-        "at step \(step) the model knows nothing but how often items occur, which alone gives a loss of \(rounded(popularity, 3)): its "
-          + "own is \(rounded(smoothed, 3)) (smoothed). If that stays so, start a new run with a lower learning_rate (it is "
-          + "\(rounded(result.learningRate, 6)) now) or more num_warmup_steps.")
+        "at step \(step) the model knows nothing but how often items occur, which alone gives a loss of \(DecimalText.rounded(popularity, 3)): its "
+          + "own is \(DecimalText.rounded(smoothed, 3)) (smoothed). If that stays so, start a new run with a lower learning_rate (it is "
+          + "\(DecimalText.rounded(result.learningRate, 6)) now) or more num_warmup_steps.")
     }
     return .proceed
   }

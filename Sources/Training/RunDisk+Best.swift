@@ -43,7 +43,7 @@ extension RunDisk {
         break
       }
       log(
-        best.map { "the best checkpoint is now that of step \($0.step), \($0.metric) \(rounded($0.score, 4))" }
+        best.map { "the best checkpoint is now that of step \($0.step), \($0.metric) \(DecimalText.rounded($0.score, 4))" }
           ?? "warning: there is no best checkpoint any more; the next validation chooses one")
     }
     try pointToBest()

@@ -1,9 +1,11 @@
+import SystemSupport
+
 /// Whether a run ends before its last step.
 extension RunDisk {
   /// Why the run ends before its last step, if it does: at the present step, whose validation is done.
   var earlyEnd: String? {
     if isOutOfTime {
-      return "\(rounded(time.seconds / 60, 1)) minutes of training are over (max_minutes)"
+      return "\(DecimalText.rounded(time.seconds / 60, 1)) minutes of training are over (max_minutes)"
     }
     guard configuration.patience > 0 && configuration.holdout == .testAndValidation else { return nil }
     // Validations are at multiples of the interval: how many have passed since the best one follows from its step alone.

@@ -54,7 +54,7 @@ struct TrainingLoop {
 
   /// Time of training in this process, validations and checkpoints included, in words.
   var elapsed: String {
-    pace.elapsed < 100 ? "\(rounded(pace.elapsed, 1)) s" : "\(rounded(pace.elapsed / 60, 1)) minutes"
+    pace.elapsed < 100 ? "\(DecimalText.rounded(pace.elapsed, 1)) s" : "\(DecimalText.rounded(pace.elapsed / 60, 1)) minutes"
   }
 
   /// Seconds per step of the ranks' own work, in words; on rank 0, of several ranks.
@@ -62,7 +62,7 @@ struct TrainingLoop {
     guard communicator.rank == 0, communicator.size > 1 else { return nil }
     let work = records.allWork
     return
-      "own work per step: median of the ranks \(rounded(work.median, 4)) s, slowest \(rounded(work.slowest, 4)) s (rank \(work.rank), \(work.host))"
+      "own work per step: median of the ranks \(DecimalText.rounded(work.median, 4)) s, slowest \(DecimalText.rounded(work.slowest, 4)) s (rank \(work.rank), \(work.host))"
   }
 
   mutating func run() throws(CollectiveFailure) -> RunOutcome {

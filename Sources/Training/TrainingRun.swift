@@ -190,7 +190,7 @@ public final class TrainingRun {
     let peak = LearningRateSchedule(configuration).effectivePeak
     guard peak.rate > LearningRateSchedule.safeEffectiveRate else { return }
     log(
-      "warning: early updates are larger than the learning rate, as Adam has no bias correction here: of \(rounded(peak.rate, 4)) at step "
+      "warning: early updates are larger than the learning rate, as Adam has no bias correction here: of \(DecimalText.rounded(peak.rate, 4)) at step "
         + "\(peak.step). Above \(LearningRateSchedule.safeEffectiveRate) models are known to learn nothing but popularity: "
         + "a lower learning_rate (it is \(configuration.learningRate)) or more num_warmup_steps (\(configuration.warmupSteps)) avoids that."
     )

@@ -44,10 +44,10 @@ package final class TrainingStatus: Activity.Describing {
   package func text(now: ContinuousClock.Instant) -> String {
     let values = values.withLock { $0 }
     if values.step == first { return "step \(values.step + 1)/\(total) is under way" }
-    var parts = ["step \(values.step)/\(total)", "epoch \(values.epoch)", "loss \(rounded(values.loss, 4))"]
+    var parts = ["step \(values.step)/\(total)", "epoch \(values.epoch)", "loss \(DecimalText.rounded(values.loss, 4))"]
     if values.pace > 0 { parts.append("\(Int((Double(batchSize) / values.pace).rounded())) instances/s") }
     if let left = secondsLeft(values.step, now: now) { parts.append("\(DurationText.words(left)) left") }
-    if let metric = values.metric { parts.append("\(metricName) \(rounded(metric, 4))") }
+    if let metric = values.metric { parts.append("\(metricName) \(DecimalText.rounded(metric, 4))") }
     return parts.joined(separator: "  ")
   }
 

@@ -43,7 +43,7 @@ struct BenchCommand: ParsableCommand {
     options.data = data
     options.threads = threads
     options.settings = settings
-    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
+    Ranks.withCommunicator { (communicator) throws(CollectiveFailure) in
       let isRoot = communicator.rank == 0
       let result = try Benchmark.run(options, steps: steps, communicator: communicator) { if isRoot { printError($0) } }
       if isRoot { json ? printJSON(result) : printTable(result) }

@@ -28,8 +28,8 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
-      let progress = try Main.watch(communicator, limit: 120)
+    Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+      let progress = try Ranks.watch(communicator, limit: 120)
       progress.enter(.starting)
       for line in try Doctor.examine(runFolder: runFolder, communicator) { printResult(line) }
       return .success

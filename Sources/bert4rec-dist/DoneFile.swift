@@ -8,7 +8,7 @@ enum DoneFile {
   static let variable = "BERT4REC_DONE_FILE"
 
   private static var path: String? {
-    guard Main.isFirstRank, let value = getenv(variable) else { return nil }
+    guard FirstRank.isThis, let value = getenv(variable) else { return nil }
     return String(cString: value)
   }
 

@@ -96,7 +96,7 @@ struct EvaluateCommand: ParsableCommand {
   var stallTimeout = 300.0
 
   func validate() throws {
-    try Main.checkStallTimeout(stallTimeout)
+    try Ranks.checkStallTimeout(stallTimeout)
     if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be from 1 to 1024.") }
     if (checkpoint == nil) == (predictions == nil) { throw ValidationError("Give either --checkpoint or --predictions.") }
     if data.isEmpty, checkpoint != nil || targets == nil {
@@ -133,8 +133,8 @@ struct EvaluateCommand: ParsableCommand {
 
   func run() throws {
     let cutoffs = try cutoffs()
-    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
-      let progress = try Main.watch(communicator, limit: stallTimeout)
+    Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+      let progress = try Ranks.watch(communicator, limit: stallTimeout)
       if let predictions {
         progress.enter(.data)
         try evaluate(predictions: predictions, cutoffs, communicator)
@@ -196,7 +196,7 @@ struct EvaluateCommand: ParsableCommand {
     try writeTREC(scorer, model, dataset, split, testsLater: testsLater, communicator)
     guard var report else { return }
     report.notes = notes + report.notes
-    log("checkpoint \(model.path): \(report.users) users ranked in \(DecimalText.short(watch.seconds, upTo: 2, atLeast: 1)) s")
+    log("checkpoint \(model.path): \(report.users) users ranked in \(DecimalText.rounded(watch.seconds, 2)) s")
     show(report.lines + [report.table], json: report.json, communicator)
   }
 

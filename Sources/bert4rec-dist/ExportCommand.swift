@@ -43,7 +43,7 @@ struct ExportCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator { (communicator) throws(CollectiveFailure) in
+    Ranks.withCommunicator { (communicator) throws(CollectiveFailure) in
       try communicator.onRankZero { () throws(ProgramFailure) in
         // Before the work, so that nothing is written where something else would be refused.
         for target in targets { try NewFolder.checkTarget(target) }

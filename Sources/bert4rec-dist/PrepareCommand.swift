@@ -130,7 +130,7 @@ struct PrepareCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+    Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       // More ranks have nothing to do: reading is one process's work.
       try communicator.onRankZero { () throws(ProgramFailure) in try prepare() }
       return .success

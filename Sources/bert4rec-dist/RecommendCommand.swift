@@ -1,10 +1,6 @@
 import ArgumentParser
 import BERT4RecDist
 
-enum RecommendationFormat: String, ExpressibleByArgument, CaseIterable {
-  case csv, tsv, jsonl, trec
-}
-
 /// `bert4rec-dist recommend`
 struct RecommendCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -88,7 +84,7 @@ struct RecommendCommand: ParsableCommand {
   var stallTimeout = 300.0
 
   func validate() throws {
-    try Main.checkStallTimeout(stallTimeout)
+    try Ranks.checkStallTimeout(stallTimeout)
     if [!data.isEmpty, histories != nil, !similarItems.isEmpty, stream].count(where: \.self) != 1 {
       throw ValidationError("Give one of --data, --histories, --similar-items and --stream.")
     }
@@ -112,9 +108,9 @@ struct RecommendCommand: ParsableCommand {
   private var format: RecommendationFormat { formats.compactMap { RecommendationFormat(rawValue: $0) }.first ?? .csv }
 
   func run() throws {
-    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+    Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       if stream { try Self.prepareStream(communicator) }
-      let progress = try Main.watch(communicator, limit: stallTimeout)
+      let progress = try Ranks.watch(communicator, limit: stallTimeout)
       let model = try CheckpointModel(checkpoint, communicator: communicator, log: { printError($0) })
       progress.finished(step: model.state.step)
       progress.enter(.data)

@@ -50,7 +50,7 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
-    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+    Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       // More ranks have nothing to do.
       try communicator.onRankZero { () throws(ProgramFailure) in try report() }
       return .success

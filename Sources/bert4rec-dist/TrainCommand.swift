@@ -131,9 +131,9 @@ struct TrainCommand: ParsableCommand {
     options.stopAfter = stopAfter
     options.settings = settings + (tensorboard ? ["tensorboard=true"] : [])
     options.lines = verbose ? .everyReport : display.lines
-    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+    Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       if dryRun {
-        let progress = try Main.watch(communicator, limit: 300)
+        let progress = try Ranks.watch(communicator, limit: 300)
         progress.enter(.data)
         try DryRun.run(options, communicator: communicator)
         return .success

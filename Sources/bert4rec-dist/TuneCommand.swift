@@ -69,7 +69,7 @@ struct TuneCommand: ParsableCommand {
     options.space = space
     options.budget = budget
     options.trials = trials
-    Main.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
+    Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       try TuningRun(options, communicator: communicator).run() == .stopped ? .stopped : .success
     }
   }

@@ -51,6 +51,9 @@ extension CommandTests {
       Case(
         "one distinct item", data: (0..<20).map { "u\($0 % 4) i\n" }.joined(), "train", "--data", "data.txt",
         status: 65, "data has 1 item(s)"),
+      Case(
+        "ratings in the place of items", data: (0..<300).map { "u\($0 % 20),\(1 + $0 * $0 % 5)\n" }.joined(), "train", "--data", "data.txt",
+        status: 65, onRanks: true, "--columns item=2"),
       Case("no data file", "train", "--data", "absent.txt", status: 66, "absent.txt: No such file or directory"),
       Case(
         "no configuration file", "train", "--config", "absent.yaml", status: 66, onRanks: true,

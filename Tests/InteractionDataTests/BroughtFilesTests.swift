@@ -103,6 +103,14 @@ import Testing
     Case(
       "Taobao", "1,2268318,2520377,pv,1511544070\n1,2333346,2520771,buy,1511544000\n", gives: "1: 2333346 2268318",
       "not used: column 4 (such as \"pv\")"),
+    Case(
+      "Shopify's orders",
+      "Name,Email,Financial Status,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku\n"
+        + "#1001,u@x.com,paid,2024-01-03 07:29:05 +0100,3,\"B, red\",87.13,b\n#1002,u@x.com,paid,2024-01-02 07:29:05 +0100,1,A,3.5,a\n",
+      gives: "u@x.com: a b", "user: column 2 \"Email\""),
+    Case(
+      "many columns of unknown names", "Auftrag,Kunde,Ware,Menge,am\n1,k,b,3,2024-01-02\n2,k,a,1,2024-01-03\n",
+      refused: "the first line looks like a header, but names no user and item"),
     Case("five columns", "1,2,3,4,5\n6,7,8,9,0\n", refused: "known names: users: userid"),
     Case(
       "REES46",
@@ -156,6 +164,8 @@ import Testing
     Case(
       "one item in nearly every row", (0..<200).map { "u\($0 % 3),shop,\(1 + $0 % 5),\(900_000_000 + $0)\n" }.joined(),
       refused: "200 of 200 interactions are with the one item"),
+    Case("a header of a user and a rating", "user,stars\nu,5\nu,3\nv,4\n", refused: "without a column for the item"),
+    Case("a header of an item and a time", "sku\tcreated_at\na\t2021-05-03\nb\t2021-05-01\n", refused: "without a column for the user"),
     Case("YooChoose only where all columns fit", "1,2014-04-07T10:51:09Z,3.5,0\n1,2014-04-07T10:52:09Z,4.5,0\n", refused: "holds times"),
     Case(
       "YooChoose purchases", "1,2014-04-07T10:52:09.277Z,b,12462,1\n1,2014-04-07T10:51:09.277Z,a,10471,1\n", gives: "1: a b"),

@@ -6,6 +6,7 @@ import Testing
 @Suite struct ItemTitlesTests {
   static let files: [(name: String, text: [UInt8], titles: [String])] = [
     ("CSV", Array("movieId,title,genres\n7,\"Good, the \"\"Bad\"\"\",x\n9,Alien,y\n".utf8), ["Good, the \"Bad\"", "Alien"]),
+    ("a shop's orders", Array("Name,Lineitem name,Lineitem sku\n#1001,A,7\n#1002,B,9\n".utf8), ["A", "B"]),
     ("columns in another order", Array("name\tkind\titem_id\nA\tx\t7\nB\ty\t9\n".utf8), ["A", "B"]),
     (
       "RecBole", Array("item_id:token\tmovie_title:token_seq\tclass:token_seq\n9\tAlien\tx\n7\tToy Story\ty\n".utf8),

@@ -5,7 +5,7 @@
 
 PROGRAM is bert4rec-dist. Without --targets, the held-out items of DATA are ranked in the whole catalogue. NDCG at 1,
 5 and 10 (with --targets also recall, precision and MAP at 10) must be the same within 1e-6. Ends with 1 where they
-are not. Needs: pip install pytrec_eval-terrier==0.5.11
+are not. Needs pytrec_eval (requirements.txt).
 """
 
 import argparse

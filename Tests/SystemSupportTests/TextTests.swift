@@ -20,7 +20,7 @@ import Testing
       (1.5, 0, "1.5"), (2, 0, "2"), (2, 1, "2.0"), (100, 0, "100"), (0.12345, 0, "0.123"), (-0.0001, 0, "0"), (-0.0001, 1, "0.0"),
       (1e300, 0, "1e+300"), (.infinity, 1, "inf"), (10.25, 1, "10.25"),
     ] {
-      #expect(DecimalText.short(value, upTo: 3, atLeast: least) == text)
+      #expect((least == 0 ? DecimalText.short(value, upTo: 3) : DecimalText.rounded(value, 3)) == text)
     }
   }
 

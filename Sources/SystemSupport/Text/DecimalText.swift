@@ -13,11 +13,16 @@ package enum DecimalText {
     return "\(sign)\(whole)." + String(repeating: "0", count: places - digits.count) + digits
   }
 
-  /// With at most so many decimals, without the zeros at their end: "1.5", "2"; or "2.0" where one is to stay.
-  package static func short(_ value: Double, upTo places: Int, atLeast least: Int = 0) -> String {
+  /// With at most so many decimals, without the zeros at their end: "1.5", "2".
+  package static func short(_ value: Double, upTo places: Int) -> String { trimmed(value, places, keeping: 0) }
+
+  /// The same, but for the first decimal, which says that the number is none of those that count something: "1.5", "2.0".
+  package static func rounded(_ value: Double, _ places: Int) -> String { trimmed(value, places, keeping: 1) }
+
+  private static func trimmed(_ value: Double, _ places: Int, keeping least: Int) -> String {
     var text = fixed(value, places)
     guard let point = text.lastIndex(of: "."), !text.contains("e") else { return text }
-    let end = text.index(point, offsetBy: least == 0 ? 1 : least + 1)
+    let end = text.index(point, offsetBy: least + 1)
     while text.endIndex > end, text.last == "0" { text.removeLast() }
     if text.last == "." { text.removeLast() }
     return text

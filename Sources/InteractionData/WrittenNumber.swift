@@ -1,5 +1,5 @@
 /// Decimal numbers as files have them.
-enum NumberText {
+enum WrittenNumber {
   /// The value, also `nan` and infinities; nil for what is no number. Hexadecimal numbers are none.
   static func parse(_ text: some Collection<UInt8>) -> Double? {
     guard !text.isEmpty, text.count <= 64 else { return nil }
