@@ -4,6 +4,7 @@
 #   make build [BUILD_FLAGS=...]     the program, as .build/release/bert4rec-dist, its manual pages and completions
 #   make static                      the same with Swift's runtime inside, for hosts without Swift, in .build/static
 #   make test                        all tests (some 10 minutes on two cores; CONTRIBUTING.md says how to run a part)
+#   make test-address [FILTER=...]   tests of what works with plain memory, in a build that looks for errors of memory
 #   make check                       format of Swift and C, lint of shell and Python, unused and missing dependencies,
 #                                    warnings as errors
 #   make bench [DATA=data] [PYTHON=python3] [OUTPUT=.build/benchmark-rows.jsonl] [ARGUMENTS=...]
@@ -52,7 +53,7 @@ mpi_environment := cluster/mpi-environment.sh
 # Any OpenBLAS will do: pthread, OpenMP or serial.
 libraries_are_there := pkg-config --exists ompi-c openblas libarchive && command -v mpirun
 
-.PHONY: build static program-is-built check check-tools demo deps test bench docs install deb clean swift-is-there \
+.PHONY: build static program-is-built check check-tools demo deps test test-address bench docs install deb clean swift-is-there \
   libraries-are-there
 # `make -j` must not build while deps still installs; Swift uses all cores by itself.
 .NOTPARALLEL:
@@ -115,6 +116,13 @@ test: deps swift-is-there
 	$(SWIFT) build -c release --product generate-manual
 	@$(SWIFT) test -c release --skip-build
 
+# A build of its own. Leaks are not looked for: what lives as long as the process is never given back.
+FILTER ?= SystemSupportTests|InteractionDataTests|TensorFlowFilesTests|MaskingTests|BERT4RecModelTests|ShardTree|CheckpointsTests|EvaluationTests|TrainingTests|LibraryTests
+test-address: deps swift-is-there
+	$(SWIFT) build -c release --build-tests --sanitize address --scratch-path .build-address
+	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --skip-build --sanitize address --scratch-path .build-address \
+	  --filter '$(FILTER)'
+
 bench: program-is-built
 	$(PYTHON) Tests/Benchmarks/run.py --program $(program) --python "$$(command -v $(PYTHON))" --data "$(DATA)" \
 	  --output "$(or $(OUTPUT),.build/benchmark-rows.jsonl)" $(ARGUMENTS)
@@ -140,7 +148,7 @@ deb: deps
 
 clean:
 	$(SWIFT) package clean
-	rm -rf .build/share .build/static
+	rm -rf .build/share .build/static .build-address
 
 swift-is-there:
 	@command -v $(SWIFT) >/dev/null || { \
