@@ -27,7 +27,8 @@ extension EvaluateCommand {
     progress.enter(.evaluation)
     func measure(_ files: TRECFolder?) throws(CollectiveFailure) -> TargetReport? {
       try TargetLists.evaluate(
-        asked, .replicas(scorer), itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength, cutoffs: cutoffs,
+        asked, .replicas(scorer), itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength,
+        cutoffs: cutoffs,
         keepSeen: keepSeen, step: model.state.step, notes: notes, communicator: communicator,
         seeing: { (user, list) throws(ProgramFailure) in
           guard let files, let later = asked?.targets else { return }
