@@ -55,6 +55,9 @@ package struct CheckpointReader: Sendable {
     self.state = state
   }
 
+  /// All parameters as little-endian float32 in the order of the layout. The bytes live as long as this value.
+  package var parameterBytes: UnsafeRawBufferPointer { model.data }
+
   /// Copies all parameters, `layout.count` of them.
   package func copyParameters(into buffer: UnsafeMutableBufferPointer<Float>) {
     precondition(buffer.count == layout.count, "the buffer does not have the layout's size")

@@ -29,7 +29,7 @@ protocol ShardedQuestions: AnyObject {
 /// pass by them; what it finds goes to the rank whose question it is.
 ///
 /// All ranks take part in all rounds, also with no question of their own. Nothing is of the table's size, on any rank.
-final class ShardRounds {
+package final class ShardRounds {
   let tiles: RowOwnership
   private let scorer: any ShardedScorer
   private let communicator: any Communicator
@@ -65,13 +65,22 @@ final class ShardRounds {
     self.communicator = communicator
     self.shape = shape
     tiles = RowOwnership(rowCount: scorer.vocabularySize, size: communicator.size)
-    groupsPerFetch = max(1, scorer.tokensPerFetch / (EvaluationBlock.size * scorer.longestQuery))
+    groupsPerFetch = Self.groupsPerFetch(scorer.tokensPerFetch, scorer.longestQuery)
     let work = try Work(scorer.shardScorers, shape, rank: communicator.rank, batches: groupsPerFetch, shouldStop)
     self.work = work
     queue = try WorkQueue(threads: scorer.shardScorers.count) { thread, piece in work.run(thread: thread, piece: piece) }
   }
 
   deinit { queue.stop() }
+
+  private static func groupsPerFetch(_ tokensPerFetch: Int, _ longestQuery: Int) -> Int {
+    max(1, tokensPerFetch / (EvaluationBlock.size * longestQuery))
+  }
+
+  /// Most rows that a rank wants in a fetch, labels included.
+  package static func rowsPerFetch(tokensPerFetch: Int, longestQuery: Int) -> Int {
+    groupsPerFetch(tokensPerFetch, longestQuery) * EvaluationBlock.size * (longestQuery + 1)
+  }
 
   /// Collective. Asks the questions of a round. Throws `stopped` on every rank when any was told to stop.
   ///

@@ -4,7 +4,7 @@ import Communication
 import InteractionData
 import SystemSupport
 
-/// A checkpoint's model on every rank, read by rank 0 alone.
+/// A checkpoint's model on every rank, read by rank 0 alone; its parameters are in memory once per host where ranks can share it.
 public final class CheckpointModel {
   package let state: ModelState
   /// On rank 0; empty elsewhere.
@@ -42,11 +42,17 @@ public final class CheckpointModel {
     }
     var plan = MemoryPlan(use: .loading, model: head.model, backend: head.backend)
     (plan.rank, plan.ranks) = (communicator.rank, communicator.size)
+    plan.hasParameters = communicator.hosts.firstIndex(of: communicator.hostName) == communicator.rank
     _ = try MemoryCheck.run(plan, communicator)
-    state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(head.model, withMoments: false) }
+    if communicator.size == 1 {
+      state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(head.model, withMoments: false) }
+      reader?.copyParameters(into: state.parameters)
+    } else {
+      let copy = try communicator.copyToHosts(
+        reader?.parameterBytes ?? UnsafeRawBufferPointer(start: nil, count: 0), "the parameters", log: log)
+      state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(head.model, sharing: copy) }
+    }
     state.step = head.step
-    reader?.copyParameters(into: state.parameters)
-    try communicator.broadcastBytes(UnsafeMutableRawBufferPointer(state.parameters))
     itemCounts = try communicator.broadcast(reader?.itemCounts)
     itemIDs = reader?.itemIDs ?? ExternalIDs()
     self.recorded = recorded

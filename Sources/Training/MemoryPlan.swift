@@ -38,6 +38,8 @@ package struct MemoryPlan: Sendable {
   package var batchSize = 1
   package var rank = 0
   package var ranks = 1
+  /// Not where another rank of the host has those of a loaded model.
+  package var hasParameters = true
   /// Most tokens of a training instance and of a query; nil where nothing but the model's own limit is known.
   package var longestInstance: Int?
   package var longestQuery: Int?
@@ -72,7 +74,7 @@ package struct MemoryPlan: Sendable {
   package var shares: [Share] {
     switch use {
     case .loading:
-      return [Share(name: "parameters", bytes: ModelState.byteCount(model, withMoments: false))]
+      return [Share(name: "parameters", bytes: hasParameters ? ModelState.byteCount(model, withMoments: false) : 0)]
     case .scoring(let drawnUsers):
       return [Share(name: "scoring by \(threads) thread\(threads == 1 ? "" : "s")", bytes: evaluationBytes(drawnUsers))]
     case .training, .benchmark: break
@@ -96,8 +98,11 @@ package struct MemoryPlan: Sendable {
         bytes: Double(workspace) * Double(own.threads)),
     ]
     if table == .sharded && ranks > 1 {
-      shares.append(
-        Share(name: "rows of other ranks", bytes: ShardedTable.byteCount(rows: rowsRead(own.shards.count), hidden: model.hiddenSize)))
+      var rows = rowsRead(own.shards.count)
+      if case .training = use {
+        rows = max(rows, Double(min(model.vocabularySize, ShardedModelScorer.rowsPerFetch(model, longestQuery: longestQuery))))
+      }
+      shares.append(Share(name: "rows of other ranks", bytes: ShardedTable.byteCount(rows: rows, hidden: model.hiddenSize)))
     }
     let sampler = RowSampler.byteCount(loss, vocabularySize: model.vocabularySize)
     if sampler > 0 { shares.append(Share(name: "the items' popularity", bytes: Double(sampler))) }
@@ -138,6 +143,8 @@ package struct MemoryPlan: Sendable {
   /// What scores, and this rank's part of the negatives.
   private func evaluationBytes(_ drawnUsers: Int) -> Double {
     Double(ModelScorer.byteCount(model, backend: backend, longestQuery: longestQuery)) * Double(threads)
+      + (table == .sharded && ranks > 1
+        ? Double(ShardedBlocks.byteCount(rowWidth: model.hiddenSize, vocabularySize: model.vocabularySize, ranks: ranks)) : 0)
       + Double(NegativeSampler.byteCount(userCount: drawnUsers)) / Double(ranks)
   }
 

@@ -19,6 +19,8 @@ package final class ModelState: @unchecked Sendable {
   /// Of these, steps whose numbers were not finite and that changed nothing.
   package var skippedSteps = 0
   private let memory: [AlignedMemory]
+  /// What holds parameters that ranks of a host share.
+  private let copy: HostCopy?
   /// The table's rows, where they belong to several ranks.
   package let table: ShardedTable?
 
@@ -36,6 +38,18 @@ package final class ModelState: @unchecked Sendable {
     parameters = memory[0].elements(Float.self)
     firstMoment = memory[1].elements(Float.self)
     secondMoment = memory[2].elements(Float.self)
+    (table, copy) = (nil, nil)
+  }
+
+  /// A model to score with, whose parameters nobody writes any more.
+  init(_ configuration: ModelConfiguration, sharing copy: HostCopy) throws(ProgramFailure) {
+    self.configuration = configuration
+    layout = ParameterLayout(configuration)
+    precondition(copy.bytes.count == layout.count * MemoryLayout<Float>.stride)
+    self.copy = copy
+    parameters = UnsafeMutableRawBufferPointer(mutating: copy.bytes).bindMemory(to: Float.self)
+    memory = [try AlignedMemory(byteCount: 0, for: "no moments")]
+    (firstMoment, secondMoment) = (memory[0].elements(Float.self), memory[0].elements(Float.self))
     table = nil
   }
 
@@ -54,6 +68,7 @@ package final class ModelState: @unchecked Sendable {
     firstMoment = memory[1].elements(Float.self)
     secondMoment = memory[2].elements(Float.self)
     table = ShardedTable(memory, layout, configuration, communicator)
+    copy = nil
   }
 
   /// Bytes of its buffers, of a sharded table those of one of `ranks`, which has most.

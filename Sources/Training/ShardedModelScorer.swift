@@ -7,8 +7,6 @@ import SystemSupport
 /// A model whose table's rows belong to several ranks, as evaluation and recommendation see it: what `ModelScorer` is for a replica,
 /// with the same digits.
 package final class ShardedModelScorer: ShardedScorer {
-  /// Rows that are fetched stand where they would in a replica, often alone on a page: some 100 MiB at most.
-  package let tokensPerFetch = 1 << 15
   package let longestQuery: Int
   private let state: ModelState
   private let scorers: [ModelTileScorer]
@@ -34,15 +32,17 @@ package final class ShardedModelScorer: ShardedScorer {
     fetchRows = fetch
   }
 
-  /// Bytes of a rank's buffers.
-  package static func byteCount(
-    _ model: ModelConfiguration, backend: BackendChoice, longestQuery: Int?, threads: Int, ranks: Int
-  ) -> Int {
-    ModelScorer.byteCount(model, backend: backend, longestQuery: longestQuery) * threads
-      + ShardedBlocks.byteCount(rowWidth: model.hiddenSize, vocabularySize: model.vocabularySize, ranks: ranks)
+  /// Rows that are fetched stand where they would in a replica, often alone on a page.
+  private static let mostTokens = 1 << 13
+
+  /// Most rows that it wants at once.
+  package static func rowsPerFetch(_ model: ModelConfiguration, longestQuery: Int?) -> Int {
+    ShardRounds.rowsPerFetch(
+      tokensPerFetch: mostTokens, longestQuery: min(longestQuery ?? .max, model.maximumSequenceLength))
   }
 
   package var vocabularySize: Int { state.configuration.vocabularySize }
+  package var tokensPerFetch: Int { Self.mostTokens }
   package var rowWidth: Int { state.configuration.hiddenSize }
   package var shardScorers: [any ShardTileScorer] { scorers }
 

@@ -11,7 +11,7 @@ final class TrainingEvaluation {
   private let state: ModelState
   private let hooks: [any EvaluationHook]
   /// Made at the first evaluation: it has a workspace per thread.
-  private var scorer: ModelScorer?
+  private var scorer: RankScorer?
   private let context: RankContext
   private let backend: BackendChoice
   private let threads: Int
@@ -58,7 +58,7 @@ final class TrainingEvaluation {
       return try TargetLists.Asked(targets: targets, histories: dataset, itemIDs: dataset.itemIDs)
     }
     return try TargetLists.evaluate(
-      asked, .replicas(madeScorer()), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength,
+      asked, madeScorer(), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength,
       step: state.step,
       communicator: context.communicator, shouldStop: { StopSignals.isStopRequested })
   }
@@ -68,10 +68,20 @@ final class TrainingEvaluation {
     "stopped in the evaluation of step \(state.step) of \(configuration.trainingSteps); the state is saved, the same command resumes the run"
   }
 
-  private func madeScorer() throws(CollectiveFailure) -> ModelScorer {
+  private func madeScorer() throws(CollectiveFailure) -> RankScorer {
     if let scorer { return scorer }
-    let made = try context.communicator.onEveryRank { () throws(ProgramFailure) in
-      try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery, progress: context.progress)
+    let made = try context.communicator.onEveryRank { () throws(ProgramFailure) -> RankScorer in
+      // On one rank all rows are its own.
+      guard let table = state.table, context.communicator.size > 1 else {
+        return .replicas(
+          try ModelScorer(state, backend: backend, threads: threads, longestQuery: longestQuery, progress: context.progress))
+      }
+      return .sharded(
+        try ShardedModelScorer(
+          state, backend: backend, threads: threads, longestQuery: longestQuery, progress: context.progress
+        ) { (tokens) throws(CollectiveFailure) in
+          try tokens.withUnsafeBufferPointer { (ids) throws(CollectiveFailure) in try table.fetch(ids) }
+        })
     }
     scorer = made
     return made

@@ -28,7 +28,8 @@ extension EvaluateCommand {
     func measure(_ files: TRECFolder?) throws(CollectiveFailure) -> TargetReport? {
       try TargetLists.evaluate(
         asked, .replicas(scorer), itemCounts: model.itemCounts, maximumLength: model.state.configuration.maximumSequenceLength,
-        cutoffs: cutoffs, keepSeen: keepSeen, step: model.state.step, notes: notes, communicator: communicator,
+        cutoffs: cutoffs,
+        keepSeen: keepSeen, step: model.state.step, notes: notes, communicator: communicator,
         seeing: { (user, list) throws(ProgramFailure) in
           guard let files, let later = asked?.targets else { return }
           try files.add(later.userIDs[user], list, targets: Set(later.sequences[user]).sorted().map { later.itemIDs[Int($0) - 1] })

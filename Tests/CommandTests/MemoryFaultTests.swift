@@ -166,7 +166,8 @@ extension CommandTests {
         try flipAfterACheckpoint(program, run, fault)
       } check: { step, end, folder in
         expectReturn(fault, step, end)
-        #expect(try RunFiles(folder + "/run").checkpointHash == expected)
+        let hash = try RunFiles(folder + "/run").checkpointHash
+        #expect(hash == expected)
       }
     }
 

@@ -89,6 +89,59 @@ extension CommandTests {
       }
     }
 
+    /// Lines of evaluations, without what depends on the time that passes.
+    private static func evaluations(_ run: String) throws -> [Substring] {
+      let lines = try String(contentsOfFile: run + "/metrics.jsonl", encoding: .utf8).split(separator: "\n")
+      return lines.filter { $0.contains("\"split\"") || $0.contains("\"users\"") }
+    }
+
+    /// Validations in training and the test at its end, of held-out items: the same digits, table and best checkpoint.
+    @Test func sameEvaluationsAsReplicated() throws {
+      try Program.withTemporaryFolder { folder in
+        try GeneratedPairs.write(users: 2100, items: 13_000, to: folder + "/pairs.txt")
+        let common = Self.losses[0].merging(["holdout": "test+validation", "validation_users": "700", "eval_every": "3"]) { $1 }
+        func run(ranks: Int?, threads: Int, _ table: String) throws -> (output: String, lines: [Substring], files: [Data]) {
+          try? FileManager.default.removeItem(atPath: folder + "/run")
+          let arguments = Self.arguments(common.merging(["table": table]) { $1 }) + ["--threads", "\(threads)"]
+          let result = try ranks.map { try Program.mpirun(ranks: $0, arguments, in: folder) } ?? Program.run(arguments, in: folder)
+          try #require(result.status == 0, "\(result.errors)")
+          return (result.output, try Self.evaluations(folder + "/run"), try Self.files(folder + "/run"))
+        }
+        let whole = try run(ranks: nil, threads: 1, "replicated")
+        #expect(whole.lines.count == 3 && whole.output.contains("uniform100"))
+        for (ranks, threads) in [(nil, 1), (2, 2), (3, 1), (5, 1)] as [(Int?, Int)] {
+          let part = try run(ranks: ranks, threads: threads, "sharded")
+          #expect(part.output == whole.output && part.lines == whole.lines && part.files == whole.files, "\(ranks ?? 0) ranks")
+        }
+      }
+    }
+
+    /// Lists against what users did behind a split by time.
+    @Test func sameListsAsReplicated() throws {
+      try Program.withTemporaryFolder { folder in
+        var text = "user,item,timestamp\n"
+        for user in 0..<900 {
+          for place in 0..<12 { text += "u\(user),i\((user &* 7919 &+ place &* 1009) % 9000),\(1_000_000_000 + place * 1000 + user)\n" }
+        }
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/rows.csv"))
+        func run(ranks: Int?, _ table: String) throws -> (output: String, lines: [Substring]) {
+          try? FileManager.default.removeItem(atPath: folder + "/run")
+          var arguments = Self.arguments(Self.losses[0].merging(["holdout": "test", "table": table]) { $1 })
+          arguments[2] = "rows.csv"
+          arguments += ["--split-time", "1000009000", "--threads", "1"]
+          let result = try ranks.map { try Program.mpirun(ranks: $0, arguments, in: folder) } ?? Program.run(arguments, in: folder)
+          try #require(result.status == 0, "\(result.errors)")
+          return (result.output, try Self.evaluations(folder + "/run"))
+        }
+        let whole = try run(ranks: nil, "replicated")
+        #expect(whole.lines.count == 1 && whole.output.contains("coverage"))
+        for ranks in [2, 3] {
+          let part = try run(ranks: ranks, "sharded")
+          #expect(part.output == whole.output && part.lines == whole.lines, "\(ranks) ranks")
+        }
+      }
+    }
+
     /// Rows that an earlier model knows come to their owners, their moments too.
     @Test func beginsFromAnotherModel() throws {
       let loss = Self.losses[0]
