@@ -16,7 +16,7 @@ package final class TableTransfer {
   }
 
   private enum Action: Int32 {
-    case end, collect, distribute
+    case end, collect, distribute, keep
   }
 
   /// What rank 0 tells the others.
@@ -42,6 +42,9 @@ package final class TableTransfer {
   private let ownership: RowOwnership
   private let hidden: Int
   private let tables: [Table]
+  /// Second tables, made when first they are wanted.
+  private var copies: [Table] = []
+  private let makeCopies: () throws(ProgramFailure) -> [Table]
   private let roundElements: Int
   /// Of what moves between each rank and rank 0, as rank 0 sees it, and as this rank does.
   private var ofAll: BlockLayout
@@ -54,15 +57,18 @@ package final class TableTransfer {
 
   /// - Parameters:
   ///   - tables: such as parameters and both moments; named by their places.
+  ///   - makeCopies: makes as many for `keepCopies`, once.
   ///   - roundElements: tests make it small.
   package init(
-    communicator: any Communicator, ownership: RowOwnership, hidden: Int, tables: [Table], roundElements: Int = TableTransfer.roundElements
+    communicator: any Communicator, ownership: RowOwnership, hidden: Int, tables: [Table], roundElements: Int = TableTransfer.roundElements,
+    makeCopies: @escaping () throws(ProgramFailure) -> [Table]
   ) {
     precondition(ownership.size == communicator.size && hidden > 0)
     self.communicator = communicator
     self.ownership = ownership
     self.hidden = hidden
     self.tables = tables
+    self.makeCopies = makeCopies
     self.roundElements = roundElements
     nothing = BlockLayout(blocks: communicator.size)
     (ofAll, ofOwn) = (nothing, nothing)
@@ -109,9 +115,16 @@ package final class TableTransfer {
     try ask(.distribute, part, table, blocks)
   }
 
+  /// On rank 0, within `fromRankZero`. Every rank copies its own blocks of all tables to second ones, which are named by the places behind
+  /// the first ones'; an earlier copy is lost.
+  package func keepCopies() throws(ProgramFailure) { try ask(.keep, .words, 0, 0..<0) }
+
   private func ask(_ action: Action, _ part: Part, _ table: Int, _ blocks: Range<Int>) throws(ProgramFailure) {
     precondition(communicator.rank == 0)
-    if communicator.size == 1 { return }
+    if communicator.size == 1 {
+      if action == .keep { try copyOwnBlocks() }
+      return
+    }
     if let messageFailure { throw messageFailure.failure }
     let request = Request(
       action: action.rawValue, part: part.rawValue, buffer: Int64(table), first: Int64(blocks.lowerBound), end: Int64(blocks.upperBound))
@@ -150,6 +163,12 @@ package final class TableTransfer {
   private func width(_ part: Part) -> Int { part == .words ? hidden : 1 }
 
   private func move(_ request: Request) throws(CollectiveFailure) {
+    if request.action == Action.keep.rawValue {
+      // Rank 0 cannot know of it: the run ends.
+      do throws(ProgramFailure) { try copyOwnBlocks() } catch { throw CollectiveFailure(error, reach: .thisRank) }
+      return
+    }
+    let tables = tables + copies
     guard let part = Part(rawValue: request.part), let action = Action(rawValue: request.action),
       tables.indices.contains(Int(request.buffer)), request.first >= 0, request.first <= request.end,
       request.end <= Int64(ownership.blockCount)
@@ -180,6 +199,20 @@ package final class TableTransfer {
       copyAll(packs: false)
     }
     Liveness.tick()
+  }
+
+  private func copyOwnBlocks() throws(ProgramFailure) {
+    if copies.isEmpty { copies = try makeCopies() }
+    precondition(copies.count == tables.count)
+    for (table, copy) in zip(tables, copies) {
+      for block in ownership.blocks(of: communicator.rank) {
+        let rows = ownership.rows(ofBlock: block)
+        let first = rows.lowerBound * hidden
+        (copy.words + first).update(from: table.words + first, count: rows.count * hidden)
+        (copy.biases + rows.lowerBound).update(from: table.biases + rows.lowerBound, count: rows.count)
+        Liveness.tick()
+      }
+    }
   }
 
   /// An owner's blocks of a stretch, from their places to one after the other, or back.

@@ -41,14 +41,58 @@ extension ModelState {
 
   /// On rank 0. Calls `take` with the whole buffer or, of a sharded table, with one part of it after the other.
   func read(_ buffer: StateBuffer, _ take: (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure) {
-    let elements = UnsafeBufferPointer(elements(buffer))
-    guard let table else { return try take(elements) }
-    try table.read(buffer.rawValue) { (range) throws(ProgramFailure) in try take(UnsafeBufferPointer(rebasing: elements[range])) }
+    guard let table else { return try take(UnsafeBufferPointer(elements(buffer))) }
+    try table.read(buffer.rawValue, take)
   }
 
   /// On rank 0. Calls `fill`, which writes these elements of the buffer, for all of it: at once or, of a sharded table, part after part.
   func overwrite(_ buffer: StateBuffer, _ fill: (Range<Int>) throws(ProgramFailure) -> Void) throws(ProgramFailure) {
     guard let table else { return try fill(0..<layout.count) }
     try table.overwrite(buffer.rawValue, fill)
+  }
+}
+
+/// What a checkpoint is written of, on rank 0 within the state's `fromRankZero`.
+protocol SavedState {
+  var step: Int { get }
+  var skippedSteps: Int { get }
+
+  func read(_ buffer: StateBuffer, _ take: (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure)
+}
+
+extension ModelState: SavedState {}
+
+/// A copy of a state as it was: on rank 0 or, of a sharded table, the rows on their owners.
+struct KeptState: SavedState {
+  let step: Int
+  let skippedSteps: Int
+  private let source: Source
+
+  private enum Source {
+    case whole(ModelState)
+    case rows(ShardedTable)
+  }
+
+  /// The memory of `former`, which is no longer wanted, is used again.
+  init(_ state: ModelState, inPlaceOf former: KeptState?) throws(ProgramFailure) {
+    (step, skippedSteps) = (state.step, state.skippedSteps)
+    if let table = state.table {
+      try table.keep()
+      source = .rows(table)
+    } else if case .whole(let copy) = former?.source {
+      copy.copy(state)
+      source = .whole(copy)
+    } else {
+      let copy = try ModelState(state.configuration)
+      copy.copy(state)
+      source = .whole(copy)
+    }
+  }
+
+  func read(_ buffer: StateBuffer, _ take: (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure) {
+    switch source {
+    case .whole(let state): try state.read(buffer, take)
+    case .rows(let table): try table.readKept(buffer.rawValue, take)
+    }
   }
 }

@@ -66,16 +66,8 @@ extension RunDisk {
 
   /// Keeps a copy of the state, which the disk has refused although it is the best so far: training is going to change it.
   func keep(_ best: TrainerState.Best) {
-    if state.table != nil {
-      refusedBest = nil
-      log("warning: the state of step \(best.step), the best so far, is lost: the disk refuses it, and of a sharded table no copy is kept")
-      return
-    }
     do throws(ProgramFailure) {
-      let copy: ModelState
-      if let refusedBest { copy = refusedBest.state } else { copy = try ModelState(state.configuration) }
-      copy.copy(state)
-      refusedBest = (copy, best)
+      refusedBest = (try KeptState(state, inPlaceOf: refusedBest?.state), best)
       log("the state of step \(best.step), the best so far, is kept in memory, and written before any later one")
     } catch {
       refusedBest = nil

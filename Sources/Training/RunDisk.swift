@@ -26,7 +26,7 @@ final class RunDisk {
   var events: TensorBoardLog?
   var best: TrainerState.Best?
   /// A new best state that the disk has refused, as a copy: nothing later is written before it.
-  var refusedBest: (state: ModelState, best: TrainerState.Best)?
+  var refusedBest: (state: KeptState, best: TrainerState.Best)?
   /// Step of the newest checkpoint that this run has written or gone on from.
   var savedStep: Int?
   /// The checkpoint that this run has gone on from, perhaps of another folder.
@@ -160,9 +160,9 @@ final class RunDisk {
     }
   }
 
-  private func write(_ state: ModelState, best: TrainerState.Best?) throws(ProgramFailure) {
+  private func write(_ state: some SavedState, best: TrainerState.Best?) throws(ProgramFailure) {
     let writer = CheckpointWriter(
-      run: run, configuration: state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
+      run: run, configuration: self.state.configuration, itemIDs: dataset.itemIDs, itemCounts: dataset.itemCounts,
       keepCheckpoints: configuration.keepCheckpoints)
     try Activity.during("writing the checkpoint of step \(state.step)") { () throws(ProgramFailure) in try write(state, best: best, writer)
     }
@@ -171,7 +171,7 @@ final class RunDisk {
     try pointToBest()
   }
 
-  private func write(_ state: ModelState, best: TrainerState.Best?, _ writer: CheckpointWriter) throws(ProgramFailure) {
+  private func write(_ state: some SavedState, best: TrainerState.Best?, _ writer: CheckpointWriter) throws(ProgramFailure) {
     try writer.write(
       state: TrainerState(
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,

@@ -17,6 +17,7 @@ package final class ShardedTable: @unchecked Sendable {
   private let rows: RowFetch
   private let pages: [ForeignPages]
   private let transfer: TableTransfer
+  private let kept: KeptBuffers
 
   /// `memory`: a state's buffers (`StateBuffer`), reserved.
   init(
@@ -30,17 +31,39 @@ package final class ShardedTable: @unchecked Sendable {
     )
     self.ownership = ownership
     precondition(layout.wordEmbeddings == 0, "blocks of rows begin on pages")
-    let tables = memory.map { memory in
-      let base = memory.elements(Float.self).start
-      return TableTransfer.Table(words: base, biases: base + layout.predictionBias)
+    func tables(_ memory: [AlignedMemory]) -> [TableTransfer.Table] {
+      memory.map { memory in
+        let base = memory.elements(Float.self).start
+        return TableTransfer.Table(words: base, biases: base + layout.predictionBias)
+      }
     }
-    parameters = tables[0]
-    pages = memory.map {
-      ForeignPages(
-        $0, ownership, rank: communicator.rank, hidden: hidden, biases: layout.predictionBias * MemoryLayout<Float>.stride)
+    func pages(_ memory: [AlignedMemory]) -> [ForeignPages] {
+      memory.map {
+        ForeignPages(
+          $0, ownership, rank: communicator.rank, hidden: hidden, biases: layout.predictionBias * MemoryLayout<Float>.stride)
+      }
     }
+    let (own, kept) = (tables(memory), KeptBuffers())
+    parameters = own[0]
+    self.pages = pages(memory)
+    self.kept = kept
     rows = RowFetch(communicator: communicator, ownership: ownership, hidden: hidden)
-    transfer = TableTransfer(communicator: communicator, ownership: ownership, hidden: hidden, tables: tables)
+    let byteCounts = memory.map(\.byteCount)
+    transfer = TableTransfer(
+      communicator: communicator, ownership: ownership, hidden: hidden, tables: own,
+      makeCopies: { () throws(ProgramFailure) in
+        kept.memory = try byteCounts.map { bytes throws(ProgramFailure) in
+          try AlignedMemory(reserving: bytes, for: "a copy of the best state")
+        }
+        kept.pages = pages(kept.memory)
+        return tables(kept.memory)
+      })
+  }
+
+  /// What `keep` copies to: pages as they are touched.
+  private final class KeptBuffers {
+    var memory: [AlignedMemory] = []
+    var pages: [ForeignPages] = []
   }
 
   /// Collective. Brings the parameters of those rows among `ids`, ascending and each once, that are not this rank's to their places in the
@@ -67,15 +90,32 @@ package final class ShardedTable: @unchecked Sendable {
   }
 
   /// On rank 0, within `fromRankZero`. Calls `take` with stretches of a buffer, in order, in which all rows stand.
-  func read(_ buffer: Int, _ take: (Range<Int>) throws(ProgramFailure) -> Void) throws(ProgramFailure) {
+  func read(_ buffer: Int, _ take: (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure) {
+    try read(table: buffer, memory[buffer], pages[buffer], take)
+  }
+
+  /// The same of what the buffer was when `keep` was last called.
+  func readKept(_ buffer: Int, _ take: (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void) throws(ProgramFailure) {
+    try read(table: memory.count + buffer, kept.memory[buffer], kept.pages[buffer], take)
+  }
+
+  /// On rank 0, within `fromRankZero`. All ranks keep a copy of what they have of the state.
+  func keep() throws(ProgramFailure) {
+    try transfer.keepCopies()
+    for (memory, copy) in zip(memory, kept.memory) {
+      let (from, to) = (memory.elements(Float.self), copy.elements(Float.self))
+      for element in layout.besidesTable { to[element] = from[element] }
+    }
+  }
+
+  private func read(
+    table: Int, _ memory: AlignedMemory, _ pages: ForeignPages, _ take: (UnsafeBufferPointer<Float>) throws(ProgramFailure) -> Void
+  ) throws(ProgramFailure) {
+    let elements = UnsafeBufferPointer(memory.elements(Float.self))
     try forEachStretch { (stretch) throws(ProgramFailure) in
-      if let blocks = stretch.blocks {
-        try transfer.collect(blocks.part, ofTable: buffer, blocks.range)
-        defer { pages[buffer].giveBack(blocks.range) }
-        try take(stretch.elements)
-      } else {
-        try take(stretch.elements)
-      }
+      if let blocks = stretch.blocks { try transfer.collect(blocks.part, ofTable: table, blocks.range) }
+      defer { if let blocks = stretch.blocks { pages.giveBack(blocks.range) } }
+      try take(UnsafeBufferPointer(rebasing: elements[stretch.elements]))
     }
   }
 

@@ -94,7 +94,8 @@ extension CommandTests {
     }
 
     /// The disk refuses the first validation's checkpoint, which is the best; the run ends as one that nobody disturbed.
-    @Test(arguments: [nil, 2]) func aRefusedOneIsWrittenLater(ranks: Int?) throws {
+    @Test(arguments: [(nil, [:]), (2, [:]), (1, ShardedTables.values), (3, ShardedTables.values)] as [(Int?, [String: String])])
+    func aRefusedOneIsWrittenLater(ranks: Int?, table: [String: String]) throws {
       try Program.withTemporaryFolder { folder in
         let train =
           ["train", "--run", "run", "--threads", "1"]
@@ -102,7 +103,7 @@ extension CommandTests {
             DiskTrouble.values.merging([
               "learning_rate": 0, "eval_every": 400, "save_checkpoints_steps": 400, "checkpoint_failures": 9,
               "num_train_steps": 3000,
-            ]) { $1 })
+            ]) { $1 }) + settings(table)
         let program = try Program.start(train, ranks: ranks, in: folder)
         try program.wait(for: "\"step\":10,", in: folder + "/run/metrics.jsonl")
         // The writer must not find the place empty, and make a folder there.

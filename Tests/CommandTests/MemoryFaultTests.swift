@@ -90,11 +90,11 @@ extension CommandTests {
     /// Disturbs a run and looks at its end. Where `disturb` returns nil, since the machine is so busy that the run had got too far, another
     /// run is begun.
     private func run<R>(
-      ranks: Int, disturb: (RunningProgram, RunFiles) throws -> R?, check: (R, CommandResult, String) throws -> Void
+      ranks: Int, more: [String] = [], disturb: (RunningProgram, RunFiles) throws -> R?, check: (R, CommandResult, String) throws -> Void
     ) throws {
       for _ in 0..<10 {
         let done = try Program.withTemporaryFolder { folder in
-          let program = try Program.start(Self.arguments, ranks: ranks, in: folder)
+          let program = try Program.start(Self.arguments + more, ranks: ranks, in: folder)
           try program.waitForMessage("memory per rank: ")
           try #require(program.children.count == ranks)
           if let result = try disturb(program, RunFiles(folder + "/run")) {
@@ -116,31 +116,58 @@ extension CommandTests {
       #expect(try run.comparableLines == expected.lines)
     }
 
+    /// Flips a bit of what a checkpoint begins with in the memory of a rank that has it; after which step, nil where it was too late.
+    private func flipAfterACheckpoint(_ program: RunningProgram, _ run: RunFiles, _ fault: Fault) throws -> Int? {
+      var step = 0
+      let flipped = try flip(program, fault.rank) {
+        guard let newest = try? run.checkpoints.last, let number = Int(newest.dropFirst("step-".count)) else { return .notYet }
+        guard number <= Self.steps.max()! else { return .tooLate }
+        guard Self.steps.contains(number) else { return .notYet }
+        step = number
+        return .state(try fault.place.beginning(run.path + "/checkpoints/" + newest))
+      }
+      return flipped ? step : nil
+    }
+
+    private func expectReturn(_ fault: Fault, _ step: Int, _ end: CommandResult) {
+      #expect(end.status == 0, "\(end.errors)")
+      #expect(
+        end.count(
+          ofErrors: "warning: the memory of rank \(fault.rank) on host \(SoloCommunicator().hostName) does not hold what the last step "
+            + "left in it, found at step \(step + 1): a memory or a processor there is failing. All ranks go back to the checkpoint of "
+            + "step \(step) ") == 1, "\(end.errors)")
+      #expect(end.count(ofErrors: "All ranks go back") == 1)
+    }
+
     @Test(arguments: [
       Fault(ranks: 2, rank: 1, place: .parameters), Fault(ranks: 2, rank: 0, place: .firstMoment),
       Fault(ranks: 3, rank: 2, place: .secondMoment), Fault(ranks: 3, rank: 0, place: .parameters),
       Fault(ranks: 4, rank: 3, place: .firstMoment), Fault(ranks: 4, rank: 1, place: .secondMoment),
     ])
     func aFlippedBitLeavesNoTrace(_ fault: Fault) throws {
-      try run(ranks: fault.ranks) { program, run -> Int? in
-        var step = 0
-        let flipped = try flip(program, fault.rank) {
-          guard let newest = try? run.checkpoints.last, let number = Int(newest.dropFirst("step-".count)) else { return .notYet }
-          guard number <= Self.steps.max()! else { return .tooLate }
-          guard Self.steps.contains(number) else { return .notYet }
-          step = number
-          return .state(try fault.place.beginning(run.path + "/checkpoints/" + newest))
-        }
-        return flipped ? step : nil
+      try run(ranks: fault.ranks) { program, run in
+        try flipAfterACheckpoint(program, run, fault)
       } check: { step, end, folder in
-        #expect(end.status == 0, "\(end.errors)")
-        #expect(
-          end.count(
-            ofErrors: "warning: the memory of rank \(fault.rank) on host \(SoloCommunicator().hostName) does not hold what the last step "
-              + "left in it, found at step \(step + 1): a memory or a processor there is failing. All ranks go back to the checkpoint of "
-              + "step \(step) ") == 1, "\(end.errors)")
-        #expect(end.count(ofErrors: "All ranks go back") == 1)
+        expectReturn(fault, step, end)
         try expectNoTrace(in: folder)
+      }
+    }
+
+    /// Rows of a sharded table have no replica: their owner's memory tells. The demo's are one block, which is rank 0's.
+    @Test(arguments: [Fault(ranks: 2, rank: 0, place: .parameters), Fault(ranks: 3, rank: 0, place: .secondMoment)])
+    func aFlippedBitOfAShardedTableLeavesNoTrace(_ fault: Fault) throws {
+      let values = ShardedTables.values
+      let expected = try Program.withTemporaryFolder { folder in
+        let more = settings(values.merging(["table": "replicated"]) { $1 })
+        try #require(try Program.run(Self.arguments + more, in: folder).status == 0)
+        return try RunFiles(folder + "/run").checkpointHash
+      }
+      try run(ranks: fault.ranks, more: settings(values)) { program, run in
+        try flipAfterACheckpoint(program, run, fault)
+      } check: { step, end, folder in
+        expectReturn(fault, step, end)
+        let hash = try RunFiles(folder + "/run").checkpointHash
+        #expect(hash == expected)
       }
     }
 

@@ -42,6 +42,11 @@ struct RunFiles {
     get throws { try #require(try lines.last { $0["parameter_hash"] != nil }?["parameter_hash"] as? String) }
   }
 
+  /// That of the last checkpoint: lines of a run with a sharded table have none.
+  var checkpointHash: String {
+    get throws { try TrainerState.read("\(path)/checkpoints/\(try #require(try checkpoints.last))").parameterHash }
+  }
+
   /// The evaluation line of a split: the last one.
   func evaluation(_ split: String) throws -> [String: Any] {
     try #require(try lines.last { $0["split"] as? String == split })

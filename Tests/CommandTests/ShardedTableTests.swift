@@ -7,6 +7,9 @@ extension CommandTests {
   /// `table: sharded`: each rank has a part of the rows. A catalogue of several blocks of rows, so that each rank of three has some; of
   /// eight not every one has.
   @Suite struct ShardedTables {
+    /// For runs of other suites.
+    static let values = ["loss": "sampled", "negatives": "20", "table": "sharded"]
+
     static let losses: [[String: String]] = [
       ["loss": "sampled", "table_adam": "lazy"],
       ["loss": "sampled", "negatives_per": "position", "negative_sampling": "popularity", "negatives": "20"],
