@@ -19,8 +19,14 @@ final class ListScorer {
 
   var instancesAtOnce: Int { scorer.instancesAtOnce }
 
-  /// The best items for some of the requests, none of which has an empty history; one that fails leaves the others alone.
-  func lists(_ indices: [Int], of requests: [RecommendationRequest]) -> [Result<[ScoredItem], ProgramFailure>] {
+  /// A part of the tiles that is worth the encoder's work again.
+  static let fewestTiles = 16
+
+  /// The best items for some of the requests, none of which has an empty history, among those of a part of the tiles; a request that fails
+  /// leaves the others alone.
+  func lists(
+    _ indices: [Int], of requests: [RecommendationRequest], part: Int, of parts: Int
+  ) -> [Result<[ScoredItem], ProgramFailure>] {
     batch.removeAll()
     for (place, index) in indices.enumerated() {
       requests[index].history.withUnsafeBufferPointer {
@@ -29,11 +35,11 @@ final class ListScorer {
       questions[place].begin(requests[index], tokens)
     }
     do throws(ProgramFailure) { try scorer.begin(batch) } catch { return indices.map { _ in .failure(error) } }
-    for place in indices.indices where !questions[place].wantsTiles {
+    for place in indices.indices where !questions[place].wantsTiles && part == 0 {
       questions[place].takeCandidates { scorer.score(instance: place, token: $0) }
     }
     if indices.indices.contains(where: { questions[$0].wantsTiles }) {
-      ScoreTile.forEach(scorer, vocabularySize: tokens.vocabularySize) { tile in
+      ScoreTile.forEach(scorer, vocabularySize: tokens.vocabularySize, part: part, of: parts) { tile in
         for place in indices.indices where questions[place].wantsTiles { questions[place].take(tile.row(place)) }
       }
     }

@@ -98,14 +98,36 @@ public final class Recommender {
       case .shared: min(instancesAtOnce, (known.count + threadCount - 1) / threadCount)
       case .single: 1
       }
-    work.begin(
-      stride(from: 0, to: known.count, by: size).map { Array(known[$0..<min($0 + size, known.count)]) }, of: requests)
-    queue.run(pieces: work.pieces.count)
+    let groups = stride(from: 0, to: known.count, by: size).map { Array(known[$0..<min($0 + size, known.count)]) }
+    // Threads without a group would wait: they take some of the tiles of the others'.
+    let tiles = ScoreTile.count(vocabularySize: tokens.vocabularySize)
+    let parts = max(1, min(threadCount / groups.count, tiles / ListScorer.fewestTiles))
+    work.begin(groups, parts: parts, of: requests)
+    queue.run(pieces: groups.count * parts)
     let results = work.take()
-    for (piece, result) in zip(work.pieces, results) {
-      for (index, items) in zip(piece, result) { answers[index] = items.map { RecommendationList(items: $0, isFallback: false) } }
+    for (number, group) in groups.enumerated() {
+      let ofParts = results[number * parts..<(number + 1) * parts]
+      for (place, index) in group.enumerated() {
+        answers[index] = best(requests[index].topK, of: ofParts.map { $0[place] }).map { RecommendationList(items: $0, isFallback: false) }
+      }
     }
     return answers
+  }
+
+  /// The best of what several parts of the tiles have, or a failure where one has failed.
+  private func best(
+    _ count: Int, of lists: [Result<[ScoredItem], ProgramFailure>]
+  ) -> Result<[ScoredItem], ProgramFailure> {
+    if lists.count == 1 { return lists[0] }
+    var all: [ScoredItem] = []
+    for list in lists {
+      switch list {
+      case .success(let items): all += items
+      case .failure: return list
+      }
+    }
+    all.sort { $0.score != $1.score ? $0.score > $1.score : $0.item < $1.item }
+    return .success(Array(all.prefix(count)))
   }
 }
 
@@ -133,21 +155,24 @@ extension MostPopular {
 /// What the threads of a recommender share: each writes into places of its own.
 private final class RecommendationWork: @unchecked Sendable {
   private let scorers: [ListScorer]
-  private(set) var pieces: [[Int]] = []
+  private var groups: [[Int]] = []
+  private var parts = 1
   private var requests: [RecommendationRequest] = []
   private var results = UnsafeMutableBufferPointer<[Result<[ScoredItem], ProgramFailure>]>(start: nil, count: 0)
 
   init(_ scorers: [ListScorer]) { self.scorers = scorers }
 
-  /// `pieces`: indices of requests that are scored together.
-  func begin(_ pieces: [[Int]], of requests: [RecommendationRequest]) {
-    self.pieces = pieces
+  /// `groups`: indices of requests that are scored together, each in `parts` pieces.
+  func begin(_ groups: [[Int]], parts: Int, of requests: [RecommendationRequest]) {
+    (self.groups, self.parts) = (groups, parts)
     self.requests = requests
-    results = .allocate(capacity: pieces.count)
+    results = .allocate(capacity: groups.count * parts)
     results.initialize(repeating: [])
   }
 
-  func score(thread: Int, piece: Int) { results[piece] = scorers[thread].lists(pieces[piece], of: requests) }
+  func score(thread: Int, piece: Int) {
+    results[piece] = scorers[thread].lists(groups[piece / parts], of: requests, part: piece % parts, of: parts)
+  }
 
   func take() -> [[Result<[ScoredItem], ProgramFailure>]] {
     defer {

@@ -36,10 +36,16 @@ package struct ScoreTile {
 
   package func row(_ instance: Int) -> ScoreRow { ScoreRow(scores + instance * stride, tokens: tokens) }
 
-  /// Calls `body` with the tiles of a vocabulary, ascending.
-  package static func forEach(_ scorer: any TileScorer, vocabularySize: Int, _ body: (ScoreTile) -> Void) {
-    for start in Swift.stride(from: 0, to: vocabularySize, by: width) {
-      body(scorer.tile(start..<min(start + width, vocabularySize)))
+  /// How many a vocabulary has.
+  static func count(vocabularySize: Int) -> Int { (vocabularySize + width - 1) / width }
+
+  /// Calls `body` with the tiles of a vocabulary, or of one of `parts` equal parts of them, ascending.
+  package static func forEach(
+    _ scorer: any TileScorer, vocabularySize: Int, part: Int = 0, of parts: Int = 1, _ body: (ScoreTile) -> Void
+  ) {
+    let count = count(vocabularySize: vocabularySize)
+    for tile in part * count / parts..<(part + 1) * count / parts {
+      body(scorer.tile(tile * width..<min((tile + 1) * width, vocabularySize)))
     }
   }
 }

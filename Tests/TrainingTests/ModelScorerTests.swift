@@ -1,6 +1,7 @@
 import BERT4RecModel
 import Evaluation
 import Masking
+import SystemSupport
 import Testing
 import Training
 
@@ -54,6 +55,38 @@ import Training
         }
       }
     }
+  }
+
+  /// Where there are fewer histories than threads, these share the tiles: the same lists.
+  @Test func threadsShareTiles() throws {
+    let itemCount = 37 * ScoreTile.width + 5
+    let model = ModelConfiguration(
+      vocabularySize: itemCount + 4, hiddenSize: 4, layerCount: 1, headCount: 1, intermediateSize: 4, maximumSequenceLength: 9)
+    let state = try state(model)
+    let counts = [Int64](repeating: 1, count: itemCount)
+    let requests = [
+      RecommendationRequest(history: [5, 100_000], topK: 30), RecommendationRequest(history: [70_000], topK: 7, keepSeen: true),
+      RecommendationRequest(history: [3, 4], topK: 5, candidates: CandidateItems([9, 40_000, 150_000])),
+      RecommendationRequest(history: [3, 4], topK: 5, candidates: CandidateItems((0..<30_000).map { Int32(1 + 5 * $0) })),
+    ]
+    func lists(_ threads: Int, _ some: ArraySlice<RecommendationRequest>, _ grouping: Recommender.Grouping) throws -> [[ScoredItem]] {
+      let recommender = try Recommender(
+        scorer: ModelScorer(state, backend: .native, threads: threads), itemCounts: counts, maximumLength: 9)
+      return try recommender.answers(to: Array(some), grouping: grouping).map { try $0.get().items }
+    }
+    let expected = try lists(1, requests[...], .full)
+    #expect(expected.map(\.count) == [30, 7, 3, 5])
+    for threads in [2, 3, 5] {
+      for grouping in [Recommender.Grouping.full, .shared, .single] {
+        for count in 1...requests.count {
+          #expect(try lists(threads, requests.prefix(count), grouping) == Array(expected.prefix(count)), "\(threads) \(grouping) \(count)")
+        }
+      }
+    }
+    // One part's trouble is the list's.
+    state.parameters[state.layout.predictionBias + 100_000] = .infinity
+    let recommender = try Recommender(scorer: ModelScorer(state, backend: .native, threads: 2), itemCounts: counts, maximumLength: 9)
+    #expect(throws: ProgramFailure.self) { try recommender.recommend([requests[0]]) }
   }
 
   /// With OpenBLAS in the encoder too an item has one score.
