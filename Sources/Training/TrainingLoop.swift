@@ -184,6 +184,8 @@ struct TrainingLoop {
   /// `writeReport` completes it.
   private mutating func beginReport(_ result: StepResult) {
     progress.enter(.report)
+    // On all ranks, whose replicas are compared as they stand in memory, though only rank 0 reads the whole.
+    if state.table == nil { step.catchUpAll() }
     let ranks = records.ranksWork
     let (speed, work) = (pace.take(), records.takeWork())
     guard communicator.rank == 0 else { return }
@@ -196,7 +198,7 @@ struct TrainingLoop {
     ]
     reportLine += phases.take(step.clock, step: state.step) + ranks
     // A sharded table would have to cross the network for it; checkpoints have the hash.
-    if state.table == nil { step.beginHash() }
+    if state.table == nil { step.hash.begin() }
   }
 
   /// Writes the report that is under way, if one is: before anything else goes to the disk, so that lines keep their order.

@@ -23,7 +23,7 @@ package final class TrainingStep {
   package let reduction: GradientAllReduce
   /// Of the rows of the table, where the loss touches few.
   private let rowReduction: RowReduction?
-  /// Of the parameters, made beside the gradients that follow. An update waits for it.
+  /// Of the parameters, made beside the gradients that follow, once all rows are up to date. An update waits for it.
   package let hash: ParameterHash
 
   /// Fewer gradient shards than ranks are refused (exit code 64).
@@ -165,7 +165,7 @@ package final class TrainingStep {
   /// What the last update, or look, says of this replica; nil before the first one.
   package var check: ReplicaCheck? { update.check }
 
-  /// Does all updates that rows of the table have not had yet. Whoever reads the whole state calls this first.
+  /// Does all updates that rows of the table have not had yet. Whoever reads the whole state calls this first, on all ranks.
   package func catchUpAll() {
     if !update.defersRows { return }
     clock.enter(.update)
@@ -178,12 +178,6 @@ package final class TrainingStep {
   package func lookAtMemory() {
     catchUpAll()
     update.lookAtMemory()
-  }
-
-  /// Begins the hash of the parameters as they are now.
-  package func beginHash() {
-    catchUpAll()
-    hash.begin()
   }
 
   /// The state has been put back to an earlier one.

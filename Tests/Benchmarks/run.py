@@ -119,7 +119,8 @@ class Suite:
                     "validation=false", "loss=sampled", "negatives=256"]
 
         def ours(count: int, path: pathlib.Path, adam: str) -> Contender:
-            command = [self.program, "bench", "--data", str(path), "--threads", "1", "--steps", str(self.steps), "--json"]
+            command = [self.program, "bench", "--data", str(path), "--threads", "1", "--steps", str(self.steps)]
+            command.append("--json")
             for setting in [*settings, f"table_adam={adam}"]:
                 command += ["--set", setting]
             return Contender(f"bert4rec-dist, {count:,} items, {adam}", self._pinned(1) + command)
@@ -281,7 +282,7 @@ def write_pairs(path: pathlib.Path, items: int, users: int, length: int) -> None
 
 
 def write_catalogue(path: pathlib.Path, items: int, users: int) -> None:
-    """Five million interactions of 200,000 users; every item occurs, and popularity falls with a power (-3/4) of its rank."""
+    """25 per user; every item occurs, and popularity falls with a power (-3/4) of its rank."""
     source, count = random.Random(3), 25 * users
     dealt = list(range(items)) + [int(items * source.random() ** 4) for _ in range(count - items)]
     source.shuffle(dealt)

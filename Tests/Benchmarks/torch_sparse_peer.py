@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""A training step of BERT4Rec over a large catalogue in PyTorch: sampled softmax, and a table of which a step touches few rows.
+"""A training step of BERT4Rec over a large catalogue in PyTorch: sampled softmax, few rows of the table per step.
 
     OMP_NUM_THREADS=1 python torch_sparse_peer.py --data catalogue.txt --table gathered
 
 sparse    nn.Embedding(sparse=True) and SparseAdam, as PyTorch's documentation has it;
-gathered  written by hand, which is faster: the rows of a step are gathered once, so that autograd sees a small dense table, and
-          Adam works on these rows alone.
+gathered  written by hand: the rows of a step are gathered once, so that autograd sees a small dense table, and Adam
+          works on these rows alone.
 
-Both: instances sorted by length, in micro-batches, each with negatives of its own that all of its masked items share, drawn
-uniformly without repeats, logQ correction, accidental hits left out; a pruned last layer; fused AdamW for all other parameters;
-clipping at norm 5. What it shares with the program for small catalogues is in torch_peer.py. The last line of standard output is
-one JSON object; its `ms_per_step` is the median. Letters: R masked items, N negatives, U rows of a step, H hidden.
+Both: instances sorted by length, in micro-batches, each with negatives of its own that all of its masked items share,
+drawn uniformly without repeats, logQ correction, accidental hits left out; a pruned last layer; fused AdamW for all
+other parameters; clipping at norm 5. What it shares with the program for small catalogues is in torch_peer.py. The last
+line of standard output is one JSON object; its `ms_per_step` is the median. H: hidden.
 """
 
 import json
@@ -134,7 +134,8 @@ def main() -> None:
         chosen, waiting = waiting[: options.batch], waiting[options.batch :]
         batch = instances.batch(chosen, masks)
         parts = batch.micro_batches(options.micro)
-        negatives = [torch.from_numpy(draws.choice(vocabulary, options.negatives, replace=False, shuffle=False)) for _ in parts]
+        negatives = [torch.from_numpy(draws.choice(vocabulary, options.negatives, replace=False, shuffle=False))
+                     for _ in parts]
         used = [part.labels[part.weights > 0] for part in parts]
         table.prepare(torch.cat([part.tokens.flatten() for part in parts] + used + negatives))
         optimizer.zero_grad(set_to_none=True)
@@ -144,7 +145,8 @@ def main() -> None:
             loss = model.loss(part, embedded, label_rows, negative_rows, drawn, correction) / masked
             loss.backward()
             total += loss.item()
-        gradients = [table.gradients()] + [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        gradients.insert(0, table.gradients())
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         torch._foreach_mul_(gradients, (5.0 / (norm + 1e-6)).clamp(max=1.0).item())
         optimizer.step()
