@@ -17,6 +17,8 @@ extension ParameterLayout {
       case .ones: (parameters + own.lowerBound).update(repeating: 1, count: own.count)
       case .truncatedNormal:
         for place in own {
+          // Hundreds of millions take minutes.
+          if place & 0xFFFF == 0 { Liveness.tick() }
           let normal = Self.truncatedNormal(seed: seed, slot: UInt32(index), element: UInt64(place - slot.offset))
           parameters[place] = Float(normal * standardDeviation)
         }
