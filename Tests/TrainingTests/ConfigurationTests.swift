@@ -28,6 +28,7 @@ import Training
     "data_min_user_count": "5", "data_min_item_count": "4", "split_time": "2014-07-23T10:00:00Z",
     "loss": "sampled", "negatives": "77", "negatives_per": "position", "negative_sampling": "popularity", "negative_exponent": "1.0",
     "gbce_calibration": "0.5", "sce_buckets": "9", "sce_bucket_items": "100", "table_adam": "lazy",
+    "table": "sharded",
   ]
 
   private func everythingElse() throws -> RunSettings {
