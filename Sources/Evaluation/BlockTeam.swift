@@ -6,6 +6,9 @@ protocol UserScoring: AnyObject {
   /// Most blocks of a rank in a round; the same on all ranks.
   var blocksPerRound: Int { get }
 
+  /// Blocks that this rank goes through, of so many.
+  func blocksSeen(of count: Int, ranks: Int) -> Int
+
   /// Collective. The results of this rank's blocks of a round in their order, or why one has none.
   func score(_ own: [Int], of round: Range<Int>) throws(CollectiveFailure) -> [Result<[UserResult], ProgramFailure>]
 }
@@ -24,6 +27,9 @@ final class BlockTeam: UserScoring {
   }
 
   deinit { queue.stop() }
+
+  /// Its own.
+  func blocksSeen(of count: Int, ranks: Int) -> Int { (count + ranks - 1) / ranks }
 
   func score(_ own: [Int], of round: Range<Int>) -> [Result<[UserResult], ProgramFailure>] {
     work.begin(own)

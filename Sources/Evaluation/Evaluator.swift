@@ -102,9 +102,9 @@ public final class Evaluator {
     let scoring = try communicator.onEveryRank { () throws(ProgramFailure) in
       try makeScoring(scorer, users, candidates.map { ($0, $1?.negatives) }, shouldStop)
     }
-    // A rank's blocks are as good as done where those of its own are; over a sharded table it looks at those of all.
-    let ownBlocks = scoring is BlockTeam ? (users.blockCount + communicator.size - 1) / communicator.size : users.blockCount
-    try Activity.during("\(evaluated.rawValue) of step \(step), \(users.count) users", of: ownBlocks) { () throws(CollectiveFailure) in
+    // All blocks are as good as done where those that this rank goes through are.
+    let blocks = scoring.blocksSeen(of: users.blockCount, ranks: communicator.size)
+    try Activity.during("\(evaluated.rawValue) of step \(step), \(users.count) users", of: blocks) { () throws(CollectiveFailure) in
       try score(scoring, users, called)
     }
     try communicator.onRankZero { () throws(ProgramFailure) in for hook in called { try hook.end(context) } }

@@ -48,6 +48,9 @@ package final class ShardedBlocks: UserScoring {
     return format.blocksPerRound * format.bytesPerBlock
   }
 
+  /// Those of all ranks.
+  func blocksSeen(of count: Int, ranks: Int) -> Int { count }
+
   func score(_ own: [Int], of round: Range<Int>) throws(CollectiveFailure) -> [Result<[UserResult], ProgramFailure>] {
     let (rank, size) = (communicator.rank, communicator.size)
     let blocks = (0..<size).map { rank in

@@ -24,51 +24,55 @@ package final class ModelState: @unchecked Sendable {
   /// The table's rows, where they belong to several ranks.
   package let table: ShardedTable?
 
-  /// All zeros; `initialize` or a checkpoint fills it. Without moments it can be scored with, not trained.
-  package init(_ configuration: ModelConfiguration, withMoments: Bool = true) throws(ProgramFailure) {
+  /// - Parameters:
+  ///   - memory: of parameters and both moments.
+  ///   - parameters: where they stand elsewhere.
+  private init(
+    _ configuration: ModelConfiguration, _ memory: [AlignedMemory], parameters: UnsafeMutableBufferPointer<Float>? = nil,
+    copy: HostCopy? = nil, table: ShardedTable? = nil
+  ) {
     self.configuration = configuration
     layout = ParameterLayout(configuration)
-    let bytes = layout.count * MemoryLayout<Float>.stride
-    let (first, second) = withMoments ? (bytes, bytes) : (0, 0)
-    memory = [
-      try AlignedMemory(byteCount: bytes, for: "the parameters"),
-      try AlignedMemory(byteCount: first, for: "the first moments"),
-      try AlignedMemory(byteCount: second, for: "the second moments"),
-    ]
-    parameters = memory[0].elements(Float.self)
+    self.memory = memory
+    self.parameters = parameters ?? memory[0].elements(Float.self)
     firstMoment = memory[1].elements(Float.self)
     secondMoment = memory[2].elements(Float.self)
-    (table, copy) = (nil, nil)
+    (self.copy, self.table) = (copy, table)
+  }
+
+  /// All zeros; `initialize` or a checkpoint fills it. Without moments it can be scored with, not trained.
+  package convenience init(_ configuration: ModelConfiguration, withMoments: Bool = true) throws(ProgramFailure) {
+    let bytes = ParameterLayout(configuration).count * MemoryLayout<Float>.stride
+    self.init(
+      configuration,
+      try Self.buffers { (buffer, purpose) throws(ProgramFailure) in
+        try AlignedMemory(byteCount: withMoments || buffer == .parameters ? bytes : 0, for: purpose)
+      })
   }
 
   /// A model to score with, whose parameters nobody writes any more.
-  init(_ configuration: ModelConfiguration, sharing copy: HostCopy) throws(ProgramFailure) {
-    self.configuration = configuration
-    layout = ParameterLayout(configuration)
-    precondition(copy.bytes.count == layout.count * MemoryLayout<Float>.stride)
-    self.copy = copy
-    parameters = UnsafeMutableRawBufferPointer(mutating: copy.bytes).bindMemory(to: Float.self)
-    memory = [try AlignedMemory(byteCount: 0, for: "no moments")]
-    (firstMoment, secondMoment) = (memory[0].elements(Float.self), memory[0].elements(Float.self))
-    table = nil
+  convenience init(_ configuration: ModelConfiguration, sharing copy: HostCopy) throws(ProgramFailure) {
+    precondition(copy.bytes.count == ParameterLayout(configuration).count * MemoryLayout<Float>.stride)
+    self.init(
+      configuration, try Self.buffers { (_, purpose) throws(ProgramFailure) in try AlignedMemory(byteCount: 0, for: purpose) },
+      parameters: UnsafeMutableRawBufferPointer(mutating: copy.bytes).bindMemory(to: Float.self), copy: copy)
   }
 
   /// All zeros, with a table whose rows belong to the communicator's ranks. Sends nothing.
-  package init(_ configuration: ModelConfiguration, shardedOver communicator: any Communicator) throws(ProgramFailure) {
-    self.configuration = configuration
+  package convenience init(_ configuration: ModelConfiguration, shardedOver communicator: any Communicator) throws(ProgramFailure) {
     let layout = ParameterLayout(configuration)
-    self.layout = layout
-    let bytes = layout.count * MemoryLayout<Float>.stride
-    memory = [
-      try AlignedMemory(reserving: bytes, for: "the parameters"),
-      try AlignedMemory(reserving: bytes, for: "the first moments"),
-      try AlignedMemory(reserving: bytes, for: "the second moments"),
+    let memory = try Self.buffers { (_, purpose) throws(ProgramFailure) in
+      try AlignedMemory(reserving: layout.count * MemoryLayout<Float>.stride, for: purpose)
+    }
+    self.init(configuration, memory, table: ShardedTable(memory, layout, configuration, communicator))
+  }
+
+  private static func buffers(
+    _ make: (_ buffer: StateBuffer, _ purpose: String) throws(ProgramFailure) -> AlignedMemory
+  ) throws(ProgramFailure) -> [AlignedMemory] {
+    [
+      try make(.parameters, "the parameters"), try make(.firstMoment, "the first moments"), try make(.secondMoment, "the second moments"),
     ]
-    parameters = memory[0].elements(Float.self)
-    firstMoment = memory[1].elements(Float.self)
-    secondMoment = memory[2].elements(Float.self)
-    table = ShardedTable(memory, layout, configuration, communicator)
-    copy = nil
   }
 
   /// Bytes of its buffers, of a sharded table those of one of `ranks`, which has most.

@@ -40,11 +40,11 @@ extension CommandTests {
     /// Folders to start from, with a file that nobody may touch two levels above the run.
     private func withFolders(_ body: (_ base: String, _ environment: [String: String]) throws -> Void) throws {
       try Program.withTemporaryFolder { base in
-        for name in ["home", "tmp", "work/runs", "elsewhere"] {
+        for name in ["home", "tmp", "jobs/runs", "elsewhere"] {
           try FileManager.default.createDirectory(atPath: base + "/" + name, withIntermediateDirectories: true)
         }
         try "mine".write(toFile: base + "/x", atomically: true, encoding: .utf8)
-        try "mine".write(toFile: base + "/work/x", atomically: true, encoding: .utf8)
+        try "mine".write(toFile: base + "/jobs/x", atomically: true, encoding: .utf8)
         try Self.dangerousData.write(to: URL(fileURLWithPath: base + "/data.csv"))
         try body(base, ["HOME": base + "/home", "TMPDIR": base + "/tmp", "XDG_CACHE_HOME": base + "/home/cache"])
       }
@@ -53,7 +53,7 @@ extension CommandTests {
     @Test func onlyTheRunFolderIsWritten() throws {
       #expect(Self.dangerousData.count > 1 << 16)
       try withFolders { base, environment in
-        let (work, run) = (base + "/work", base + "/elsewhere/run")
+        let (work, run) = (base + "/jobs", base + "/elsewhere/run")
         func command(_ arguments: [String], status: Int32 = 0) throws -> CommandResult {
           let result = try Program.run(arguments, environment: environment, in: work)
           #expect(result.status == status, "\(arguments): \(result.errors)")
@@ -93,7 +93,7 @@ extension CommandTests {
     ])
     func theRunFolderIsOneNameBelowRuns(name: String) throws {
       try withFolders { base, environment in
-        let work = base + "/work"
+        let work = base + "/jobs"
         let path = base + "/in/" + name
         let folder = String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])
         try FileManager.default.createDirectory(atPath: base + "/in/ä", withIntermediateDirectories: true)
@@ -108,7 +108,7 @@ extension CommandTests {
         #expect(runs.count == 1)
         let made = try #require(runs.first)
         #expect(made.wholeMatch(of: /[A-Za-z0-9_-][A-Za-z0-9._-]*/) != nil && made.utf8.count <= 100, "\(made)")
-        #expect(try listing(base).filter { !$0.hasPrefix("work/runs/\(made)") } == before)
+        #expect(try listing(base).filter { !$0.hasPrefix("jobs/runs/\(made)") } == before)
       }
     }
 
@@ -116,7 +116,7 @@ extension CommandTests {
     @Test(arguments: ["../..\n", "../../..", "/etc\n", "step-00000006/../../..", ".\n"])
     func whatBestAndLatestHoldIsNoPath(text: String) throws {
       try withFolders { base, environment in
-        let (work, run) = (base + "/work", base + "/work/a/b/run")
+        let (work, run) = (base + "/jobs", base + "/jobs/a/b/run")
         let train = ["train", "--data", "../data.csv", "--run", run] + Self.small
         #expect(try Program.run(train + ["--stop-after", "4"], environment: environment, in: work).status == 75)
         for file in ["best", "latest"] {
@@ -141,10 +141,10 @@ extension CommandTests {
         for file in ["best", "latest"] {
           try text.write(toFile: "\(run)/checkpoints/\(file)", atomically: true, encoding: .utf8)
         }
-        let before = try listing(base).filter { !$0.hasPrefix("work/a/b/run") }
+        let before = try listing(base).filter { !$0.hasPrefix("jobs/a/b/run") }
         let rest = try Program.run(train, environment: environment, in: work)
         #expect(rest.status == 0, "\(rest.errors)")
-        #expect(try listing(base).filter { !$0.hasPrefix("work/a/b/run") } == before)
+        #expect(try listing(base).filter { !$0.hasPrefix("jobs/a/b/run") } == before)
         #expect(try RunFiles(run).text("checkpoints/latest") == "step-00000006\n")
         #expect(try RunFiles(run).text("checkpoints/best").wholeMatch(of: /step-0000000[246]\n/) != nil)
       }
@@ -157,7 +157,7 @@ extension CommandTests {
     @Test(.enabled(if: canTrace, "strace is not installed, or may not trace here"))
     func everyChangeIsInsideTheRunFolder() throws {
       try withFolders { base, environment in
-        let work = base + "/work"
+        let work = base + "/jobs"
         let train = [Program.path, "train", "--data", "../data.csv", "--run", "runs/traced"] + Self.small
         // The second run resumes, replaces and removes.
         for more in [["--stop-after", "3"], []] {

@@ -173,15 +173,7 @@ private final class FunctionShards: ShardedScorer {
       return try Evaluator(dataset: data, maximumLength: 9, communicator: communicator).evaluate(
         .sharded(scorer), split: .test, protocols: [.full], step: 0)
     }
-    #expect(failures.count == size)
-    for failure in failures {
-      guard case .failure(let error) = failure else {
-        Issue.record("no failure")
-        continue
-      }
-      #expect(error.exitCode == .internalFault && error.reach == .everyRank)
-      #expect(error.message.contains("user 70 "))
-    }
+    expectNotFinite(failures, ranks: size, user: 70)
   }
 
   /// One rank that is asked to stop ends it on all.

@@ -117,27 +117,27 @@ final class ThreadCommunicator: Communicator {
     let parts = (0..<size).map { rank in
       Array(UnsafeRawBufferPointer(start: send + Int(sendBlocks.offsets[rank]), count: 4 * Int(sendBlocks.counts[rank])))
     }
-    group.set(parts: parts, at: rank)
-    group.barrier()
-    let received = (0..<size).map { group.parts[$0][rank] }
-    group.barrier()
-    for (sender, bytes) in received.enumerated() {
-      guard bytes.count == 4 * Int(receiveBlocks.counts[sender]) else { throw Self.unexpected }
-      UnsafeMutableRawPointer(receive + Int(receiveBlocks.offsets[sender])).copyMemory(from: bytes, byteCount: bytes.count)
-    }
+    try exchange(parts, into: receive, receiveBlocks)
   }
 
   func allGatherBlocks(
     _ own: UnsafePointer<Float>, into all: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
   ) throws(CollectiveFailure) {
     let part = Array(UnsafeRawBufferPointer(start: own, count: 4 * Int(blocks.counts[rank])))
-    group.set(parts: [[UInt8]](repeating: part, count: size), at: rank)
+    try exchange([[UInt8]](repeating: part, count: size), into: all, blocks)
+  }
+
+  /// Part k goes to rank k.
+  private func exchange(
+    _ parts: [[UInt8]], into receive: UnsafeMutablePointer<Float>, _ blocks: BlockLayout
+  ) throws(CollectiveFailure) {
+    group.set(parts: parts, at: rank)
     group.barrier()
     let received = (0..<size).map { group.parts[$0][rank] }
     group.barrier()
     for (sender, bytes) in received.enumerated() {
       guard bytes.count == 4 * Int(blocks.counts[sender]) else { throw Self.unexpected }
-      UnsafeMutableRawPointer(all + Int(blocks.offsets[sender])).copyMemory(from: bytes, byteCount: bytes.count)
+      UnsafeMutableRawPointer(receive + Int(blocks.offsets[sender])).copyMemory(from: bytes, byteCount: bytes.count)
     }
   }
 
@@ -243,5 +243,18 @@ struct NumPyFixture: Decodable {
   static func load() throws -> NumPyFixture {
     let url = try #require(Bundle.module.url(forResource: "Fixtures/numpy_draws", withExtension: "json"))
     return try JSONDecoder().decode(NumPyFixture.self, from: Data(contentsOf: url))
+  }
+}
+
+/// All ranks say that this user's scores are not finite.
+func expectNotFinite<Value>(_ results: [Result<Value, CollectiveFailure>], ranks: Int, user: Int) {
+  #expect(results.count == ranks)
+  for result in results {
+    guard case .failure(let error) = result else {
+      Issue.record("no failure")
+      continue
+    }
+    #expect(error.exitCode == .internalFault && error.reach == .everyRank)
+    #expect(error.message.contains("user \(user) "))
   }
 }
