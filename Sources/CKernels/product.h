@@ -6,6 +6,9 @@
 // Floats of the right operand that are packed at once: half of a small second cache. Bytes of the left operand's rows that meet
 // them panel after panel out of the first cache.
 enum { PACKED_FLOATS = 1 << 16, ROW_BYTES = 12 << 10 };
+// Floats between rows of a left operand that is read transposed, up to which it is read where it is. Rows that are further apart
+// compete for the same places in the second cache.
+enum { IN_PLACE_STRIDE = 256 };
 enum { PRODUCT_SCRATCH = PACKED_FLOATS + (PACKED_ROWS + 16) * INNER };
 
 INLINE size_t at_most(size_t value, size_t limit) { return value < limit ? value : limit; }
@@ -20,10 +23,26 @@ INLINE void pack_right(
     pack_transposed(b.values + (column + j) * b.stride + first, b.stride, inner, columns - j, packed + j * inner);
 }
 
+// Some rows of a product, few enough to stay in the first cache; those of A begin `distance` floats apart.
+INLINE void row_strip(left_operand a, size_t distance, size_t rows, right_operand b, size_t columns, size_t inner, result c) {
+  for (size_t column = 0; column < columns; column += COLUMNS)
+    for (size_t row = 0; row < rows; row += ROWS) {
+      left_operand x = a;
+      x.values += row * distance;
+      right_operand y = b;
+      y.values += column / 16 * b.panel;
+      result z = c;
+      z.values += row * c.stride + column;
+      if (c.bias) z.bias += column;
+      any_tile(x, y, inner, z, columns - column, rows - row);
+    }
+}
+
 static void FUNCTION(product)(
     kernel_matrix a, int transposes_a, kernel_matrix b, int transposes_b, kernel_matrix c, const float *bias, float scale,
     int accumulates, float *scratch) {
   size_t inner_count = transposes_a ? a.rows : a.columns;
+  int packs_a = transposes_a && a.stride > IN_PLACE_STRIDE;
   float *right = scratch, *left = scratch + PACKED_FLOATS + 16 * INNER;
   for (size_t first = 0; first < inner_count; first += INNER) {
     size_t inner = at_most(inner_count - first, INNER);
@@ -35,17 +54,16 @@ static void FUNCTION(product)(
       right_operand panels = packed_panels(right, inner);
       for (size_t i = 0; i < c.rows; i += strip) {
         size_t rows = at_most(c.rows - i, strip);
-        if (transposes_a) pack_left(a.values + first * a.stride + i, a.stride, inner, rows, left);
-        for (size_t column = 0; column < columns; column += COLUMNS)
-          for (size_t row = 0; row < rows; row += ROWS) {
-            left_operand x = transposes_a ? (left_operand){left + row * inner, 1, ROWS}
-                                          : (left_operand){a.values + (i + row) * a.stride + first, a.stride, 1};
-            result y = {
-                c.values + (i + row) * c.stride + j + column, c.stride, scale, accumulates || first > 0,
-                bias ? bias + j + column : 0};
-            right_operand z = {panels.values + column / 16 * panels.panel, panels.panel, panels.step};
-            any_tile(x, z, inner, y, columns - column, rows - row);
-          }
+        result z = {c.values + i * c.stride + j, c.stride, scale, accumulates || first > 0, bias ? bias + j : 0};
+        // Each case with its constants.
+        if (packs_a) {
+          pack_left(a.values + first * a.stride + i, a.stride, inner, rows, left);
+          row_strip((left_operand){left, 1, ROWS}, inner, rows, panels, columns, inner, z);
+        } else if (transposes_a) {
+          row_strip((left_operand){a.values + first * a.stride + i, 1, a.stride}, 1, rows, panels, columns, inner, z);
+        } else {
+          row_strip((left_operand){a.values + i * a.stride + first, a.stride, 1}, a.stride, rows, panels, columns, inner, z);
+        }
       }
     }
   }

@@ -152,8 +152,28 @@ typedef struct {
   const float *bias;  // added where nothing is accumulated; may be null
 } result;
 
+// `count` inner steps, one after the other, and the operands moved on behind them.
+INLINE void take_steps(f16 *sums, left_operand *a, right_operand *b, const int count, const int rows, const int panels) {
+#pragma clang loop unroll(full)
+  for (int k = 0; k < count; k++) {
+    f16 v[PANELS];
+#pragma clang loop unroll(full)
+    for (int j = 0; j < panels; j++) v[j] = load(b->values + j * b->panel);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      f16 x = a->values[i * a->stride];
+#pragma clang loop unroll(full)
+      for (int j = 0; j < panels; j++) sums[i * panels + j] = fma16(x, v[j], sums[i * panels + j]);
+    }
+    a->values += a->step, b->values += b->step;
+  }
+}
+
 // c (rows, columns) = bias + scale * A (rows, inner) B (inner, columns), or c += the product; at most PANELS panels of columns.
-INLINE void tile(left_operand a, right_operand b, size_t inner, result c, size_t columns, const int rows, const int panels) {
+// `several` inner steps are taken between two looks at their number.
+INLINE void tile(
+    left_operand a, right_operand b, size_t inner, result c, size_t columns, const int rows, const int panels,
+    const int several) {
   f16 sums[ROWS * PANELS];
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows * panels; i++) sums[i] = 0;
@@ -163,17 +183,10 @@ INLINE void tile(left_operand a, right_operand b, size_t inner, result c, size_t
     for (int i = 0; i < rows; i++)
 #pragma clang loop unroll(full)
       for (int j = 0; j < panels; j++) __builtin_prefetch(c.values + i * c.stride + j * 16, 1, 3);
-  for (size_t k = 0; k < inner; k++) {
-    f16 v[PANELS];
-#pragma clang loop unroll(full)
-    for (int j = 0; j < panels; j++) v[j] = load(b.values + j * b.panel + k * b.step);
-#pragma clang loop unroll(full)
-    for (int i = 0; i < rows; i++) {
-      f16 x = a.values[i * a.stride + k * a.step];
-#pragma clang loop unroll(full)
-      for (int j = 0; j < panels; j++) sums[i * panels + j] = fma16(x, v[j], sums[i * panels + j]);
-    }
-  }
+  for (size_t k = inner / several; k > 0; k--) take_steps(sums, &a, &b, several, rows, panels);
+  if (several > 4 && inner & 4) take_steps(sums, &a, &b, 4, rows, panels);
+  if (several > 2 && inner & 2) take_steps(sums, &a, &b, 2, rows, panels);
+  if (several > 1 && inner & 1) take_steps(sums, &a, &b, 1, rows, panels);
 #pragma clang loop unroll(full)
   for (int j = 0; j < panels; j++) {
     size_t count = columns - j * 16;
@@ -193,7 +206,7 @@ INLINE void tile(left_operand a, right_operand b, size_t inner, result c, size_t
 INLINE void few_rows(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows, const int panels) {
 #define TAKE(n) \
   while (ROWS > n && rows >= n) { \
-    tile(a, b, inner, c, columns, ROWS > n ? n : ROWS, panels); \
+    tile(a, b, inner, c, columns, ROWS > n ? n : ROWS, panels, 1); \
     a.values += n * a.stride, c.values += n * c.stride; \
     rows -= n; \
   }
@@ -206,12 +219,12 @@ INLINE void few_rows(left_operand a, right_operand b, size_t inner, result c, si
 
 NOT_INLINE void edge_tile(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows) {
   if (PANELS == 1 || columns > COLUMNS - 16) few_rows(a, b, inner, c, columns, rows, PANELS);
-  else if (rows == ROWS) tile(a, b, inner, c, columns, ROWS, 1);
+  else if (rows == ROWS) tile(a, b, inner, c, columns, ROWS, 1, 1);
   else few_rows(a, b, inner, c, columns, rows, 1);
 }
 
 // A whole tile, or what is left of one at the last rows and columns; more of them than a tile has are left alone.
 INLINE void any_tile(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows) {
-  if (rows >= ROWS && columns > COLUMNS - 16) tile(a, b, inner, c, columns, ROWS, PANELS);
+  if (rows >= ROWS && columns > COLUMNS - 16) tile(a, b, inner, c, columns, ROWS, PANELS, 8);
   else edge_tile(a, b, inner, c, columns, rows < ROWS ? rows : ROWS);
 }

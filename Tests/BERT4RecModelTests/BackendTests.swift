@@ -13,9 +13,10 @@ import Testing
 
   @Test(arguments: TestBackend.fast, [false, true])
   func products(_ backend: TestBackend, _ transposesA: Bool) {
-    // Remainders of rows, columns and inner steps, more inner steps than are taken at once, more rows than are packed at once.
+    // Remainders of rows, columns and inner steps, more inner steps than are taken at once, rows so long that a transposed left operand
+    // is packed instead of read where it is, and more of them than are packed at once.
     let sizes = [
-      (13, 7, 5), (1, 1, 1), (6, 16, 16), (17, 33, 37), (8, 50, 530), (5, 16, 257), (101, 49, 66), (59, 290, 256),
+      (13, 7, 5), (1, 1, 1), (6, 16, 16), (17, 33, 37), (8, 50, 530), (5, 16, 257), (101, 49, 66), (59, 290, 256), (301, 35, 79),
     ]
     for (m, n, k) in sizes {
       for transposesB in [false, true] { product(backend, m, n, k, transposesA, transposesB) }
