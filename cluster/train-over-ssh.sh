@@ -23,9 +23,10 @@ needs the data and the configuration, and writes the run folder.
   MPIRUN_OPTIONS     environment: further options of mpirun, separated by blanks, as
                      "--map-by socket:PE=4 --bind-to core"
 
-Exit code: that of bert4rec-dist; 70, too, where mpirun returns 0 though it has lost a host (Open MPI 5). TERM, or Ctrl-C
-once, makes the run save its state and stop with 75; the same command resumes from there. A second Ctrl-C ends it at
-once.
+Exit code: that of bert4rec-dist; 70, too, where mpirun returns 0 though it has lost a host (Open MPI 5). When a host
+freezes or is cut off, the run ends by itself, and mpirun is ended where it waits for that host; this host may be one
+without ranks. TERM, or Ctrl-C once, makes the run save its state and stop with 75; the same command resumes from there.
+A second Ctrl-C ends it at once.
 
   cluster/train-over-ssh.sh --interface 10.1.0.0/16 train --data ml-1m/ratings.dat --run runs/ml-1m --threads 1
 USAGE
@@ -105,8 +106,8 @@ on_host() { # host, command
   if is_this_host "$1"; then
     sh -c "$2" </dev/null
   elif [ "$agent" = ssh ]; then
-    # Never asks for a password, and gives up in time.
-    ssh -n -o BatchMode=yes -o ConnectTimeout=10 "$1" "$2"
+    # Never asks for a password, and gives up in time, also on a host that freezes meanwhile.
+    ssh -n -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=10 "$1" "$2"
   else
     "${agent_words[@]}" "$1" "$2" </dev/null
   fi
@@ -163,14 +164,56 @@ export PRTE_MCA_prte_do_not_resolve=${PRTE_MCA_prte_do_not_resolve:-false}
 read -ra more_options <<<"${MPIRUN_OPTIONS:-}"
 options+=("${more_options[@]}")
 
+# When a host freezes or is cut off, the ranks say so in one line and leave, but mpirun then waits for that host with no time
+# limit. A rank on mpirun's own host sees to it that mpirun ends; here none need be. So its errors are read on their way.
+pass_on_errors() {
+  local line
+  trap '' INT TERM HUP
+  while IFS= read -r line || [ -n "$line" ]; do
+    printf '%s\n' "$line" >&2 || true
+    [[ $line != *"error: "*" is aborted (stall_timeout)."* ]] || kill -s ALRM $$ 2>/dev/null || true
+  done
+}
+start_time() { # process id; nothing where there is none: ids are used again
+  awk '{ print $22 }' "/proc/$1/stat" 2>/dev/null || true
+}
+is_there() { # process id, its start time
+  [ -n "$2" ] && [ "$(start_time "$1")" = "$2" ]
+}
+end_mpirun() { # the reason, to be said where mpirun has to be ended
+  local id started round commands=()
+  trap '' INT TERM HUP ALRM
+  started=$(start_time "$mpirun_pid")
+  # Its commands over ssh are process groups of their own, and one to a frozen host outlives it.
+  for id in $(cat "/proc/$mpirun_pid/task/"*/children 2>/dev/null); do commands+=("$id $(start_time "$id")"); done
+  # As long as a rank on this host would give it.
+  for ((round = 0; round < 10; round++)); do
+    is_there "$mpirun_pid" "$started" || break
+    sleep 1
+  done
+  if is_there "$mpirun_pid" "$started"; then
+    echo "train-over-ssh: $1, but mpirun does not end: it waits for a host that does not answer, and is killed" >&2
+    # Not TERM: while it is ending, Open MPI 4.1.4 takes no notice of it once, and crashes at the second.
+    kill -s KILL "$mpirun_pid" 2>/dev/null || true
+  fi
+  for id in "${commands[@]}"; do
+    if is_there "${id% *}" "${id#* }"; then kill -s KILL "${id% *}" 2>/dev/null || true; fi
+  done
+}
+exec {errors}> >(pass_on_errors)
+reader_pid=$!
+
 # Job control gives mpirun a process group of its own: Ctrl-C then reaches this script only. mpirun would end the ranks
 # a second (Open MPI 5: half a second) after INT or TERM, and return 1; USR1 it passes on, they save their state, and it
 # returns their 75.
 set -m
-mpirun "${options[@]}" "$program" "$@" </dev/null &
+mpirun "${options[@]}" "$program" "$@" </dev/null 2>&"$errors" {errors}>&- &
 mpirun_pid=$!
+exec {errors}>&-
 interrupts=0
 signalled=
+stalled=
+ending_pid=
 # shellcheck disable=SC2329 # called by the traps below
 on_term() {
   signalled=yes
@@ -185,19 +228,49 @@ on_interrupt() {
     kill -USR1 "$mpirun_pid" 2>/dev/null || true
   else
     kill -TERM "$mpirun_pid" 2>/dev/null || true
+    end_soon "the run was interrupted"
+  fi
+}
+# shellcheck disable=SC2329
+on_stall() {
+  signalled=yes
+  stalled=yes
+  end_soon "the run has ended"
+}
+# shellcheck disable=SC2329
+end_soon() {
+  if [ -z "$ending_pid" ]; then
+    end_mpirun "$1" &
+    ending_pid=$!
   fi
 }
 trap on_term TERM
 trap on_interrupt INT
+trap on_stall ALRM
 
-# A signal ends `wait` early; then it is called again, and gives mpirun's exit code in the end.
-while :; do
-  signalled=
-  status=0
-  wait "$mpirun_pid" || status=$?
-  [ -n "$signalled" ] || break
+# A signal ends `wait` early; then it is called again, and gives a process's exit code in the end.
+await() { # process id; leaves its exit code in `status`
+  while :; do
+    signalled=
+    status=0
+    # Without the shell's own line on a process that was killed.
+    wait "$1" 2>/dev/null || status=$?
+    [ -n "$signalled" ] || break
+  done
+}
+await "$mpirun_pid"
+mpirun_status=$status
+# What mpirun said last. A command over ssh, as a master connection that stays, may hold the pipe for longer.
+for ((round = 0; round < 20; round++)); do
+  kill -0 "$reader_pid" 2>/dev/null || break
+  sleep 0.1
 done
-if [ "$status" = 0 ] && ! on_host "${hosts[0]}" "[ -e $mark/done ]" 2>/dev/null; then
+kill -s KILL "$reader_pid" 2>/dev/null || true
+[ -z "$ending_pid" ] || await "$ending_pid"
+
+# The ranks' own code, which mpirun keeps to itself where it has been killed.
+[ -z "$stalled" ] || exit 70
+if [ "$mpirun_status" = 0 ] && ! on_host "${hosts[0]}" "[ -e $mark/done ]" 2>/dev/null; then
   fail 70 "mpirun returned 0, but rank 0 on ${hosts[0]} has not come to its end: a host was lost. Run the same command again"
 fi
-exit "$status"
+exit "$mpirun_status"

@@ -35,6 +35,12 @@ extension CommandTests {
       return program
     }
 
+    /// The script's first process; it has further ones.
+    private func shell(_ lab: LabHosts) throws -> LabHosts.HostProcess {
+      let shells = try lab.processes.filter { $0.command.contains("bash \(lab.folder)/train-over-ssh.sh ") }
+      return try #require(shells.min { $0.id < $1.id })
+    }
+
     private func expectNothingLeft(_ lab: LabHosts) throws {
       try lab.expectNoProcesses(on: [1, 2, 3])
       let rest = try lab.order("exec", ["1", "ls", "-A", "/tmp"])
@@ -81,8 +87,7 @@ extension CommandTests {
       try LabHosts.with(hosts: 3) { lab in
         let arguments = Self.arguments(steps: 60) + settings(["num_train_steps": 100_000])
         let program = try start(lab, arguments)
-        let shell = try #require(try lab.processes.first { $0.command.contains("bash \(lab.folder)/train-over-ssh.sh ") })
-        kill(shell.id, SIGTERM)
+        kill(try shell(lab).id, SIGTERM)
         let end = try program.wait()
         #expect(end.status == 75 && end.count(ofErrors: "the state is saved") == 1, "\(end.status): \(end.errors)")
         try expectNothingLeft(lab)
@@ -101,6 +106,51 @@ extension CommandTests {
         if Program.openMPIVersion >= 5 {
           #expect(end.status == 70 && end.errors.contains("train-over-ssh: mpirun returned 0, but rank 0 on \(lab.name)-1"))
         }
+        try expectNothingLeft(lab)
+      }
+    }
+
+    /// A run on hosts 2 and 3 whose mpirun is on host 1, in the middle of training.
+    private func startWithoutRanksHere(_ lab: LabHosts, stallTimeout: Int) throws -> RunningProgram {
+      let hostfile = lab.folder + "/hostfile"
+      try "\(lab.name)-2 slots=1\n\(lab.name)-3 slots=1\n".write(toFile: hostfile, atomically: true, encoding: .utf8)
+      let arguments =
+        ["--hostfile", hostfile] + Self.arguments(steps: 1_000_000) + settings(["eval_every": 20, "stall_timeout": stallTimeout])
+      let program = try Program.start(executable: LabHosts.script, command(lab, arguments), in: lab.folder)
+      try program.waitForMessage("validation of step 40: ")
+      return program
+    }
+
+    /// mpirun of Open MPI 4 waits without a limit for a host that does not answer. On a host with ranks one of them ends it.
+    @Test(arguments: ["freeze", "cut"]) func mpirunEndsOnAHostWithoutRanks(fault: String) throws {
+      try LabHosts.with(hosts: 3) { lab in
+        let program = try startWithoutRanksHere(lab, stallTimeout: 5)
+        try lab.order(fault, ["3"])
+        let end = try program.wait()
+        #expect(end.status == 70, "\(end.errors)")
+        let accused = "error: rank 1 on host \(lab.name)-3 has not been heard from for "
+        #expect(end.count(ofErrors: accused) == 1 && end.count(ofErrors: "error: ") == 1, "\(end.errors)")
+        let killed = end.count(ofErrors: "train-over-ssh: the run has ended, but mpirun does not end")
+        #expect(killed == 1 || Program.openMPIVersion >= 5 && killed == 0, "\(end.errors)")
+        try lab.expectNoProcesses(on: [1, 2])
+        try lab.order(fault == "freeze" ? "thaw" : "mend", ["3"])
+        try expectNothingLeft(lab)
+      }
+    }
+
+    /// Ctrl-C twice, before anybody has found out that a host is frozen.
+    @Test func anInterruptedMpirunEndsOnAHostWithoutRanks() throws {
+      try LabHosts.with(hosts: 3) { lab in
+        let program = try startWithoutRanksHere(lab, stallTimeout: 600)
+        try lab.order("freeze", ["3"])
+        let shell = try shell(lab)
+        kill(shell.id, SIGINT)
+        try program.waitForMessage("Ctrl-C again ends the run at once")
+        kill(shell.id, SIGINT)
+        let end = try program.wait()
+        #expect(end.status != 0 && end.status != 75 && end.count(ofErrors: "error: ") == 0, "\(end.status): \(end.errors)")
+        try lab.expectNoProcesses(on: [1, 2])
+        try lab.order("thaw", ["3"])
         try expectNothingLeft(lab)
       }
     }
