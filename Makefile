@@ -5,6 +5,7 @@
 #   make static                      the same with Swift's runtime inside, for hosts without Swift, in .build/static
 #   make test                        all tests (some 10 minutes on two cores; CONTRIBUTING.md says how to run a part)
 #   make test-address [FILTER=...]   tests of what works with plain memory, in a build that looks for errors of memory
+#   make test-thread [FILTER=...]    tests of what several threads do, in a build that looks for races between them
 #   make check                       format of Swift and C, lint of shell and Python, unused and missing dependencies,
 #                                    warnings as errors
 #   make bench [DATA=data] [PYTHON=python3] [OUTPUT=.build/benchmark-rows.jsonl] [ARGUMENTS=...]
@@ -53,7 +54,7 @@ mpi_environment := cluster/mpi-environment.sh
 # Any OpenBLAS will do: pthread, OpenMP or serial.
 libraries_are_there := pkg-config --exists ompi-c openblas libarchive && command -v mpirun
 
-.PHONY: build static program-is-built check check-tools demo deps test test-address bench docs install deb clean swift-is-there \
+.PHONY: build static program-is-built check check-tools demo deps test test-address test-thread bench docs install deb clean swift-is-there \
   libraries-are-there
 # `make -j` must not build while deps still installs; Swift uses all cores by itself.
 .NOTPARALLEL:
@@ -117,11 +118,19 @@ test: deps swift-is-there
 	@$(SWIFT) test -c release --skip-build
 
 # A build of its own. Leaks are not looked for: what lives as long as the process is never given back.
-FILTER ?= SystemSupportTests|InteractionDataTests|TensorFlowFilesTests|MaskingTests|BERT4RecModelTests|ShardTree|CheckpointsTests|EvaluationTests|TrainingTests|LibraryTests
+test-address: FILTER ?= SystemSupportTests|InteractionDataTests|TensorFlowFilesTests|MaskingTests|BERT4RecModelTests|ShardTree|CheckpointsTests|EvaluationTests|TrainingTests|LibraryTests
 test-address: deps swift-is-there
 	$(SWIFT) build -c release --build-tests --sanitize address --scratch-path .build-address
 	ASAN_OPTIONS=detect_leaks=0 $(SWIFT) test -c release --skip-build --sanitize address --scratch-path .build-address \
 	  --filter '$(FILTER)'
+
+# Another one. A program or rank that a race is reported in ends with 66, which the test that started it finds. Uninstrumented
+# libraries (Open MPI, OpenBLAS, Swift's own) are not looked into.
+test-thread: FILTER ?= SystemSupportTests|ReadingTests|GradientSumTests|TableShardingTests|StallDetectionTests|EvaluationTests|TrainingTests|LibraryTests
+test-thread: deps swift-is-there
+	$(SWIFT) build -c release --build-tests --sanitize thread --scratch-path .build-thread
+	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer.txt" $(SWIFT) test -c release --skip-build --sanitize thread \
+	  --scratch-path .build-thread --filter '$(FILTER)'
 
 bench: program-is-built
 	$(PYTHON) Tests/Benchmarks/run.py --program $(program) --python "$$(command -v $(PYTHON))" --data "$(DATA)" \
@@ -148,7 +157,7 @@ deb: deps
 
 clean:
 	$(SWIFT) package clean
-	rm -rf .build/share .build/static .build-address
+	rm -rf .build/share .build/static .build-address .build-thread
 
 swift-is-there:
 	@command -v $(SWIFT) >/dev/null || { \

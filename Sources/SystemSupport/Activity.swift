@@ -9,7 +9,7 @@ package enum Activity {
     func text(now: ContinuousClock.Instant) -> String
   }
 
-  private static let shared = Mutex<(any Describing)?>(nil)
+  private static let shared = Locked<(any Describing)?>(nil)
 
   /// The innermost work that is under way.
   package static var current: (any Describing)? { shared.withLock { $0 } }

@@ -1,5 +1,4 @@
 import Crypto
-import Synchronization
 
 /// SHA-256 over several pieces, as 64 hex digits.
 package struct SHA256Hasher {
@@ -48,14 +47,17 @@ package func sha256Hexes(_ pieces: [UnsafeRawBufferPointer]) throws(ProgramFailu
 
 private final class HashWork: @unchecked Sendable {
   private let pieces: [UnsafeRawBufferPointer]
-  private let lock = Mutex<[Int: String]>([:])
+  private let found: Locked<[String]>
 
-  init(_ pieces: [UnsafeRawBufferPointer]) { self.pieces = pieces }
+  init(_ pieces: [UnsafeRawBufferPointer]) {
+    self.pieces = pieces
+    found = Locked([String](repeating: "", count: pieces.count))
+  }
 
   func hash(_ piece: Int) {
     let digest = sha256Hex(pieces[piece])
-    lock.withLock { $0[piece] = digest }
+    found.withLock { $0[piece] = digest }
   }
 
-  var digests: [String] { lock.withLock { found in pieces.indices.compactMap { found[$0] } } }
+  var digests: [String] { found.withLock { $0 } }
 }

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// Writes a line to standard error in one call, so that lines of several ranks do not mix. Control characters but line
 /// ends are escaped: names and ids out of files stand in it.
@@ -18,7 +17,7 @@ package enum StandardError {
     var lastLine: ContinuousClock.Instant?
   }
 
-  private static let state = Mutex(State())
+  private static let state = Locked(State())
   /// To the line's beginning, and nothing behind it.
   private static let wiping = "\r\u{1B}[K"
 

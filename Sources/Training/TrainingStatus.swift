@@ -1,4 +1,3 @@
-import Synchronization
 import SystemSupport
 
 /// How training is getting on, for whoever looks: written after each step, read at any time by any thread. Writing allocates nothing.
@@ -20,7 +19,7 @@ package final class TrainingStatus: Activity.Describing {
   private let began: ContinuousClock.Instant
   /// Seconds from `began` after which the run ends in any case.
   private let limit: Double
-  private let values: Mutex<Values>
+  private let values: Locked<Values>
   private static let smoothing = 0.05
 
   package init(_ configuration: RunConfiguration, step: Int, secondsLeft limit: Double = .infinity, began: ContinuousClock.Instant) {
@@ -28,7 +27,7 @@ package final class TrainingStatus: Activity.Describing {
     batchSize = configuration.batchSize
     metricName = configuration.monitor
     (first, self.began, self.limit) = (step, began, limit)
-    values = Mutex(Values(step: step))
+    values = Locked(Values(step: step))
   }
 
   /// `step`: updates done; `seconds`: of the last one.
