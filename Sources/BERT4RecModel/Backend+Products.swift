@@ -52,6 +52,36 @@ extension Backend {
       accumulates: accumulates)
   }
 
+  package func tileLogits(
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into logits: ExponentialTile,
+    largest: UnsafeMutablePointer<Float>, labelLogits: UnsafeMutablePointer<Float>
+  ) {
+    let logits = logits.matrix
+    project(t, tile.table, bias: tile.bias, into: logits)
+    for row in 0..<t.rows {
+      if tile.vocabulary.contains(Int(labels[row])) { labelLogits[row] = logits[row, Int(labels[row]) - tile.vocabulary.lowerBound] }
+      var top = -Float.infinity
+      for column in 0..<logits.columns where logits[row, column] > top { top = logits[row, column] }
+      largest[row] = top
+    }
+  }
+
+  package func tileProducts(
+    _ tile: VocabularyTile, _ exponentials: ExponentialTile, _ state: OnlineSoftmax, parts: UnsafeMutablePointer<Float>?
+  ) { tileExponentials(exponentials.matrix, bias: nil, state) }
+
+  package func tileParts(width: Int) -> Int { 0 }
+
+  package func addTile(
+    _ tile: VocabularyTile, _ products: TileProducts, to tGradient: Matrix, rowSum: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<tGradient.rows { rowSum[row] = products.sums[row].addingProduct(rowSum[row], products.rescale[row]) }
+    let accumulates = tile.vocabulary.lowerBound > 0
+    if accumulates { multiplyRows(tGradient, by: products.rescale, into: tGradient.base) }
+    multiply(
+      products.exponentials.matrix, transposed: false, tile.table, transposed: false, into: tGradient, scale: 1, accumulates: accumulates)
+  }
+
   package func vocabularyTileBackward(
     _ exponentials: ExponentialTile, _ t: Matrix, factors: UnsafePointer<Float>, scratch: Matrix, tableGradient: Matrix,
     biasGradient: UnsafeMutablePointer<Float>, accumulates: Bool

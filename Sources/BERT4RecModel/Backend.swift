@@ -74,6 +74,25 @@ package protocol Backend: AnyObject, Sendable {
     _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, exponentials: ExponentialTile, _ state: OnlineSoftmax,
     labelLogits: UnsafeMutablePointer<Float>, tGradient: Matrix?)
 
+  /// The steps of `vocabularyTile` by themselves, where the tiles before this one are elsewhere, and with the same bits. First `logits`
+  /// (R, W) as exponentials stand, `largest` (R) of each row, and labelLogits (R) as above.
+  func tileLogits(
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into logits: ExponentialTile,
+    largest: UnsafeMutablePointer<Float>, labelLogits: UnsafeMutablePointer<Float>)
+
+  /// Then these logits become exponentials under the maximum of the tiles before, which `state` begins with, and their own; with sums of
+  /// 0 it receives the tile's own. `parts` (R, `tileParts`, H) receives the parts of exponentials table, where there are any.
+  func tileProducts(
+    _ tile: VocabularyTile, _ exponentials: ExponentialTile, _ state: OnlineSoftmax, parts: UnsafeMutablePointer<Float>?)
+
+  /// Parts of a row's product with a tile of so many items; 0 where that is made when it is added.
+  func tileParts(width: Int) -> Int
+
+  /// Last, once what the tiles before come to is known: rowSum (R) = rowSum * rescale + sums, tGradient (R, H) = tGradient * rescale +
+  /// exponentials table. Both begin with zeros.
+  func addTile(
+    _ tile: VocabularyTile, _ products: TileProducts, to tGradient: Matrix, rowSum: UnsafeMutablePointer<Float>)
+
   /// The second sweep: tableGradient (W, H) += exponentialsᵀ (factors t), biasGradient (W) += exponentialsᵀ factors, or = where
   /// nothing is accumulated; t (R, H), factors (R), and a scratch (R, H).
   func vocabularyTileBackward(

@@ -5,6 +5,8 @@ extension BidirectionalEncoder {
   /// What an encoder is for.
   package enum Purpose: Sendable {
     case training
+    /// Forward and backward passes for a loss that is elsewhere.
+    case encoding
     /// Forward passes alone.
     case scoring
   }

@@ -12,7 +12,7 @@ package final class BidirectionalEncoder {
   package let configuration: ModelConfiguration
   package let layout: ParameterLayout
   /// Where this encoder's time goes.
-  package let clock = PhaseClock()
+  package let clock: PhaseClock
   private let workspace: Workspace
   private let backend: any Backend
   private let blockRows: Int
@@ -26,6 +26,8 @@ package final class BidirectionalEncoder {
   private var activations: [EncoderLayer.Activations] = []
   private let gradientA: UnsafeMutablePointer<Float>  // (T, H)
   private let gradientB: UnsafeMutablePointer<Float>  // (T, H)
+  /// What `encode` leaves for `backward`.
+  private var encoded: (embedded: Embeddings.Activations, projected: PredictionHead.Activations)?
 
   /// - Parameters:
   ///   - blockRows: tokens that go through at once; tests take fewer, to have several blocks.
@@ -33,21 +35,23 @@ package final class BidirectionalEncoder {
   ///   - purpose: for scoring it has no memory for a loss, which grows with the vocabulary, nor for a backward pass.
   ///   - longestInstance: most tokens of an instance; nil where nothing but the model's own limit is known.
   ///   - sampler: of the losses that draw.
+  ///   - clock: of encoders that a thread has several of.
   package init(
     _ configuration: ModelConfiguration, backend: any Backend, blockRows: Int = BidirectionalEncoder.blockRows,
     workspace: Workspace = Workspace(), purpose: Purpose = .training, longestInstance: Int? = nil,
-    loss lossConfiguration: LossConfiguration = LossConfiguration(), sampler: RowSampler? = nil
+    loss lossConfiguration: LossConfiguration = LossConfiguration(), sampler: RowSampler? = nil, clock: PhaseClock = PhaseClock()
   ) {
     precondition(configuration.layerCount > 0 && configuration.hiddenSize % configuration.headCount == 0)
     self.configuration = configuration
     self.backend = backend
     self.workspace = workspace
     self.blockRows = blockRows
+    self.clock = clock
     let longest = min(longestInstance ?? .max, configuration.maximumSequenceLength)
     self.longestInstance = longest
     let context = LayerContext(
       configuration: configuration, backend: backend, workspace: workspace, rowCapacity: max(blockRows, longest),
-      longestInstance: longest, trains: purpose == .training, clock: clock)
+      longestInstance: longest, trains: purpose != .scoring, clock: clock)
     layout = context.layout
     embeddings = Embeddings(context)
     let scratch = EncoderLayer.Scratch(context)
@@ -56,7 +60,7 @@ package final class BidirectionalEncoder {
       EncoderLayer(context, layer: $0, rows: $0 == last ? .masked : .all, scratch: scratch)
     }
     head = PredictionHead(context)
-    loss = context.trains ? Loss(context, lossConfiguration, sampler) : nil
+    loss = purpose == .training ? Loss(context, lossConfiguration, sampler) : nil
     activations.reserveCapacity(configuration.layerCount)
     gradientA = context.backwardRows()
     gradientB = context.backwardRows()
@@ -88,7 +92,7 @@ package final class BidirectionalEncoder {
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?,
     overwrites: Bool = false, dropout: DropoutKey?, negatives: NegativeKey?, rows: RowGradients?
   ) -> Double {
-    guard let loss = self.loss else { preconditionFailure("an encoder that only scores") }
+    guard let loss = self.loss else { preconditionFailure("an encoder without a loss") }
     let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout, negatives: negatives, rows: rows, layout: layout)
     precondition(rows == nil || !loss.reachesTable, "all rows of the table")
     if overwrites { rows?.removeAll() }
@@ -141,6 +145,28 @@ package final class BidirectionalEncoder {
       case .buckets(let loss): loss(t, block, tGradient: tGradient, pass)
       }
     }
+  }
+
+  // MARK: - For a loss that is elsewhere
+
+  /// t (M, H) of a block with masked rows, which stays, with all that `backward` needs, until the next call.
+  package func encode(_ block: Block, parameters: UnsafePointer<Float>, dropout: DropoutKey?) -> Matrix {
+    let encoded = forward(block, Pass(parameters: parameters, gradients: nil, dropout: dropout))
+    self.encoded = encoded
+    clock.enter(nil)
+    return encoded.projected.output
+  }
+
+  /// For the block that was encoded last: takes the gradient of t (M, H), which it overwrites, adds the gradients of what stands beside
+  /// the table, and overwrites `tokenRows` (T, H) with those that the tokens' rows of the table get, one after the other.
+  package func backward(
+    _ block: Block, tGradient: Matrix, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>, dropout: DropoutKey?,
+    tokenRows: UnsafeMutablePointer<Float>
+  ) {
+    guard let encoded else { preconditionFailure("a block is encoded first") }
+    let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout, tokenRows: tokenRows, layout: layout)
+    backward(block, encoded.embedded, encoded.projected, tGradient, pass)
+    clock.enter(nil)
   }
 
   /// Writes the logits (M, V) of the batch's masked rows, without dropout.

@@ -78,6 +78,17 @@ extension KernelBackend {
     wordGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>
   ) { kernels.pointee.subtract_labels(labels, t.kernel, words, tGradient, wordGradient, biasGradient) }
 
+  /// As above, with the kernels' own idea of what is fused.
+  package func addTile(
+    _ tile: VocabularyTile, _ products: TileProducts, to tGradient: Matrix, rowSum: UnsafeMutablePointer<Float>
+  ) {
+    kernels.pointee.add_vocabulary_parts(
+      products.sums, 0, products.rescale, products.sums, tGradient.rows, tGradient.columns, tGradient.base, rowSum, 1)
+    multiply(
+      products.exponentials.matrix, transposed: false, tile.table, transposed: false, into: tGradient, scale: 1,
+      accumulates: tile.vocabulary.lowerBound > 0)
+  }
+
   package func sumEmbeddings(
     _ tokens: UnsafePointer<Int32>, words: UnsafePointer<Float>, type: UnsafePointer<Float>,
     positions: UnsafePointer<Float>, into sums: Matrix

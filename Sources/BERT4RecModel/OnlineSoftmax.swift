@@ -28,7 +28,10 @@ package struct ExponentialTile {
   private static let stride = mostItems + 16
 
   /// Floats of the largest tile.
-  package static let capacity = mostRows * stride
+  package static let capacity = floats(rows: mostRows)
+
+  /// Floats of a tile of so many rows, whole cache lines.
+  package static func floats(rows: Int) -> Int { rows * stride }
 
   package let base: UnsafeMutablePointer<Float>
   package let rows: Int
@@ -45,6 +48,24 @@ package struct ExponentialTile {
   }
 
   package var matrix: Matrix { Matrix(base, rows, width, stride: Self.stride) }
+}
+
+/// What a tile adds to the rows' sums and gradients, for R rows, once its exponentials are made.
+package struct TileProducts {
+  package let exponentials: ExponentialTile
+  /// (R, parts, H), whose sum over the parts is exponentials table; nil where the backend makes that when it is added.
+  package let parts: UnsafePointer<Float>?
+  package let rescale: UnsafePointer<Float>  // (R)
+  package let sums: UnsafePointer<Float>  // (R), of the exponentials
+
+  package init(
+    exponentials: ExponentialTile, parts: UnsafePointer<Float>?, rescale: UnsafePointer<Float>, sums: UnsafePointer<Float>
+  ) {
+    self.exponentials = exponentials
+    self.parts = parts
+    self.rescale = rescale
+    self.sums = sums
+  }
 }
 
 /// Some neighbouring rows of the tied table with their biases.

@@ -1,10 +1,12 @@
 /// What a pass works with: parameters, where gradients are added, and the dropout key (nil: no dropout).
 package struct Pass {
   package let parameters: UnsafePointer<Float>
-  /// Flat, as the parameters, or with `rows` what stands beside the table alone; nil in a forward pass alone.
+  /// Flat, as the parameters, or with `rows` or `tokenRows` what stands beside the table alone; nil in a forward pass alone.
   package let gradients: UnsafeMutablePointer<Float>?
   /// Gradients of those rows of the table, and their biases, that are touched; nil where the whole table's are in `gradients`.
   package let rows: RowGradients?
+  /// Receives the gradients of the tokens' rows of the table (T, H) instead, one after the other; no others of the table are added.
+  package let tokenRows: UnsafeMutablePointer<Float>?
   /// The parameter whose gradient stands first in `gradients`.
   private let origin: Int
   package let dropout: DropoutKey?
@@ -13,11 +15,13 @@ package struct Pass {
 
   package init(
     parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>?, dropout: DropoutKey?, negatives: NegativeKey? = nil,
-    rows: RowGradients? = nil, layout: ParameterLayout? = nil
+    rows: RowGradients? = nil, tokenRows: UnsafeMutablePointer<Float>? = nil, layout: ParameterLayout? = nil
   ) {
-    precondition(rows == nil || layout != nil)
+    let hasTable = rows == nil && tokenRows == nil
+    precondition(hasTable || layout != nil)
     self.rows = rows
-    origin = rows == nil ? 0 : layout?.besidesTable.lowerBound ?? 0
+    self.tokenRows = tokenRows
+    origin = hasTable ? 0 : layout?.besidesTable.lowerBound ?? 0
     self.negatives = negatives
     self.parameters = parameters
     self.gradients = gradients

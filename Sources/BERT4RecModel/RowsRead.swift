@@ -1,7 +1,8 @@
 import Masking
 import SystemSupport
 
-/// Which rows of the table the losses that draw negatives read for a batch: its tokens', its labels', and those that will be drawn.
+/// Which rows of the table are read for a batch: its tokens', its labels', and, with the losses that draw negatives, those that will be
+/// drawn.
 ///
 /// For tables that are not there as a whole: rows are brought before the loss reads them. One thread at a time may use it.
 package final class RowsRead {
@@ -10,12 +11,12 @@ package final class RowsRead {
   private let count: Int
   private let draws: AlignedBuffer<Int32>  // (k)
 
-  /// - Parameter loss: `sampled` or `gbce`; the others read the whole table.
+  /// - Parameter loss: `sampled` or `gbce`, or `full` where the rows that it reads besides are at hand.
   package init(_ loss: LossConfiguration, _ sampler: RowSampler) {
-    precondition(loss.readsFewRows)
+    precondition(loss.readsFewRows || loss.kind == .full)
     self.loss = loss
     self.sampler = sampler
-    count = loss.negativeCount(vocabularySize: sampler.vocabularySize)
+    count = loss.readsFewRows ? loss.negativeCount(vocabularySize: sampler.vocabularySize) : 0
     draws = .orEnd(count: count, for: "the negatives")
   }
 
@@ -25,6 +26,7 @@ package final class RowsRead {
     batch.withLists { lists in
       for token in 0..<tokens { take(lists.tokens[token]) }
       for row in 0..<masked { take(lists.labels[row]) }
+      if count == 0 { return }
       if loss.sharing == .shard {
         if masked > 0 { draw(key.ofShard, take) }
         return

@@ -135,6 +135,81 @@ static void FUNCTION(vocabulary_tile)(
   }
 }
 
+// The tile's logits alone, in panels as the exponentials stand, -inf behind the last item, and the largest of each row.
+static void FUNCTION(vocabulary_tile_logits)(
+    kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *panels,
+    float *largest, float *label_logits, float *scratch) {
+  size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
+  float *columns = scratch, *z = columns + padded * size;
+  pack_right(table, 1, 0, size, 0, width, columns);
+  for (size_t i = 0; i < rows.rows; i += ROWS) {
+    size_t count = at_most(rows.rows - i, ROWS);
+    strip_product(
+        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, packed_panels(columns, size), size,
+        (result){z, padded, 1, 0, bias}, width, count);
+    for (size_t row = 0; row < count; row++) {
+      float *logits = z + row * padded, *panel = panels + (i + row) * PANEL;
+      size_t label = (size_t)labels[i + row] - first_label;
+      if (label < width) label_logits[i + row] = logits[label];
+      for (size_t j = width; j < padded; j++) logits[j] = -__builtin_inff();
+      f16 highest = load(logits);
+      for (size_t j = 0; j < padded; j += PANEL, panel += rows.rows * PANEL)
+        for (int k = 0; k < PANEL; k += 16) {
+          f16 v = load(logits + j + k);
+          highest = maximum(v, highest);
+          store(panel + k, v);
+        }
+      largest[i + row] = max_lanes(highest);
+    }
+  }
+}
+
+// Parts of a row's product with a tile of so many items: one per block of the inner index.
+static size_t FUNCTION(vocabulary_tile_parts)(size_t width) { return (width + INNER - 1) / INNER; }
+
+static void FUNCTION(vocabulary_tile_products)(
+    float *panels, size_t rows, kernel_matrix table, kernel_online_softmax state, float *parts, float *scratch) {
+  size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
+  size_t part_count = FUNCTION(vocabulary_tile_parts)(width);
+  float *words = scratch, *z = words + padded * ((size + 15) / 16 * 16);
+  int packs = size % 16 != 0;
+  if (parts && packs) pack_right(table, 0, 0, width, 0, size, words);
+  right_operand by_word = packs ? packed_panels(words, width) : (right_operand){table.values, 16, table.stride};
+  for (size_t i = 0; i < rows; i += ROWS) {
+    size_t count = at_most(rows - i, ROWS);
+    for (size_t row = 0; row < count; row++) {
+      const float *panel = panels + (i + row) * PANEL;
+      for (size_t j = 0; j < padded; j += PANEL, panel += rows * PANEL)
+        for (int k = 0; k < PANEL; k += 16) store(z + row * padded + j + k, load(panel + k));
+    }
+    exponential_rows(z, padded, count, width, padded, state, i, panels + i * PANEL, rows * PANEL, 0);
+    if (!parts) continue;
+    for (size_t part = 0; part < part_count; part++) {
+      size_t first = part * INNER;
+      right_operand y = {by_word.values + first * by_word.step, by_word.panel, by_word.step};
+      strip_product(
+          (left_operand){z + first, padded, 1}, y, at_most(width - first, INNER),
+          (result){parts + (i * part_count + part) * size, part_count * size, 1, 0, 0}, size, count);
+    }
+  }
+}
+
+static void FUNCTION(add_vocabulary_parts)(
+    const float *parts, size_t part_count, const float *rescale, const float *sums, size_t rows, size_t size,
+    float *row_gradients, float *row_sums, int adds) {
+  for (size_t row = 0; row < rows; row++) {
+    const float *part = parts + row * part_count * size;
+    float *g = row_gradients + row * size, factor = rescale[row];
+    for (size_t j = 0; j < size; j += 16) {
+      size_t count = size - j;
+      f16 v = adds ? load_up_to(g + j, count) * factor : load_up_to(part + j, count);
+      for (size_t k = adds ? 0 : 1; k < part_count; k++) v += load_up_to(part + k * size + j, count);
+      store_up_to(g + j, v, count);
+    }
+    row_sums[row] = fma1(row_sums[row], factor, sums[row]);
+  }
+}
+
 static void FUNCTION(vocabulary_tile_backward)(
     const float *exponentials, const float *factors, kernel_matrix rows, kernel_matrix table_gradient, float *bias_gradient,
     int adds, float *scratch) {

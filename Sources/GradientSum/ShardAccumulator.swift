@@ -90,4 +90,17 @@ package final class ShardAccumulator: @unchecked Sendable {
     }
     sums.append(sum)
   }
+
+  /// The sum of all shards of the tree, which were added here, each once: what is left is added from the right. Valid until `reset()`.
+  package func sumOfTree() -> UnsafeMutableBufferPointer<Float> {
+    precondition(isComplete && shards.lowerBound == 0 && !sums.isEmpty)
+    while sums.count > 1 {
+      let right = sums.removeLast()
+      free.append(right.values)
+      if let from = right.values.baseAddress, let into = sums[sums.count - 1].values.baseAddress {
+        GradientSum.add(from, into: into, count: length)
+      }
+    }
+    return sums[0].values
+  }
 }

@@ -22,6 +22,8 @@ package final class ForeignPages {
   /// Pages with fetched rows: a bit each.
   private var touched: [UInt64]
   private var count = 0
+  /// Rows of others that stay until they are given back by name, ascending.
+  private var spared: [Range<Int>] = []
 
   /// - Parameters:
   ///   - memory: the table from its first byte on, one row of H float32 after the other.
@@ -79,15 +81,32 @@ package final class ForeignPages {
     memory.giveBack(biases + rows.lowerBound * size..<biases + rows.upperBound * size)
   }
 
-  /// Gives back all pages between the rank's own blocks.
+  /// These rows of others (ascending) stay, whatever else is given back, until the next call.
+  package func spare(_ rows: [Range<Int>]) {
+    spared = rows
+    if rows.isEmpty { giveBack() }
+  }
+
+  /// Gives back all pages between the rank's own blocks, but for those that are spared.
   package func giveBack() {
-    var start = 0
+    var (start, next) = (0, 0)
+    func keep(_ rows: Range<Int>) {
+      if start < rows.lowerBound { give(start..<rows.lowerBound) }
+      start = max(start, rows.upperBound)
+    }
+    func keepSpared(before row: Int) {
+      while next < spared.count && spared[next].lowerBound < row {
+        keep(spared[next])
+        next += 1
+      }
+    }
     for block in ownership.blocks(of: rank) {
       let own = ownership.rows(ofBlock: block)
-      give(start..<own.lowerBound)
-      start = own.upperBound
+      keepSpared(before: own.lowerBound)
+      keep(own)
     }
-    give(start..<ownership.rowCount)
+    keepSpared(before: ownership.rowCount)
+    keep(ownership.rowCount..<ownership.rowCount)
     for word in touched.indices { touched[word] = 0 }
     count = 0
   }

@@ -76,7 +76,7 @@ package final class TableTransfer {
 
   /// The table's blocks, in stretches that are moved at once.
   package func stretches(of part: Part) -> [Range<Int>] {
-    let blocks = max(1, roundElements / (RowOwnership.blockRows * width(part)))
+    let blocks = max(1, roundElements / (ownership.blockRows * width(part)))
     return stride(from: 0, to: ownership.blockCount, by: blocks).map { $0..<min($0 + blocks, ownership.blockCount) }
   }
 

@@ -35,7 +35,10 @@ package struct Adam {
   /// squares are summed one by one, then, where gradients have rows, those of the table.
   private let blocks: [(range: Range<Int>, decays: Bool)]
   private let summedCount: Int
-  private let squares: UnsafeMutableBufferPointer<Double>
+  /// Ranges whose squares are summed one by one: the first `summedCount` blocks or, where a rank's own rows are neighbours, those that
+  /// they would be if it had the whole table.
+  let pieces: [Range<Int>]
+  let squares: UnsafeMutableBufferPointer<Double>
   /// Sums of the squares of the rows' gradients, by blocks of rows (`RowOwnership`); empty where gradients have no rows. Where the table
   /// is sharded, those of other ranks' blocks have to be put in before `norm`.
   package let rowSquares: UnsafeMutableBufferPointer<Double>
@@ -46,10 +49,12 @@ package struct Adam {
   /// - Parameters:
   ///   - table: `lazy` needs gradients with rows.
   ///   - rows: whose rows they are where gradients have rows, of one rank where the table is not sharded; nil: gradients are whole buffers.
+  ///   - own: rows of the table that the rank has, where they are neighbours; nil: all, or `rows`.
   ///   - readsAll: whether each step reads rows that it does not touch.
   ///   - threads: that will share the work.
   package init(
-    _ layout: ParameterLayout, table: TableAdam = .exact, rows: RowOwnership? = nil, rank: Int = 0, readsAll: Bool = false, threads: Int = 1
+    _ layout: ParameterLayout, table: TableAdam = .exact, rows: RowOwnership? = nil, rank: Int = 0, own: Range<Int>? = nil,
+    readsAll: Bool = false, threads: Int = 1
   ) {
     precondition(table == .exact || rows != nil, "a lazy update is one of rows")
     self.layout = layout
@@ -57,19 +62,32 @@ package struct Adam {
     self.rank = rank
     deferred = table == .exact && !readsAll ? rows.map { DeferredUpdates(layout, $0, rank: rank) } : nil
     touchesFew = table == .lazy || deferred != nil
-    var runs: [(range: Range<Int>, decays: Bool)] = []
-    for slot in layout.slots where rows == nil || layout.besidesTable.contains(slot.offset) {
-      if let last = runs.last, last.decays == slot.decays {
-        runs[runs.count - 1].range = last.range.lowerBound..<slot.range.upperBound
-      } else {
-        runs.append((slot.range, slot.decays))
+    func runs(of slots: [ParameterSlot]) -> [(range: Range<Int>, decays: Bool)] {
+      var runs: [(range: Range<Int>, decays: Bool)] = []
+      for slot in slots {
+        if let last = runs.last, last.decays == slot.decays {
+          runs[runs.count - 1].range = last.range.lowerBound..<slot.range.upperBound
+        } else {
+          runs.append((slot.range, slot.decays))
+        }
       }
+      return runs
     }
+    let beside = layout.slots.filter { layout.besidesTable.contains($0.offset) }
     func pieces(_ range: Range<Int>, _ length: Int) -> [Range<Int>] {
       stride(from: range.lowerBound, to: range.upperBound, by: length).map { $0..<min($0 + length, range.upperBound) }
     }
-    var blocks = runs.flatMap { run in pieces(run.range, Self.block).map { (range: $0, decays: run.decays) } }
+    func cut(_ slots: [ParameterSlot]) -> [(range: Range<Int>, decays: Bool)] {
+      runs(of: slots).flatMap { run in pieces(run.range, Self.block).map { ($0, run.decays) } }
+    }
+    var blocks = cut(rows == nil && own == nil ? layout.slots : beside)
     summedCount = blocks.count
+    self.pieces = own == nil ? blocks.map(\.range) : cut(layout.slots).map(\.range)
+    if let own {
+      let hidden = layout.besidesTable.lowerBound / (layout.count - layout.predictionBias)
+      blocks += pieces(own.lowerBound * hidden..<own.upperBound * hidden, Self.block).map { ($0, true) }
+      blocks += pieces(layout.predictionBias + own.lowerBound..<layout.predictionBias + own.upperBound, Self.block).map { ($0, false) }
+    }
     if let rows, !touchesFew {
       for block in rows.blocks(of: rank) {
         let (own, hidden) = (rows.rows(ofBlock: block), layout.besidesTable.lowerBound / rows.rowCount)
@@ -78,7 +96,8 @@ package struct Adam {
       }
     }
     self.blocks = blocks
-    storage = BlockSums(count: blocks.count, rowBlocks: rows?.blockCount ?? 0, threads: threads, scratch: threads * Self.block)
+    storage = BlockSums(
+      count: blocks.count, pieces: self.pieces.count, rowBlocks: rows?.blockCount ?? 0, threads: threads, scratch: threads * Self.block)
     squares = storage.squares
     rowSquares = storage.rowSquares
     bits = storage.bits
@@ -90,8 +109,9 @@ package struct Adam {
   }
 
   package func addSquares(_ gradient: SummedGradient, thread: Int, of threads: Int) {
-    for index in stride(from: thread, to: summedCount, by: threads) {
-      let range = blocks[index].range
+    precondition(gradient.own == nil, "whose squares are `SquaresExchange`'s")
+    for index in stride(from: thread, to: pieces.count, by: threads) {
+      let range = pieces[index]
       let values = gradient.elements(range, scratch: storage.scratch(thread, Self.block))
       squares[index] = values.map { kernels.pointee.sum_of_squares($0, range.count) } ?? 0
     }
@@ -116,7 +136,7 @@ package struct Adam {
 
   /// The global norm of the gradient of the mean loss, once all squares are there; added in the order of the blocks, rows first.
   package func norm(maskedCount: Int) -> Double {
-    squares[..<summedCount].reduce(rowSquares.reduce(0, +), +).squareRoot() / Double(maskedCount)
+    squares.reduce(rowSquares.reduce(0, +), +).squareRoot() / Double(maskedCount)
   }
 
   /// Settles an update. The summed gradients are divided by the number of masked items by the update, once.
@@ -269,13 +289,13 @@ private final class BlockSums {
 
   func scratch(_ thread: Int, _ block: Int) -> UnsafeMutablePointer<Float> { scratch.base + thread * block }
 
-  init(count: Int, rowBlocks: Int, threads: Int, scratch scratchCount: Int) {
+  init(count: Int, pieces: Int, rowBlocks: Int, threads: Int, scratch scratchCount: Int) {
     rowSquares = .allocate(capacity: rowBlocks)
     rowSquares.initialize(repeating: 0)
     rowBits = .allocate(capacity: threads)
     rowBits.initialize(repeating: kernel_bit_sums())
     scratch = .orEnd(count: scratchCount, for: "the update")
-    squares = .allocate(capacity: count)
+    squares = .allocate(capacity: pieces)
     squares.initialize(repeating: 0)
     bits = .allocate(capacity: count)
     bits.initialize(repeating: kernel_bit_sums())

@@ -36,6 +36,8 @@ package struct Benchmark {
     package let deferredSeconds: Double
     /// Gradient shards, of which each rank or thread takes whole ones.
     package let shards: Int
+    /// With the full loss over a sharded table.
+    package let divided: DividedStep?
 
     /// Useful FLOP / s over what the cores could do by `sgemmRate`.
     package var utilisation: Double { flopPerStep / secondsPerStep / (sgemmRate * Double(ranks * threads)) }
@@ -55,7 +57,7 @@ package struct Benchmark {
     let peak = try mean(kernel_fma_rate(0.2), communicator)
 
     var times: [Double] = []
-    var (tokens, flop) = (0, 0.0)
+    var (tokens, masked, flop) = (0, 0, 0.0)
     var (touchedBytes, sentBytes) = (0, 0)
     for index in 0..<(warmUpSteps + steps) {
       if index == warmUpSteps {
@@ -72,6 +74,7 @@ package struct Benchmark {
       if index >= warmUpSteps {
         times.append(seconds)
         tokens += result.tokenCount
+        masked += result.maskedCount
         flop += probes.usefulFlop
         touchedBytes += step.rowTraffic?.touched ?? 0
       }
@@ -95,7 +98,16 @@ package struct Benchmark {
       gradientBytes: network.bytes,
       allreduceSeconds: network.seconds, latencySeconds: network.latency, reduction: step.reduction.methodDescription,
       touchedRowBytes: rows[0], sentRowBytes: rows[1], deferredSeconds: deferredSeconds,
-      shards: setup.configuration.gradientShards)
+      shards: setup.configuration.gradientShards,
+      divided: divided(setup, state, rows: Double(masked) / Double(steps), tokens: Double(tokens) / Double(steps)))
+  }
+
+  private static func divided(_ setup: RunSetup, _ state: ModelState, rows: Double, tokens: Double) -> DividedStep? {
+    guard setup.configuration.loss.kind == .full, state.table != nil else { return nil }
+    return DividedStep(
+      rows: rows, tokens: tokens, hidden: state.configuration.hiddenSize,
+      tiles: VocabularyShare.tileCount(vocabularySize: state.configuration.vocabularySize),
+      besidesBytes: state.layout.besidesTable.count * MemoryLayout<Float>.stride)
   }
 
   /// A run's first step, ready to be measured.
@@ -162,6 +174,7 @@ extension Benchmark.Result {
   /// T(1) / (n T(n)) for n ranks of one thread, with T(n) = C ceil(G / n) / G + U + 2 B (n - 1) / (n W) + 2 L log2 n: C what one
   /// core needs for all shards, G shards, U norm and update (every rank does all of it), B bytes of gradient, W bandwidth, L latency.
   package func predictedEfficiency(ranks n: Int, bandwidth: Double, latency: Double) -> Double {
+    if let divided { return predictedEfficiency(divided, ranks: n, bandwidth: bandwidth, latency: latency) }
     func seconds(_ phase: StepPhase) -> Double { phases.first { $0.phase == phase }?.seconds ?? 0 }
     let shared: [StepPhase] = [.embedding, .attention, .dense, .head, .treeSum, .batch]
     let compute = shared.reduce(0) { $0 + seconds($1) } * Double(ranks * threads)

@@ -1,4 +1,5 @@
 import BERT4RecModel
+import Communication
 import GradientSum
 import Masking
 import StallDetection
@@ -21,7 +22,12 @@ final class GradientWorkers: @unchecked Sendable {
   private let seed: UInt64
   private let progress: RankProgress
   private let merge: ThreadMerge
+  /// One per thread, with a loss of its own; empty where the loss is `divided`.
   private let encoders: [BidirectionalEncoder]
+  private let clocks: [PhaseClock]
+  /// The full loss over a sharded table, and what each own shard has for it.
+  let divided: DividedLoss?
+  private let encodedShards: [EncodedShard]
   /// One per thread or, where rows are brought before the gradients, one per shard.
   private let batches: [Batch]
   /// Where rows are brought, or brought up to date, before the gradients.
@@ -32,7 +38,8 @@ final class GradientWorkers: @unchecked Sendable {
   private let rowAccumulators: [RowAccumulator]
 
   init(
-    state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, progress: RankProgress
+    state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, progress: RankProgress,
+    communicator: any Communicator
   ) throws(ProgramFailure) {
     self.state = state
     self.progress = progress
@@ -40,7 +47,8 @@ final class GradientWorkers: @unchecked Sendable {
     seed = configuration.seed
     dropsOut = configuration.hiddenDropout > 0 || configuration.attentionDropout > 0
     let touchesRows = configuration.loss.kind != .full
-    let length = (touchesRows ? state.layout.besidesTable.count : state.layout.count) + configuration.gradientShards
+    let table = state.table.flatMap { $0.isDivided ? $0 : nil }
+    let length = (touchesRows || table != nil ? state.layout.besidesTable.count : state.layout.count) + configuration.gradientShards
     self.length = length
     plan = GradientShards(
       instances, cost: InstanceCost(state.configuration, configuration.loss), batchSize: configuration.batchSize,
@@ -48,12 +56,27 @@ final class GradientWorkers: @unchecked Sendable {
     let sampler = RowSampler(
       configuration.loss, counts: configuration.loss.drawsByPopularity ? instances.windows.split.itemCounts(instances.tokens) : [],
       vocabularySize: state.configuration.vocabularySize)
-    encoders = try (0..<share.threads).map { _ throws(ProgramFailure) in
-      try .withMemory(
-        for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.longest,
-        loss: configuration.loss, sampler: sampler)
+    if let table {
+      divided = try DividedLoss(
+        state, table, communicator: communicator, shardCount: configuration.gradientShards, backend: configuration.backend,
+        threads: share.threads)
+      encoders = []
+      let clocks = (0..<share.threads).map { _ in PhaseClock() }
+      self.clocks = clocks
+      encodedShards = (0..<share.threads).flatMap { thread in
+        share.shards(ofThread: thread).map { _ in
+          EncodedShard(state.configuration, configuration.backend, longestInstance: instances.longest, clocks[thread])
+        }
+      }
+    } else {
+      encoders = try (0..<share.threads).map { _ throws(ProgramFailure) in
+        try .withMemory(
+          for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.longest,
+          loss: configuration.loss, sampler: sampler)
+      }
+      (divided, encodedShards, clocks) = (nil, [], encoders.map(\.clock))
     }
-    let listsRows = configuration.loss.readsFewRows && (state.table != nil || configuration.tableAdam == .exact)
+    let listsRows = table != nil || configuration.loss.readsFewRows && (state.table != nil || configuration.tableAdam == .exact)
     readers = listsRows ? RowReaders(configuration.loss, sampler, threads: share.threads) : nil
     batches = (0..<(readers == nil ? share.threads : share.shards.count)).map { _ in Batch() }
     firstShard = share.shards.lowerBound
@@ -68,7 +91,7 @@ final class GradientWorkers: @unchecked Sendable {
   }
 
   /// Where the time of thread 0 goes.
-  var clock: PhaseClock { encoders[0].clock }
+  var clock: PhaseClock { clocks[0] }
 
   /// A gradient buffer, for the reduction's trial before the first step.
   func firstBuffer() -> UnsafeMutableBufferPointer<Float> {
@@ -85,14 +108,14 @@ final class GradientWorkers: @unchecked Sendable {
   /// Makes the batches of a thread's shards, where `listsRowsRead`.
   func makeBatches(_ thread: Int) {
     guard let readers else { return }
-    encoders[thread].clock.enter(.batch)
+    clocks[thread].enter(.batch)
     for shard in merge.accumulators[thread].shards {
       let batch = batches[shard - firstShard]
       plan.makeBatch(shard: shard, into: &batch.packed)
       readers.read(batch.packed, negatives(of: shard), thread)
       progress.tick()
     }
-    encoders[thread].clock.enter(.threads)
+    clocks[thread].enter(.threads)
   }
 
   /// The rows that this rank's shards read, ascending, once all batches are made. Valid until the next call.
@@ -105,7 +128,7 @@ final class GradientWorkers: @unchecked Sendable {
 
   /// A thread's shards.
   func computeGradients(_ thread: Int) {
-    let (accumulator, clock) = (merge.accumulators[thread], encoders[thread].clock)
+    let (accumulator, clock) = (merge.accumulators[thread], clocks[thread])
     let (rows, rowSums) = rowGradients.isEmpty ? (nil, nil) : (rowGradients[thread], rowAccumulators[thread])
     accumulator.reset()
     rowSums?.reset()
@@ -135,6 +158,52 @@ final class GradientWorkers: @unchecked Sendable {
       progress.tick()
     }
     // Until the slowest thread is done.
+    clock.enter(.threads)
+  }
+
+  // MARK: - With a divided loss
+
+  /// The first half of a thread's shards: all their masked rows, ready to meet the vocabulary.
+  func encode(_ thread: Int) {
+    guard let divided else { preconditionFailure("a loss of its own has the second half with it") }
+    clocks[thread].enter(.embedding)
+    let dropout = dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil
+    for shard in merge.accumulators[thread].shards {
+      let own = shard - firstShard
+      encodedShards[own].encode(
+        batches[own].packed, divided.plan.blocksOfShard[shard], divided, parameters: UnsafePointer(state.parameters.start), dropout: dropout
+      )
+      progress.tick()
+    }
+    clocks[thread].enter(.threads)
+  }
+
+  /// A thread's part of what all ranks do with all rows.
+  func divide(_ thread: Int, _ work: (DividedLoss) -> Void) {
+    guard let divided else { preconditionFailure("a task of a divided loss") }
+    clocks[thread].enter(.head)
+    work(divided)
+    progress.tick()
+    clocks[thread].enter(.threads)
+  }
+
+  /// The second half.
+  func computeDividedGradients(_ thread: Int) {
+    guard let divided else { preconditionFailure("a loss of its own has the second half with it") }
+    let (accumulator, clock) = (merge.accumulators[thread], clocks[thread])
+    let dropout = dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil
+    accumulator.reset()
+    for shard in accumulator.shards {
+      clock.enter(.treeSum)
+      let (buffer, own) = (accumulator.nextBuffer(), shard - firstShard)
+      let loss = encodedShards[own].backward(
+        batches[own].packed, divided.plan.blocksOfShard[shard], divided, parameters: UnsafePointer(state.parameters.start),
+        gradients: buffer.start, dropout: dropout)
+      buffer[parameterCount + shard] = Float(loss)
+      clock.enter(.treeSum)
+      accumulator.add(shard: shard, buffer)
+      progress.tick()
+    }
     clock.enter(.threads)
   }
 

@@ -80,23 +80,29 @@ package struct MemoryPlan: Sendable {
     case .training, .benchmark: break
     }
     let layout = ParameterLayout(model)
-    let length = (loss.kind == .full ? layout.count : layout.besidesTable.count) + gradientShards
+    let divides = loss.kind == .full && table == .sharded && ranks > 1
+    let length = (loss.kind == .full && !divides ? layout.count : layout.besidesTable.count) + gradientShards
     let own = own
     let gradients = (0..<own.threads).reduce(rowBytes(own)) {
       $0 + Double(ShardAccumulator.byteCount(shards: own.shards(ofThread: $1), length: length))
     }
+    // Without a loss of its own an encoder keeps one block; a divided one has an encoder for each block of its shards.
+    let encoder = BidirectionalEncoder.workspaceBytes(
+      for: divides ? .encoding : .training, model, longestInstance: longestInstance, loss: loss)
+    let blocks = divides ? (blocksPerShard * own.shards.count + own.threads - 1) / own.threads : 1
     let workspace =
-      BidirectionalEncoder.workspaceBytes(for: .training, model, longestInstance: longestInstance, loss: loss)
+      blocks * (encoder + (divides ? BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance) : 0))
       + BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance)
     var shares = [
       Share(
         name: "parameters and moments",
-        bytes: ModelState.byteCount(model, withMoments: true, ranks: table == .sharded ? max(1, ranks) : 1)),
+        bytes: ModelState.byteCount(model, withMoments: true, ranks: table == .sharded ? max(1, ranks) : 1, loss.arrangement)),
       Share(name: "gradients", bytes: gradients),
       Share(
         name: own.threads == 1 ? "workspace of 1 thread" : "workspaces of \(own.threads) threads",
         bytes: Double(workspace) * Double(own.threads)),
     ]
+    if divides { shares.append(Share(name: "the loss of all ranks' rows", bytes: dividedBytes(own))) }
     if table == .sharded && ranks > 1 {
       var rows = rowsRead(own.shards.count)
       if case .training = use {
@@ -119,6 +125,29 @@ package struct MemoryPlan: Sendable {
       shares.append(Share(name: "evaluation", bytes: evaluationBytes(drawnUsers)))
     }
     return shares
+  }
+
+  /// Tokens of a step, at most.
+  private var tokens: Double { Double(batchSize) * Double(min(longestInstance ?? .max, model.maximumSequenceLength)) }
+
+  /// Blocks of a gradient shard, at most.
+  private var blocksPerShard: Int { 1 + Int(2 * tokens / Double(gradientShards) / Double(BidirectionalEncoder.blockRows)) }
+
+  /// What the full loss over a sharded table takes, with a third of all tokens masked: own tiles, all ranks' rows, the tokens' gradients,
+  /// and the table rows that an evaluation borrows.
+  private func dividedBytes(_ own: RankShare) -> Double {
+    let rows = max(1, Int(min(tokens / 3, 1e9)))
+    let tiles = (VocabularyShare.tileCount(vocabularySize: model.vocabularySize) + ranks - 1) / ranks
+    let items = Double(tiles * MaskedItemLoss.tileWidth)
+    let width = Double(model.hiddenSize + 1)
+    let ofRank = tokens / Double(ranks)
+    let share = VocabularyShare.byteCount(
+      model, rows: rows, tiles: tiles, backend: backend.makeBackend(), threads: own.threads)
+    let trees =
+      Double(own.threads)
+      * Double(
+        ShardAccumulator.byteCount(shards: 0..<gradientShards, length: MaskedItemLoss.tileWidth * (model.hiddenSize + 1)))
+    return share + trees + 4 * width * (2 * items + 2 * Double(rows) * (1 + 1 / Double(ranks)) + 3 * ofRank)
   }
 
   /// Gradients of the rows that a step touches, at most; 0 with the full loss.

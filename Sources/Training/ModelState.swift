@@ -59,12 +59,14 @@ package final class ModelState: @unchecked Sendable {
   }
 
   /// All zeros, with a table whose rows belong to the communicator's ranks. Sends nothing.
-  package convenience init(_ configuration: ModelConfiguration, shardedOver communicator: any Communicator) throws(ProgramFailure) {
+  package convenience init(
+    _ configuration: ModelConfiguration, shardedOver communicator: any Communicator, _ arrangement: RowOwnership.Arrangement = .dealt
+  ) throws(ProgramFailure) {
     let layout = ParameterLayout(configuration)
     let memory = try Self.buffers { (_, purpose) throws(ProgramFailure) in
       try AlignedMemory(reserving: layout.count * MemoryLayout<Float>.stride, for: purpose)
     }
-    self.init(configuration, memory, table: ShardedTable(memory, layout, configuration, communicator))
+    self.init(configuration, memory, table: ShardedTable(memory, layout, configuration, communicator, arrangement))
   }
 
   private static func buffers(
@@ -76,10 +78,12 @@ package final class ModelState: @unchecked Sendable {
   }
 
   /// Bytes of its buffers, of a sharded table those of one of `ranks`, which has most.
-  package static func byteCount(_ configuration: ModelConfiguration, withMoments: Bool, ranks: Int = 1) -> Double {
-    let (rows, blockRows) = (configuration.vocabularySize, RowOwnership.blockRows)
-    let blocks = (rows + blockRows - 1) / blockRows
-    let own = min(rows, (blocks + ranks - 1) / ranks * blockRows)
+  package static func byteCount(
+    _ configuration: ModelConfiguration, withMoments: Bool, ranks: Int = 1, _ arrangement: RowOwnership.Arrangement = .dealt
+  ) -> Double {
+    let blockRows = RowOwnership(rowCount: configuration.vocabularySize, size: ranks, arrangement).blockRows
+    let blocks = (configuration.vocabularySize + blockRows - 1) / blockRows
+    let own = min(configuration.vocabularySize, (blocks + ranks - 1) / ranks * blockRows)
     let count = Double(ParameterLayout(configuration).besidesTable.count) + Double(own) * Double(configuration.hiddenSize + 1)
     return count * Double(MemoryLayout<Float>.stride * (withMoments ? 3 : 1))
   }

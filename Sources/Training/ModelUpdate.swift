@@ -16,8 +16,11 @@ final class ModelUpdate: @unchecked Sendable {
   private var adam: Adam
   private var gradient: SummedGradient?
   private var rowsToRead = UnsafeBufferPointer<Int32>(start: nil, count: 0)
-  /// Where the table is sharded.
+  /// Where the table is sharded: of gradients with rows, or of neighbouring rows.
   private let squares: RowSquaresExchange?
+  private let ownSquares: SquaresExchange?
+  /// Whether parts of the table have no replica.
+  private let isSharded: Bool
   /// Bit sums that the last update, or look, left: of what each update goes through, and of the rows that a lazy one may leave out.
   private var left: (whole: UInt64, rows: UInt64)?
 
@@ -33,19 +36,31 @@ final class ModelUpdate: @unchecked Sendable {
     threadCount = threads
     let whole = RowOwnership(rowCount: state.configuration.vocabularySize, size: 1)
     let sharded = state.table?.ownership
+    let divided = state.table?.isDivided == true ? sharded : nil
     adam = Adam(
-      state.layout, table: table, rows: hasRows ? sharded ?? whole : nil, rank: sharded == nil ? 0 : communicator.rank, readsAll: readsAll,
-      threads: threads)
-    squares = sharded.map { RowSquaresExchange($0, communicator) }
+      state.layout, table: table, rows: hasRows ? sharded ?? whole : nil, rank: sharded == nil ? 0 : communicator.rank,
+      own: divided?.neighbouringRows(of: communicator.rank), readsAll: readsAll, threads: threads)
+    isSharded = sharded != nil
+    squares = hasRows ? sharded.map { RowSquaresExchange($0, communicator) } : nil
+    ownSquares = divided.map { [pieces = adam.pieces] in SquaresExchange(pieces, state.layout, $0, communicator) }
   }
 
   /// `gradient`: summed over masked items, which stays there until `end`.
   func begin(_ gradient: SummedGradient) { self.gradient = gradient }
 
-  func addSquares(_ thread: Int) { adam.addSquares(present, thread: thread, of: threadCount) }
+  /// Collective. Where ranks have neighbouring rows, what lies across their limits.
+  func prepareSquares() throws(CollectiveFailure) { try ownSquares?.prepare(present) }
+
+  func addSquares(_ thread: Int) {
+    if let ownSquares { return ownSquares.add(present, into: adam.squares, thread: thread, of: threadCount) }
+    adam.addSquares(present, thread: thread, of: threadCount)
+  }
 
   /// Collective. Where the table is sharded, the squares of other ranks' rows.
-  func gatherSquares() throws(CollectiveFailure) { try squares?(adam.rowSquares) }
+  func gatherSquares() throws(CollectiveFailure) {
+    try squares?(adam.rowSquares)
+    try ownSquares?.gather(adam.squares)
+  }
 
   /// All squares are there. What the step comes to; settles the update where its numbers are finite.
   func settle(_ plan: GradientShards, loss: Double, workSeconds: Double) -> StepResult {
@@ -57,6 +72,9 @@ final class ModelUpdate: @unchecked Sendable {
     return result
   }
 
+  /// Bytes that this rank has sent to others for the norm of a divided gradient so far.
+  var sentBytes: Int { ownSquares?.sentBytes ?? 0 }
+
   func apply(_ thread: Int) { adam.update(state, present, thread: thread, of: threadCount) }
 
   /// All threads have updated their parts.
@@ -67,7 +85,7 @@ final class ModelUpdate: @unchecked Sendable {
     let change = adam.takeRowBitChange()
     let rows = left.map { $0.rows &+ change } ?? adam.rowBitSum(of: state)
     check = ReplicaCheck(
-      sum: squares == nil ? bits.after &+ rows : adam.bitSumBesidesTable, memoryHolds: left.map { $0.whole == bits.before } ?? true)
+      sum: !isSharded ? bits.after &+ rows : adam.bitSumBesidesTable, memoryHolds: left.map { $0.whole == bits.before } ?? true)
     left = (bits.after, rows)
     state.step += 1
   }
@@ -77,7 +95,7 @@ final class ModelUpdate: @unchecked Sendable {
     let (whole, rows, change) = (adam.bitSum(of: state), adam.rowBitSum(of: state), adam.takeRowBitChange())
     // Own rows have no replica: what the rank's memory holds says whether they are right.
     check = ReplicaCheck(
-      sum: squares == nil ? whole &+ rows : adam.bitSumBesidesTable(of: state),
+      sum: !isSharded ? whole &+ rows : adam.bitSumBesidesTable(of: state),
       memoryHolds: left.map { $0 == (whole, rows &- change) } ?? true)
     left = (whole, rows)
   }

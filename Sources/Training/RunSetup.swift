@@ -49,7 +49,7 @@ package struct RunSetup {
     try communicator.onEveryRank { () throws(ProgramFailure) in
       switch configuration.table {
       case .replicated: try ModelState(modelConfiguration)
-      case .sharded: try ModelState(modelConfiguration, shardedOver: communicator)
+      case .sharded: try ModelState(modelConfiguration, shardedOver: communicator, configuration.loss.arrangement)
       }
     }
   }

@@ -11,6 +11,9 @@ package final class ShardedTable: @unchecked Sendable {
   package let ownership: RowOwnership
   package let rank: Int
 
+  /// Whether each rank has neighbouring rows, so that no rank makes the gradient of another one's.
+  var isDivided: Bool { ownership.size > 1 && ownership.arrangement != .dealt }
+
   private let memory: [AlignedMemory]
   private let layout: ParameterLayout
   private let parameters: TableTransfer.Table
@@ -21,13 +24,14 @@ package final class ShardedTable: @unchecked Sendable {
 
   /// `memory`: a state's buffers (`StateBuffer`), reserved.
   init(
-    _ memory: [AlignedMemory], _ layout: ParameterLayout, _ configuration: ModelConfiguration, _ communicator: any Communicator
+    _ memory: [AlignedMemory], _ layout: ParameterLayout, _ configuration: ModelConfiguration, _ communicator: any Communicator,
+    _ arrangement: RowOwnership.Arrangement
   ) {
     self.memory = memory
     self.layout = layout
     rank = communicator.rank
     let (ownership, hidden) = (
-      RowOwnership(rowCount: configuration.vocabularySize, size: communicator.size), configuration.hiddenSize
+      RowOwnership(rowCount: configuration.vocabularySize, size: communicator.size, arrangement), configuration.hiddenSize
     )
     self.ownership = ownership
     precondition(layout.wordEmbeddings == 0, "blocks of rows begin on pages")
@@ -72,6 +76,26 @@ package final class ShardedTable: @unchecked Sendable {
     pages[0].expect(ids)
     try rows.fetch(ids, words: parameters.words, biases: parameters.biases)
   }
+
+  /// Collective. Brings the rows of the tiles that this rank scores in an evaluation to their places in the state's parameters, where they
+  /// stay until `endBorrowing`. With dealt blocks these are the rank's own rows.
+  func borrowTiles() throws(CollectiveFailure) {
+    let tiles = RowOwnership(rowCount: ownership.rowCount, size: ownership.size)
+    if tiles == ownership { return }
+    let rows = tiles.blocks(of: rank).map { tiles.rows(ofBlock: $0) }
+    pages[0].spare(rows)
+    // Tile after tile, as many on each rank, so that the list of a tile's rows is all that it takes.
+    let count = (tiles.blockCount + tiles.size - 1) / tiles.size
+    for index in 0..<count {
+      let ids = index < rows.count ? rows[index].map { Int32($0) } : []
+      try ids.withUnsafeBufferPointer { (ids) throws(CollectiveFailure) in
+        try self.rows.fetch(ids, words: parameters.words, biases: parameters.biases)
+      }
+    }
+  }
+
+  /// The borrowed rows are given back.
+  func endBorrowing() { pages[0].spare([]) }
 
   /// Called with each row of this rank before it is sent to another one.
   var beforeSending: (Int) -> Void {

@@ -1,24 +1,43 @@
 import BERT4RecModel
 import GradientSum
 
-/// The gradient of a step over all ranks: a flat buffer, or one of what stands beside the table, and rows of the table.
+/// The gradient of a step over all ranks: a flat buffer, or one of what stands beside the table, and rows of the table: those that the
+/// step touched, or all of a rank.
 package struct SummedGradient {
   /// Of `layout`, or of its `besidesTable`.
   private let values: UnsafePointer<Float>
   /// H numbers and the bias each.
   package let rows: RowList?
+  let own: OwnGradient?
   private let layout: ParameterLayout
 
   package init(_ values: UnsafePointer<Float>, _ layout: ParameterLayout, rows: RowList? = nil) {
     self.values = values
     self.rows = rows
     self.layout = layout
+    own = nil
+  }
+
+  init(_ values: UnsafePointer<Float>, _ layout: ParameterLayout, own: OwnGradient) {
+    self.values = values
+    self.own = own
+    self.layout = layout
+    rows = nil
+  }
+
+  /// Where the elements of a range stand that is beside the table, or of the rank's own rows, or of their biases.
+  func place(_ range: Range<Int>) -> UnsafePointer<Float> {
+    let beside = layout.besidesTable
+    guard let own else { return values + range.lowerBound }
+    if range.lowerBound < beside.lowerBound { return UnsafePointer(own.words + (range.lowerBound - own.rows.lowerBound * own.hidden)) }
+    if range.lowerBound < beside.upperBound { return values + (range.lowerBound - beside.lowerBound) }
+    return UnsafePointer(own.biases + (range.lowerBound - beside.upperBound - own.rows.lowerBound))
   }
 
   /// The elements of a range of the flat buffer, where they stand or gathered in `scratch`, which holds as many. Nil where all are 0,
   /// since no row of the range is touched.
   package func elements(_ range: Range<Int>, scratch: UnsafeMutablePointer<Float>) -> UnsafePointer<Float>? {
-    guard let rows else { return values + range.lowerBound }
+    guard let rows else { return place(range) }
     let beside = layout.besidesTable
     if range.lowerBound >= beside.lowerBound && range.upperBound <= beside.upperBound {
       return values + (range.lowerBound - beside.lowerBound)

@@ -44,10 +44,20 @@ final class TrainingEvaluation {
   func evaluate(_ split: EvaluationSplit) throws(CollectiveFailure) -> EvaluationReport? {
     context.progress.enter(.evaluation)
     let validates = split == .validation
-    return try evaluator.evaluate(
-      madeScorer(), split: split, protocols: validates ? validationProtocols : EvaluationProtocol.allCases,
-      sample: validates ? validationSample : nil, step: state.step, hooks: hooks,
-      shouldStop: { StopSignals.isStopRequested })
+    return try withTiles { () throws(CollectiveFailure) in
+      try evaluator.evaluate(
+        madeScorer(), split: split, protocols: validates ? validationProtocols : EvaluationProtocol.allCases,
+        sample: validates ? validationSample : nil, step: state.step, hooks: hooks,
+        shouldStop: { StopSignals.isStopRequested })
+    }
+  }
+
+  /// With the rows at hand that this rank scores.
+  private func withTiles<R>(_ evaluate: () throws(CollectiveFailure) -> R) throws(CollectiveFailure) -> R {
+    guard let table = state.table, context.communicator.size > 1 else { return try evaluate() }
+    try table.borrowTiles()
+    defer { table.endBorrowing() }
+    return try evaluate()
   }
 
   /// The report is on rank 0. The model's lists against what users did behind the split by time.
@@ -57,10 +67,12 @@ final class TrainingEvaluation {
       guard let targets else { preconditionFailure("a split has targets") }
       return try TargetLists.Asked(targets: targets, histories: dataset, itemIDs: dataset.itemIDs)
     }
-    return try TargetLists.evaluate(
-      asked, madeScorer(), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength,
-      step: state.step,
-      communicator: context.communicator, shouldStop: { StopSignals.isStopRequested })
+    return try withTiles { () throws(CollectiveFailure) in
+      try TargetLists.evaluate(
+        asked, madeScorer(), itemCounts: dataset.itemCounts, maximumLength: state.configuration.maximumSequenceLength,
+        step: state.step,
+        communicator: context.communicator, shouldStop: { StopSignals.isStopRequested })
+    }
   }
 
   /// What is said after that.

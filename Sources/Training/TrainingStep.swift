@@ -12,6 +12,8 @@ package final class TrainingStep {
   /// What the threads of a rank do together, in this order; each ends before the next begins.
   private enum Task: Int {
     case catchingUpAll, batches, catchingUp, gradients, merging, squares, update
+    // With a divided loss, in place of `gradients`.
+    case encoding, logits, products, additions, backward, table
   }
 
   private let state: ModelState
@@ -39,7 +41,8 @@ package final class TrainingStep {
       rank: communicator.rank, of: communicator.size, gradientShards: configuration.gradientShards, threads: threads)
     let workers = try communicator.onEveryRank { () throws(ProgramFailure) in
       try GradientWorkers(
-        state: state, configuration: configuration, instances: instances, share: share, progress: context.progress)
+        state: state, configuration: configuration, instances: instances, share: share, progress: context.progress,
+        communicator: communicator)
     }
     let update = ModelUpdate(
       state, LearningRateSchedule(configuration), table: configuration.tableAdam, hasRows: workers.rowNodes != nil,
@@ -63,6 +66,12 @@ package final class TrainingStep {
         case .merging: workers.mergeSums(thread)
         case .squares: update.addSquares(thread)
         case .update: update.apply(thread)
+        case .encoding: workers.encode(thread)
+        case .logits: workers.divide(thread) { $0.makeLogits(thread) }
+        case .products: workers.divide(thread) { $0.makeProducts(thread) }
+        case .additions: workers.divide(thread) { $0.addPiece(thread) }
+        case .backward: workers.computeDividedGradients(thread)
+        case .table: workers.divide(thread) { $0.makeGradient(thread) }
         case nil: preconditionFailure("run(_:) takes a Task")
         }
       }
@@ -84,7 +93,10 @@ package final class TrainingStep {
   /// Of rows of the table and their gradients, in bytes: what this rank's shards touched in the last step, and what this rank has sent to
   /// others so far. Nil with a loss that touches all rows.
   package var rowTraffic: (touched: Int, sent: Int)? {
-    rowReduction.map {
+    if let divided = workers.divided {
+      return (divided.rowBytes, divided.sentBytes + divided.tokens.sentBytes + update.sentBytes + (state.table?.sentBytes ?? 0))
+    }
+    return rowReduction.map {
       ($0.ownRowCount * (state.configuration.hiddenSize + 1) * MemoryLayout<Float>.stride, $0.sentBytes + (state.table?.sentBytes ?? 0))
     }
   }
@@ -108,7 +120,7 @@ package final class TrainingStep {
     clock.enter(nil)
     if update.isFull { catchUpAll() }
     if workers.listsRowsRead { try prepareRows() }
-    run(.gradients)
+    if let divided = workers.divided { try divide(divided) } else { run(.gradients) }
     workers.prepareMerge()
     run(.merging)
     let workSeconds = (stopwatch.now - start) / .seconds(1)
@@ -122,7 +134,10 @@ package final class TrainingStep {
     context.progress.enter(.update)
     clock.enter(.update)
     defer { clock.enter(nil) }
-    update.begin(SummedGradient(UnsafePointer(total.start), state.layout, rows: rows))
+    let values = UnsafePointer(total.start)
+    update.begin(
+      workers.divided.map { SummedGradient(values, state.layout, own: $0.gradient) } ?? SummedGradient(values, state.layout, rows: rows))
+    try update.prepareSquares()
     run(.squares)
     try update.gatherSquares()
     let result = update.settle(workers.plan, loss: workers.loss(of: total), workSeconds: workSeconds)
@@ -131,6 +146,28 @@ package final class TrainingStep {
     run(.update)
     update.end()
     return result
+  }
+
+  /// The gradients of the full loss over a sharded table.
+  private func divide(_ divided: DividedLoss) throws(CollectiveFailure) {
+    divided.begin(workers.plan)
+    run(.encoding)
+    try exchange { () throws(CollectiveFailure) in try divided.gatherRows() }
+    run(.logits)
+    try exchange { () throws(CollectiveFailure) in try divided.gatherLargest() }
+    run(.products)
+    try exchange { () throws(CollectiveFailure) in try divided.sum { run(.additions) } }
+    run(.backward)
+    try exchange { () throws(CollectiveFailure) in try divided.tokens.exchange(divided.plan) }
+    run(.table)
+  }
+
+  private func exchange(_ rows: () throws(CollectiveFailure) -> Void) throws(CollectiveFailure) {
+    context.progress.enter(.rows)
+    clock.enter(.allreduce)
+    try rows()
+    clock.enter(nil)
+    context.progress.enter(.gradients)
   }
 
   /// Brings the rows that this rank's shards read up to date, and to their places.

@@ -94,7 +94,9 @@ extension CommandTests {
     }
 
     /// The disk refuses the first validation's checkpoint, which is the best; the run ends as one that nobody disturbed.
-    @Test(arguments: [(nil, [:]), (2, [:]), (1, ShardedTables.values), (3, ShardedTables.values)] as [(Int?, [String: String])])
+    @Test(
+      arguments: [(nil, [:]), (2, [:]), (1, ShardedTables.values), (3, ShardedTables.values), (2, ["table": "sharded"])]
+        as [(Int?, [String: String])])
     func aRefusedOneIsWrittenLater(ranks: Int?, table: [String: String]) throws {
       try Program.withTemporaryFolder { folder in
         let train =

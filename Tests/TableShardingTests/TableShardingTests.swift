@@ -5,8 +5,12 @@ import Testing
 
 @Suite struct RowOwnershipTests {
   /// Each row has one owner, and a rank's rows are those of its blocks.
-  @Test(arguments: [(1, 1), (4096, 3), (4097, 2), (40_000, 3), (40_000, 16)]) func eachRowHasOneOwner(rows: Int, size: Int) {
-    let ownership = RowOwnership(rowCount: rows, size: size)
+  @Test(
+    arguments: [(1, 1), (4096, 3), (4097, 2), (40_000, 3), (40_000, 16)],
+    [RowOwnership.Arrangement.dealt, .neighbouring(blockRows: 480)])
+  func eachRowHasOneOwner(_ shape: (rows: Int, size: Int), _ arrangement: RowOwnership.Arrangement) {
+    let (rows, size) = shape
+    let ownership = RowOwnership(rowCount: rows, size: size, arrangement)
     var owners = [Int?](repeating: nil, count: rows)
     for rank in 0..<size {
       for block in ownership.blocks(of: rank) {
@@ -18,6 +22,21 @@ import Testing
       #expect(owners.count { $0 == rank } == ownership.rowCount(of: rank))
     }
     #expect(owners.allSatisfy { $0 != nil })
+    #expect((0..<size).contains { ownership.rowCount(of: $0) == ownership.mostRows })
+  }
+
+  /// A rank's rows are behind those of the ranks before it, and no rank has two blocks more than another.
+  @Test(arguments: [(1, 1), (479, 2), (481, 2), (54_546, 8), (1_440, 4)]) func neighbours(rows: Int, size: Int) {
+    let ownership = RowOwnership(rowCount: rows, size: size, .neighbouring(blockRows: 480))
+    var end = 0
+    for rank in 0..<size {
+      let own = ownership.neighbouringRows(of: rank)
+      #expect(own.lowerBound == end && own.count == ownership.rowCount(of: rank))
+      end = own.upperBound
+    }
+    #expect(end == rows)
+    let counts = (0..<size).map { rank in ownership.blocks(of: rank).reduce(0) { count, _ in count + 1 } }
+    #expect((counts.max() ?? 0) - (counts.min() ?? 0) <= 1)
   }
 }
 
@@ -57,6 +76,27 @@ import Testing
     let foreign = (0..<rows).filter { ownership.owner(ofRow: $0) != rank }
     let zeros = foreign.count { numbers[$0 * hidden] == 0 }
     #expect(zeros > foreign.count * 9 / 10)
+  }
+
+  /// Neighbouring rows, which begin and end within pages: they stay, and so do rows that are spared until they no longer are.
+  @Test(arguments: [0, 1, 2]) func neighboursAndSparedRowsStay(rank: Int) throws {
+    let (rows, hidden) = (20 * 480 + 100, 3)
+    let ownership = RowOwnership(rowCount: rows, size: 3, .neighbouring(blockRows: 480))
+    let memory = try AlignedMemory(reserving: rows * (hidden + 1) * 4, for: "a test")
+    let numbers = memory.elements(Float.self)
+    numbers.update(repeating: 1)
+    let pages = ForeignPages(memory, ownership, rank: rank, hidden: hidden, biases: rows * hidden * 4)
+    let spared = [0..<700, 4000..<6200, 9000..<rows]
+    func hold(_ kept: Range<Int>) -> Bool {
+      kept.allSatisfy { numbers[$0 * hidden] == 1 && numbers[$0 * hidden + hidden - 1] == 1 && numbers[rows * hidden + $0] == 1 }
+    }
+    func zeros() -> Int { (0..<rows).count { numbers[$0 * hidden] == 0 } }
+    pages.spare(spared)
+    pages.giveBack()
+    #expect(hold(ownership.neighbouringRows(of: rank)) && spared.allSatisfy(hold))
+    let before = zeros()
+    pages.spare([])
+    #expect(hold(ownership.neighbouringRows(of: rank)) && zeros() > before + 2000)
   }
 }
 

@@ -172,6 +172,26 @@ typedef struct {
       kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *exponentials,
       int streams, kernel_online_softmax state, float *label_logits, float *_Nullable row_gradients, int adds, float *scratch);
 
+  // The three steps of `vocabulary_tile` by themselves, for one that other ranks' tiles stand before: all rows' logits first.
+  // `panels` (R, W) receives the logits as exponentials stand there, -inf in what is filled up, `largest` (R) the largest of each row.
+  void (*vocabulary_tile_logits)(
+      kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *panels,
+      float *largest, float *label_logits, float *scratch);
+
+  // Parts that a row's product with a tile of so many items is the sum of: a part per block of the inner index.
+  size_t (*vocabulary_tile_parts)(size_t width);
+
+  // These logits become exponentials, under the maximum of what stands before the tile, which `state` begins with, and its own; with
+  // row_sum of zeros it receives the tile's sums. `parts` (R, parts, H), if not null, = exponentials table, part by part.
+  void (*vocabulary_tile_products)(
+      float *panels, size_t rows, kernel_matrix table, kernel_online_softmax state, float *_Nullable parts, float *scratch);
+
+  // Adds such a tile to what the tiles before it have come to: row_gradients (R, H) = what it is (if `adds`) * rescale +
+  // part + part + ..., row_sums (R) = row_sums * rescale + sums.
+  void (*add_vocabulary_parts)(
+      const float *parts, size_t part_count, const float *rescale, const float *sums, size_t rows, size_t size,
+      float *row_gradients, float *row_sums, int adds);
+
   // table_gradient (W, H) = or += exponentials^T (factors rows (R, H)), bias_gradient (W) = or += exponentials^T factors (R); the
   // exponentials stand in panels. Needs the scratch of `product`.
   void (*vocabulary_tile_backward)(
