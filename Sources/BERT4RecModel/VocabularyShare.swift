@@ -22,6 +22,9 @@ package final class VocabularyShare: @unchecked Sendable {
     }
   }
 
+  /// Exponentials that are kept, per thread: 160 MiB, for a step's rows and not only a chunk's. Shapes no bits.
+  package static let keptExponentials = 40 << 20
+
   /// Own tiles: tile i has items i * `MaskedItemLoss.tileWidth` and so on.
   package let tiles: Range<Int>
   private let configuration: ModelConfiguration
@@ -66,7 +69,7 @@ package final class VocabularyShare: @unchecked Sendable {
   ///   - keptExponentials: per thread; tests keep fewer.
   package init(
     _ configuration: ModelConfiguration, parameters: UnsafePointer<Float>, tiles: Range<Int>, backends: [any Backend],
-    keptExponentials: Int = MaskedItemLoss.keptExponentials
+    keptExponentials: Int = VocabularyShare.keptExponentials
   ) {
     self.configuration = configuration
     layout = ParameterLayout(configuration)
@@ -81,7 +84,7 @@ package final class VocabularyShare: @unchecked Sendable {
     _ configuration: ModelConfiguration, rows: Int, tiles: Int, backend: any Backend, threads: Int
   ) -> Double {
     let ofRow = ExponentialTile.floats(rows: 1)
-    let kept = min(Double(rows * tiles) * Double(ofRow), Double(MaskedItemLoss.keptExponentials * threads))
+    let kept = min(Double(rows * tiles) * Double(ofRow), Double(keptExponentials * threads))
     let parts = backend.tileParts(width: MaskedItemLoss.tileWidth) * configuration.hiddenSize
     let ofThread = ExponentialTile.capacity + MaskedItemLoss.rowChunk * (configuration.hiddenSize + 6)
     return 4 * (kept + Double(rows * tiles) * Double(parts + 3) + Double(threads * ofThread))

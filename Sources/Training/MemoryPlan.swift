@@ -130,8 +130,8 @@ package struct MemoryPlan: Sendable {
   /// Tokens of a step, at most.
   private var tokens: Double { Double(batchSize) * Double(min(longestInstance ?? .max, model.maximumSequenceLength)) }
 
-  /// Blocks of a gradient shard, at most.
-  private var blocksPerShard: Int { 1 + Int(2 * tokens / Double(gradientShards) / Double(BidirectionalEncoder.blockRows)) }
+  /// Blocks of a gradient shard, nearly full ones.
+  private var blocksPerShard: Int { 1 + Int(tokens / Double(gradientShards) / Double(BidirectionalEncoder.blockRows)) }
 
   /// What the full loss over a sharded table takes, with a third of all tokens masked: own tiles, all ranks' rows, the tokens' gradients,
   /// and the table rows that an evaluation borrows.

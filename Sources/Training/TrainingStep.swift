@@ -156,7 +156,12 @@ package final class TrainingStep {
     run(.logits)
     try exchange { () throws(CollectiveFailure) in try divided.gatherLargest() }
     run(.products)
-    try exchange { () throws(CollectiveFailure) in try divided.sum { run(.additions) } }
+    try exchange { () throws(CollectiveFailure) in
+      try divided.sum {
+        run(.additions)
+        clock.enter(.allreduce)
+      }
+    }
     run(.backward)
     try exchange { () throws(CollectiveFailure) in try divided.tokens.exchange(divided.plan) }
     run(.table)

@@ -96,7 +96,7 @@ import Testing
     #expect(hold(ownership.neighbouringRows(of: rank)) && spared.allSatisfy(hold))
     let before = zeros()
     pages.spare([])
-    #expect(hold(ownership.neighbouringRows(of: rank)) && zeros() > before + 2000)
+    #expect(hold(ownership.neighbouringRows(of: rank)) && zeros() > before + 900)
   }
 }
 
