@@ -35,6 +35,9 @@ package final class VocabularyShare: @unchecked Sendable {
 
   private var chunks: [Chunk] = []
   private var rowCount = 0
+  /// Chunks that go from logits to products together, while their logits are in a cache, and their rows.
+  private var group = 0..<0
+  private var groupRows = 0..<0
   /// Tiles whose exponentials are kept; those of the others are made again when they are needed.
   private var keptTiles = 0
   private let exponentials = GrowingBuffer<Float>(for: "the loss over the vocabulary")  // (N, M) tiles
@@ -133,12 +136,18 @@ package final class VocabularyShare: @unchecked Sendable {
     labels.resize(rowCount)
   }
 
-  /// A thread's part of all pairs of a tile and a chunk.
+  /// Begins some neighbouring chunks, which the next four calls are for.
+  package func begin(group: Range<Int>) {
+    self.group = group
+    groupRows = group.isEmpty ? 0..<0 : chunks[group.lowerBound].rows.lowerBound..<chunks[group.upperBound - 1].rows.upperBound
+  }
+
+  /// A thread's part of all pairs of a tile and a chunk of the group.
   private func forEachPair(_ index: Int, _ body: (_ tile: Int, _ chunk: Chunk) -> Void) {
-    let pairs = tiles.count * chunks.count
+    let pairs = tiles.count * group.count
     for pair in index * pairs / threads.count..<(index + 1) * pairs / threads.count {
       Liveness.tick()
-      body(tiles.lowerBound + pair / chunks.count, chunks[pair % chunks.count])
+      body(tiles.lowerBound + pair / group.count, chunks[group.lowerBound + pair % group.count])
     }
   }
 
@@ -154,10 +163,10 @@ package final class VocabularyShare: @unchecked Sendable {
 
   /// The rows' largest logits of the own tiles (M); -inf without any.
   package func findLargest(_ result: UnsafeMutablePointer<Float>) {
-    for row in 0..<rowCount { result[row] = -.infinity }
+    for row in groupRows { result[row] = -.infinity }
     for tile in 0..<tiles.count {
       let values = largest.base + tile * rowCount
-      for row in 0..<rowCount where values[row] > result[row] { result[row] = values[row] }
+      for row in groupRows where values[row] > result[row] { result[row] = values[row] }
     }
   }
 
@@ -165,7 +174,7 @@ package final class VocabularyShare: @unchecked Sendable {
   package func begin(largestBefore before: UnsafeMutablePointer<Float>) {
     for tile in 0..<tiles.count {
       let (values, sums) = (largest.base + tile * rowCount, sums.base + tile * rowCount)
-      for row in 0..<rowCount {
+      for row in groupRows {
         let own = values[row]
         (values[row], sums[row]) = (before[row], 0)
         if own > before[row] { before[row] = own }

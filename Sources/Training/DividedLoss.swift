@@ -44,6 +44,7 @@ final class DividedLoss: @unchecked Sendable {
   private let nothing = (send: GrowingBuffer<Float>(for: purpose), receive: GrowingBuffer<Float>(for: purpose))
   /// The piece that all threads add to.
   private var piece = 0
+  private var rowsOfGroup = 0..<0
 
   private static let purpose = "the loss of all ranks' rows"
 
@@ -66,7 +67,7 @@ final class DividedLoss: @unchecked Sendable {
     }
     gradient = try OwnGradient(rows: ownership.neighbouringRows(of: communicator.rank), hidden: hidden)
     tokens = TokenGradients(communicator: communicator, ownership: ownership, hidden: hidden)
-    plan = LossPlan(shards: shardCount, ranks: communicator.size, hidden: hidden)
+    plan = LossPlan(shards: shardCount, ranks: communicator.size, hidden: hidden, mostItems: ownership.mostRows)
     rowLayout = BlockLayout(blocks: communicator.size)
     layouts = (rowLayout, rowLayout)
   }
@@ -115,27 +116,34 @@ final class DividedLoss: @unchecked Sendable {
           labels: UnsafePointer(Self.labels(base, rows: ranks[source].count, hidden: hidden) + row)))
     }
     share.begin(chunks, rowCount: plan.rowCount)
+    ownLargest.resize(plan.rowCount)
+    rowMaximum.resize(plan.rowCount)
     Liveness.tick()
   }
 
   func makeLogits(_ thread: Int) { share.makeLogits(thread) }
 
-  /// Collective. The rows' largest logits, over all ranks and over those before this one.
+  /// Begins a group of chunks (`LossPlan.groups`).
+  func begin(group: Range<Int>) {
+    rowsOfGroup = plan.chunks[group.lowerBound].lowerBound..<plan.chunks[group.upperBound - 1].upperBound
+    share.begin(group: group)
+  }
+
+  /// Collective. The largest logits of a group's rows, over all ranks and over those before this one.
   func gatherLargest() throws(CollectiveFailure) {
-    let count = plan.rowCount
-    ownLargest.resize(count)
+    let (count, first) = (rowsOfGroup.count, rowsOfGroup.lowerBound)
     allLargest.resize(count * communicator.size)
-    rowMaximum.resize(count)
     share.findLargest(ownLargest.base)
     try communicator.allGatherRecords(
-      UnsafeRawBufferPointer(start: ownLargest.base, count: 4 * count),
+      UnsafeRawBufferPointer(start: ownLargest.base + first, count: 4 * count),
       into: UnsafeMutableRawBufferPointer(start: allLargest.base, count: 4 * count * communicator.size))
     sentBytes += 4 * count * (communicator.size - 1)
-    rowMaximum.base.update(repeating: -.infinity, count: count)
+    let maximum = rowMaximum.base + first
+    maximum.update(repeating: -.infinity, count: count)
     for other in 0..<communicator.size {
-      if other == rank { ownLargest.base.update(from: rowMaximum.base, count: count) }
+      if other == rank { (ownLargest.base + first).update(from: maximum, count: count) }
       let values = allLargest.base + other * count
-      for row in 0..<count where values[row] > rowMaximum.base[row] { rowMaximum.base[row] = values[row] }
+      for row in 0..<count where values[row] > maximum[row] { maximum[row] = values[row] }
     }
     share.begin(largestBefore: ownLargest.base)
     Liveness.tick()

@@ -153,9 +153,12 @@ package final class TrainingStep {
     divided.begin(workers.plan)
     run(.encoding)
     try exchange { () throws(CollectiveFailure) in try divided.gatherRows() }
-    run(.logits)
-    try exchange { () throws(CollectiveFailure) in try divided.gatherLargest() }
-    run(.products)
+    for group in divided.plan.groups {
+      divided.begin(group: group)
+      run(.logits)
+      try exchange { () throws(CollectiveFailure) in try divided.gatherLargest() }
+      run(.products)
+    }
     try exchange { () throws(CollectiveFailure) in
       try divided.sum {
         run(.additions)

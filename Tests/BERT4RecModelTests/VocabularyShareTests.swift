@@ -67,13 +67,17 @@ import Testing
       let largest = Buffer([Float](repeating: -.infinity, count: rows))
       for share in shares {
         share.begin(chunks, rowCount: rows)
-        for thread in 0..<threads { share.makeLogits(thread) }
         let before = Buffer(largest.values)
-        let own = Buffer(zeros: rows)
-        share.findLargest(own.base)
-        for row in 0..<rows { largest.base[row] = max(largest.base[row], own.base[row]) }
-        share.begin(largestBefore: before.base)
-        for thread in 0..<threads { share.makeProducts(thread) }
+        // Chunk by chunk, or all at once.
+        for group in threads == 1 ? chunks.indices.map({ $0..<$0 + 1 }) : [chunks.indices] {
+          share.begin(group: group)
+          for thread in 0..<threads { share.makeLogits(thread) }
+          let own = Buffer([Float](repeating: -.infinity, count: rows))
+          share.findLargest(own.base)
+          for row in 0..<rows { largest.base[row] = max(largest.base[row], own.base[row]) }
+          share.begin(largestBefore: before.base)
+          for thread in 0..<threads { share.makeProducts(thread) }
+        }
         for (index, chunk) in chunks.enumerated() {
           let first = chunk.rows.lowerBound
           share.add(
