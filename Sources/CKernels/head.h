@@ -98,25 +98,36 @@ INLINE void strip_product(left_operand a, right_operand b, size_t inner_count, r
   }
 }
 
+// Logits (count, width) of a strip's rows, which begin at row i, and those of the labels that are in the tile.
+INLINE void strip_logits(
+    kernel_matrix rows, size_t i, size_t count, right_operand columns, const float *bias, const int32_t *labels,
+    size_t first_label, size_t width, float *z, size_t padded, float *label_logits) {
+  strip_product(
+      (left_operand){rows.values + i * rows.stride, rows.stride, 1}, columns, rows.columns, (result){z, padded, 1, 0, bias},
+      width, count);
+  for (size_t row = 0; row < count; row++) {
+    size_t label = (size_t)labels[i + row] - first_label;
+    if (label < width) label_logits[i + row] = z[row * padded + label];
+  }
+}
+
+// The table's rows as a right operand: where they are if they are whole panels, else packed into `words` if they are wanted.
+INLINE right_operand rows_of_table(kernel_matrix table, int wanted, float *words) {
+  if (table.columns % 16 == 0) return (right_operand){table.values, 16, table.stride};
+  if (wanted) pack_right(table, 0, 0, table.rows, 0, table.columns, words);
+  return packed_panels(words, table.rows);
+}
+
 static void FUNCTION(vocabulary_tile)(
     kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *exponentials,
     int streams, kernel_online_softmax state, float *label_logits, float *row_gradients, int adds, float *scratch) {
   size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
   float *columns = scratch, *words = columns + padded * size, *z = words + padded * ((size + 15) / 16 * 16);
   pack_right(table, 1, 0, size, 0, width, columns);
-  // Rows of whole panels are read where they are.
-  int packs = size % 16 != 0;
-  if (row_gradients && packs) pack_right(table, 0, 0, width, 0, size, words);
-  right_operand by_word = packs ? packed_panels(words, width) : (right_operand){table.values, 16, table.stride};
+  right_operand by_word = rows_of_table(table, row_gradients != 0, words);
   for (size_t i = 0; i < rows.rows; i += ROWS) {
     size_t count = at_most(rows.rows - i, ROWS);
-    strip_product(
-        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, packed_panels(columns, size), size,
-        (result){z, padded, 1, 0, bias}, width, count);
-    for (size_t row = 0; row < count; row++) {
-      size_t label = (size_t)labels[i + row] - first_label;
-      if (label < width) label_logits[i + row] = z[row * padded + label];
-    }
+    strip_logits(rows, i, count, packed_panels(columns, size), bias, labels, first_label, width, z, padded, label_logits);
     float *panels = exponentials + i * PANEL;
     if (streams) exponential_rows(z, padded, count, width, padded, state, i, panels, rows.rows * PANEL, 1);
     else exponential_rows(z, padded, count, width, padded, state, i, panels, rows.rows * PANEL, 0);
@@ -144,13 +155,9 @@ static void FUNCTION(vocabulary_tile_logits)(
   pack_right(table, 1, 0, size, 0, width, columns);
   for (size_t i = 0; i < rows.rows; i += ROWS) {
     size_t count = at_most(rows.rows - i, ROWS);
-    strip_product(
-        (left_operand){rows.values + i * rows.stride, rows.stride, 1}, packed_panels(columns, size), size,
-        (result){z, padded, 1, 0, bias}, width, count);
+    strip_logits(rows, i, count, packed_panels(columns, size), bias, labels, first_label, width, z, padded, label_logits);
     for (size_t row = 0; row < count; row++) {
       float *logits = z + row * padded, *panel = panels + (i + row) * PANEL;
-      size_t label = (size_t)labels[i + row] - first_label;
-      if (label < width) label_logits[i + row] = logits[label];
       for (size_t j = width; j < padded; j++) logits[j] = -__builtin_inff();
       f16 highest = load(logits);
       for (size_t j = 0; j < padded; j += PANEL, panel += rows.rows * PANEL)
@@ -172,9 +179,7 @@ static void FUNCTION(vocabulary_tile_products)(
   size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
   size_t part_count = FUNCTION(vocabulary_tile_parts)(width);
   float *words = scratch, *z = words + padded * ((size + 15) / 16 * 16);
-  int packs = size % 16 != 0;
-  if (parts && packs) pack_right(table, 0, 0, width, 0, size, words);
-  right_operand by_word = packs ? packed_panels(words, width) : (right_operand){table.values, 16, table.stride};
+  right_operand by_word = rows_of_table(table, parts != 0, words);
   for (size_t i = 0; i < rows; i += ROWS) {
     size_t count = at_most(rows - i, ROWS);
     for (size_t row = 0; row < count; row++) {
