@@ -49,19 +49,11 @@ package final class Embeddings {
     let positions = pass.gradient(layout.positionEmbeddings)
     context.backend.addColumnSums(
       of: Matrix(sums, block.tokenCount, hidden), to: pass.gradient(layout.tokenTypeEmbeddings))
-    if let tokenRows = pass.tokenRows {
-      tokenRows.update(from: sums, count: block.tokenCount * hidden)
+    if pass.tokenRows != nil || pass.rows != nil {
+      pass.tokenRows?.update(from: sums, count: block.tokenCount * hidden)
       for instance in 0..<block.instanceCount {
         for (position, row) in block.tokenRange(instance).enumerated() {
-          add(sums + row * hidden, to: positions + position * hidden, count: hidden)
-        }
-      }
-      return
-    }
-    if let touched = pass.rows {
-      for instance in 0..<block.instanceCount {
-        for (position, row) in block.tokenRange(instance).enumerated() {
-          add(sums + row * hidden, to: touched.row(block.tokens[row]), count: hidden)
+          if let touched = pass.rows { add(sums + row * hidden, to: touched.row(block.tokens[row]), count: hidden) }
           add(sums + row * hidden, to: positions + position * hidden, count: hidden)
         }
       }

@@ -2,11 +2,6 @@ import BERT4RecModel
 import InteractionData
 import SystemSupport
 
-/// The flat buffers of a state, in `ParameterLayout` order.
-package enum StateBuffer: Int, CaseIterable, Sendable {
-  case parameters, firstMoment, secondMoment
-}
-
 /// Writes the checkpoints of a run, all or nothing each: whatever happens in between, the earlier ones stay good.
 ///
 /// Rank 0 alone has one. Buffers are flat, in `ParameterLayout` order.
@@ -124,12 +119,5 @@ package struct CheckpointWriter: Sendable {
       try FileSystem.rename(run.checkpointsPath + "/" + name, doomed)
       try FileSystem.removeRecursively(doomed)
     }
-  }
-}
-
-extension ParameterLayout {
-  /// The tensors of optimizer.safetensors: all first moments, then all second ones.
-  var momentTensors: [(name: String, shape: [Int])] {
-    ["first_moment.", "second_moment."].flatMap { prefix in slots.map { (prefix + $0.name, $0.shape) } }
   }
 }

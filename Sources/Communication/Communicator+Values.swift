@@ -20,6 +20,13 @@ extension Communicator {
     return if let value, rank == 0 { value } else { try MessageReader.value(of: bytes) }
   }
 
+  /// The same of a value that every rank has memory for, in one message.
+  package func broadcast<Value: PlainValue>(overwriting value: inout Value) throws(CollectiveFailure) {
+    var message = [value]
+    try broadcast(overwriting: &message)
+    value = message[0]
+  }
+
   /// Every rank's value, in rank order, on rank 0; an empty array elsewhere.
   package func gather<Value: Communicable>(_ value: Value) throws(CollectiveFailure) -> [Value] {
     var values: [Value] = []

@@ -1,21 +1,9 @@
 import Communication
 import SystemSupport
 
-/// What ranks users' held-out items, some blocks at a time.
-protocol UserScoring: AnyObject {
-  /// Most blocks of a rank in a round; the same on all ranks.
-  var blocksPerRound: Int { get }
-
-  /// Blocks that this rank goes through, of so many.
-  func blocksSeen(of count: Int, ranks: Int) -> Int
-
-  /// Collective. The results of this rank's blocks of a round in their order, or why one has none.
-  func score(_ own: [Int], of round: Range<Int>) throws(CollectiveFailure) -> [Result<[UserResult], ProgramFailure>]
-}
-
 /// A rank's threads in an evaluation: each scores whole blocks, whichever comes next, so which one does is of no consequence.
 final class BlockTeam: UserScoring {
-  let blocksPerRound = Evaluator.blocksPerRound
+  let blocksPerRound = BlockTeam.mostBlocksPerRound
   private let work: Work
   private let queue: WorkQueue
 

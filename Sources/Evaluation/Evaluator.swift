@@ -10,9 +10,6 @@ import SystemSupport
 /// on the number of ranks and threads, and memory does not grow with the number of users, but for the negatives: they
 /// are drawn once per split, and each rank keeps those of its own blocks.
 public final class Evaluator {
-  /// Blocks a rank scores before results are gathered.
-  static let blocksPerRound = 32
-
   private let dataset: Dataset
   private let tokens: TokenIDs
   private let maximumLength: Int

@@ -110,7 +110,7 @@ package final class ShardedBlocks: UserScoring {
         * ShardRounds.Shape.bytesPerQuestion(rowWidth: rowWidth, questionWords: questionWords, findingWords: findingWords)
     }
 
-    var blocksPerRound: Int { max(1, min(Evaluator.blocksPerRound, ShardedBlocks.roundBytes / bytesPerBlock)) }
+    var blocksPerRound: Int { max(1, min(ShardedBlocks.mostBlocksPerRound, ShardedBlocks.roundBytes / bytesPerBlock)) }
   }
 }
 

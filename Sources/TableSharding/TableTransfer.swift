@@ -143,20 +143,14 @@ package final class TableTransfer {
     // The others sleep until then.
     try communicator.waitForAll()
     var request = request
-    let failure = withUnsafeMutableBytes(of: &request) { bytes in
-      Result { () throws(CollectiveFailure) in try communicator.broadcastBytes(bytes) }
-    }
-    try failure.get()
+    try communicator.broadcast(overwriting: &request)
   }
 
   /// Rank 0's next request; nil: it is done.
   private func nextRequest() throws(CollectiveFailure) -> Request? {
     try communicator.waitForAll()
     var request = Request()
-    let failure = withUnsafeMutableBytes(of: &request) { bytes in
-      Result { () throws(CollectiveFailure) in try communicator.broadcastBytes(bytes) }
-    }
-    try failure.get()
+    try communicator.broadcast(overwriting: &request)
     return request.action == Action.end.rawValue ? nil : request
   }
 

@@ -18,8 +18,6 @@ import TableSharding
 /// good, moments and all; with `exact` until they are read (`DeferredUpdates`), unless each step reads the whole table. Where the table is
 /// sharded, an update goes through the rank's own rows alone.
 package struct Adam {
-  package static let clipNorm = 5.0
-  package static let weightDecay: Float = 0.01
   private static let block = 1 << 16
 
   private let layout: ParameterLayout
@@ -141,14 +139,8 @@ package struct Adam {
 
   /// Settles an update. The summed gradients are divided by the number of masked items by the update, once.
   package mutating func begin(rate: Double, norm: Double, maskedCount: Int) {
-    let clip = Self.clipNorm / max(norm, Self.clipNorm)
-    settings = Self.settings(rate: Float(rate), gradientScale: Float(clip / Double(maskedCount)))
-  }
-
-  static func settings(rate: Float = 0, gradientScale: Float = 1) -> kernel_adam {
-    kernel_adam(
-      learning_rate: rate, beta1: 0.9, beta2: 0.999, gradient_weight1: 0.1, gradient_weight2: 0.001, epsilon: 1e-6,
-      weight_decay: weightDecay, gradient_scale: gradientScale)
+    let clip = AdamConstants.clipNorm / max(norm, AdamConstants.clipNorm)
+    settings = AdamConstants.settings(rate: Float(rate), gradientScale: Float(clip / Double(maskedCount)))
   }
 
   /// A thread's share of the update.
@@ -165,7 +157,7 @@ package struct Adam {
       let start = range.lowerBound
       let scratch = storage.scratch(thread, Self.block)
       let values = gradient.elements(range, scratch: scratch) ?? UnsafePointer(scratch)
-      settings.weight_decay = decays ? Self.weightDecay : 0
+      settings.weight_decay = decays ? AdamConstants.weightDecay : 0
       bits[index] = kernels.pointee.adam_update(
         settings, state.parameters.start + start, values, state.firstMoment.start + start,
         state.secondMoment.start + start, range.count)
@@ -187,7 +179,7 @@ package struct Adam {
       let (row, gradient) = (Int(rows.ids[index]), rows.values + index * rows.width)
       let (words, bias) = parts(ofRow: row)
       deferred?.catchUp(row, state, &sums)
-      settings.weight_decay = Self.weightDecay
+      settings.weight_decay = AdamConstants.weightDecay
       update(words, gradient)
       settings.weight_decay = 0
       update(bias, gradient + words.count)

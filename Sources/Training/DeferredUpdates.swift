@@ -56,14 +56,14 @@ final class DeferredUpdates: @unchecked Sendable {
     if done == count { return }
     had.base[row] = Int32(count)
     let bias = layout.predictionBias + row
-    let words = idle(row * hidden, count: hidden, decay: Adam.weightDecay, after: done, state)
+    let words = idle(row * hidden, count: hidden, decay: AdamConstants.weightDecay, after: done, state)
     let biases = idle(bias, count: 1, decay: 0, after: done, state)
     sums.before &+= words.before &+ biases.before
     sums.after &+= words.after &+ biases.after
   }
 
   private func idle(_ start: Int, count elements: Int, decay: Float, after done: Int, _ state: ModelState) -> kernel_bit_sums {
-    var settings = Adam.settings()
+    var settings = AdamConstants.settings()
     settings.weight_decay = decay
     return kernels.pointee.adam_idle(
       settings, rates.base + done, count - done, Self.spent, state.parameters.start + start, state.firstMoment.start + start,

@@ -30,18 +30,19 @@ package struct SummedGradient {
     let beside = layout.besidesTable
     guard let own else { return values + range.lowerBound }
     if range.lowerBound < beside.lowerBound { return UnsafePointer(own.words + (range.lowerBound - own.rows.lowerBound * own.hidden)) }
-    if range.lowerBound < beside.upperBound { return values + (range.lowerBound - beside.lowerBound) }
+    if range.lowerBound < beside.upperBound { return placeBeside(range) }
     return UnsafePointer(own.biases + (range.lowerBound - beside.upperBound - own.rows.lowerBound))
   }
+
+  /// Where they stand of a range beside the table, in a buffer that has nothing else.
+  private func placeBeside(_ range: Range<Int>) -> UnsafePointer<Float> { values + (range.lowerBound - layout.besidesTable.lowerBound) }
 
   /// The elements of a range of the flat buffer, where they stand or gathered in `scratch`, which holds as many. Nil where all are 0,
   /// since no row of the range is touched.
   package func elements(_ range: Range<Int>, scratch: UnsafeMutablePointer<Float>) -> UnsafePointer<Float>? {
     guard let rows else { return place(range) }
     let beside = layout.besidesTable
-    if range.lowerBound >= beside.lowerBound && range.upperBound <= beside.upperBound {
-      return values + (range.lowerBound - beside.lowerBound)
-    }
+    if range.lowerBound >= beside.lowerBound && range.upperBound <= beside.upperBound { return placeBeside(range) }
     var isZero = true
     scratch.update(repeating: 0, count: range.count)
     let hidden = rows.width - 1
@@ -60,7 +61,7 @@ package struct SummedGradient {
     }
     let own = range.clamped(to: beside)
     if !own.isEmpty {
-      (scratch + (own.lowerBound - range.lowerBound)).update(from: values + (own.lowerBound - beside.lowerBound), count: own.count)
+      (scratch + (own.lowerBound - range.lowerBound)).update(from: placeBeside(own), count: own.count)
       isZero = false
     }
     let biases = range.clamped(to: beside.upperBound..<layout.count)
