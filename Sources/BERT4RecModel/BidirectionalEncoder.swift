@@ -169,6 +169,27 @@ package final class BidirectionalEncoder {
     clock.enter(nil)
   }
 
+  /// Of the block that was encoded last, whose items have to be found elsewhere; with the loss `sce`.
+  package var buckets: BucketLoss {
+    guard case .buckets(let loss)? = loss else { preconditionFailure("buckets are those of sce") }
+    return loss
+  }
+
+  /// For the block that was encoded last, whose buckets have their items: its loss. Adds the gradients of what stands beside the table to
+  /// `gradients` and those of the table to `rows`.
+  package func backward(
+    _ block: Block, parameters: UnsafePointer<Float>, gradients: UnsafeMutablePointer<Float>, dropout: DropoutKey?, rows: RowGradients
+  ) -> Double {
+    guard let encoded else { preconditionFailure("a block is encoded first") }
+    let pass = Pass(parameters: parameters, gradients: gradients, dropout: dropout, rows: rows, layout: layout)
+    let tGradient = Matrix(gradientA, block.maskedCount, configuration.hiddenSize)
+    clock.enter(.head)
+    let sum = buckets.evaluate(encoded.projected.output, block.labels, tGradient: tGradient, pass)
+    backward(block, encoded.embedded, encoded.projected, tGradient, pass)
+    clock.enter(nil)
+    return sum
+  }
+
   /// Writes the logits (M, V) of the batch's masked rows, without dropout.
   package func logits(
     _ batch: PackedBatch, parameters: UnsafePointer<Float>, into logits: UnsafeMutablePointer<Float>

@@ -14,14 +14,15 @@ package final class BucketLoss {
 
   private let context: LayerContext
   private let loss: LossConfiguration
-  private let itemCount: Int
+  /// Of each bucket.
+  package let itemCount: Int
   private let candidates: CandidateRows
   private let normals: UnsafeMutablePointer<Float>  // ω (n, M)
   private let normalSums: UnsafeMutablePointer<Float>  // (n), of ω's rows
   private let centers: UnsafeMutablePointer<Float>  // c (n, H)
-  private let scores: UnsafeMutablePointer<Float>  // (n, M) or (n, tile)
+  private let scores: UnsafeMutablePointer<Float>  // (n, M)
   private var rowsOfBuckets: TopRows
-  private var itemsOfBuckets: TopRows
+  private let search: BucketSearch
   private let rows: UnsafeMutablePointer<Float>  // t and then its gradient of a bucket (rows, H)
   private let rowGradient: UnsafeMutablePointer<Float>  // (rows, H)
   private let labelsOfRows: UnsafeMutablePointer<Int32>  // (rows)
@@ -32,8 +33,8 @@ package final class BucketLoss {
   private let bucketOf: UnsafeMutablePointer<Int32>  // (M)
   private let softmax: RowSoftmax
   /// Of the last call.
-  private(set) var bucketCount = 0
-  private(set) var rowCount = 0
+  package private(set) var bucketCount = 0
+  private var rowCount = 0
 
   package init(_ context: LayerContext, _ loss: LossConfiguration) {
     self.context = context
@@ -48,9 +49,9 @@ package final class BucketLoss {
     normals = workspace.floats(buckets * capacity)
     normalSums = workspace.floats(buckets)
     centers = workspace.floats(buckets * hidden)
-    scores = workspace.floats(buckets * max(capacity, MaskedItemLoss.tileWidth))
+    scores = workspace.floats(buckets * capacity)
     rowsOfBuckets = TopRows(workspace, lists: buckets, capacity: rowsPerBucket)
-    itemsOfBuckets = TopRows(workspace, lists: buckets, capacity: itemCount)
+    search = BucketSearch(context.configuration, context.backend, workspace, buckets: buckets, items: itemCount)
     rows = workspace.floats(rowsPerBucket * hidden)
     rowGradient = workspace.floats(rowsPerBucket * hidden)
     labelsOfRows = workspace.indices(rowsPerBucket)
@@ -75,15 +76,39 @@ package final class BucketLoss {
   /// and the bias.
   package func callAsFunction(_ t: Matrix, _ block: Block, tGradient: Matrix?, _ pass: Pass) -> Double {
     guard let key = pass.negatives else { preconditionFailure("buckets need a key") }
-    choose(t, KeyedRandom.bits64(seed: key.seed, .buckets, 0, UInt64(key.step), UInt32(bitPattern: block.places[0])), pass)
+    choose(t, key.ofBuckets(block), pass)
     return evaluate(t, block.labels, tGradient: tGradient, pass)
   }
 
   /// Fills the buckets for t (M, H). `key`: one that no other block's draws have.
   package func choose(_ t: Matrix, _ key: UInt64, _ pass: Pass) {
+    begin(t, key)
+    search.search(0..<context.configuration.vocabularySize, centers: vectors, weights: weights, parameters: pass.parameters)
+    search.end()
+  }
+
+  // MARK: - For a table that is elsewhere
+
+  /// The vectors c (n, H) of the buckets that `begin` has made.
+  package var vectors: Matrix { Matrix(centers, bucketCount, context.configuration.hiddenSize) }
+
+  /// What a bias is multiplied with in a bucket's scores (n).
+  package var weights: UnsafePointer<Float> { UnsafePointer(normalSums) }
+
+  /// Takes an item that a bucket may have, once `begin` has made it.
+  package func take(_ item: Int32, score: Float, into bucket: Int) { search.take(item, score: score, into: bucket) }
+
+  /// All items have been offered.
+  package func endChoosing() { search.end() }
+
+  /// The items of a bucket, ascending.
+  package func items(_ bucket: Int) -> UnsafeBufferPointer<Int32> { search.found(bucket).items }
+
+  /// Makes the buckets for t (M, H), with their rows and without items. `key`: one that no other block's draws have.
+  package func begin(_ t: Matrix, _ key: UInt64) {
     bucketCount = Self.bucketCount(loss, rows: t.rows)
     rowCount = Self.rowCount(buckets: bucketCount, rows: t.rows)
-    let (backend, layout) = (context.backend, context.layout)
+    let backend = context.backend
     let normals = Matrix(normals, bucketCount, t.rows)
     for bucket in 0..<bucketCount {
       var sum: Float = 0
@@ -100,17 +125,10 @@ package final class BucketLoss {
     backend.multiply(centers, transposed: false, t, transposed: true, into: scoresOfRows, scale: 1, accumulates: false)
     rowsOfBuckets.begin(limit: rowCount)
     rowsOfBuckets.take(scoresOfRows, first: 0, weights: normalSums, bias: nil)
-    itemsOfBuckets.begin(limit: itemCount)
-    let vocabulary = context.configuration.vocabularySize
-    for first in stride(from: 0, to: vocabulary, by: MaskedItemLoss.tileWidth) {
-      Liveness.tick()
-      let width = min(MaskedItemLoss.tileWidth, vocabulary - first)
-      let tile = Matrix(scores, bucketCount, width)
-      let table = Matrix(pass.parameters + layout.wordEmbeddings + first * t.columns, width, t.columns)
-      backend.multiply(centers, transposed: false, table, transposed: true, into: tile, scale: 1, accumulates: false)
-      itemsOfBuckets.take(tile, first: first, weights: normalSums, bias: pass.parameters + layout.predictionBias + first)
-    }
+    search.begin(buckets: bucketCount, items: itemCount)
   }
+
+  // MARK: - With what the buckets have
 
   /// Loss and gradients, given the buckets.
   package func evaluate(
@@ -168,7 +186,7 @@ package final class BucketLoss {
   private func gather(
     _ bucket: Int, _ t: Matrix, _ labels: UnsafePointer<Int32>, _ pass: Pass
   ) -> (members: UnsafeBufferPointer<Int32>, rows: Matrix) {
-    let (members, items) = (rowsOfBuckets.list(bucket), itemsOfBuckets.list(bucket))
+    let (members, items) = (rowsOfBuckets.list(bucket), items(bucket))
     for (index, row) in members.enumerated() {
       (rows + index * t.columns).update(from: t.base + Int(row) * t.stride, count: t.columns)
       labelsOfRows[index] = labels[Int(row)]
@@ -190,5 +208,12 @@ package final class BucketLoss {
     let uniform = (Double(words[0]) + 1) / 4_294_967_296
     let turns = Double(words[1]) / 4_294_967_296
     return Float((-2 * PortableMath.log(uniform)).squareRoot() * PortableMath.cosineAndSine(turns: turns).cosine)
+  }
+}
+
+extension NegativeKey {
+  /// Of a block's buckets, by its first instance.
+  package func ofBuckets(_ block: Block) -> UInt64 {
+    KeyedRandom.bits64(seed: seed, .buckets, 0, UInt64(step), UInt32(bitPattern: block.places[0]))
   }
 }

@@ -11,9 +11,8 @@ package final class RowsRead {
   private let count: Int
   private let draws: AlignedBuffer<Int32>  // (k)
 
-  /// - Parameter loss: `sampled` or `gbce`, or `full` where the rows that it reads besides are at hand.
+  /// - Parameter loss: `sampled` or `gbce`, or another one where the rows that it reads besides are at hand or are brought later.
   package init(_ loss: LossConfiguration, _ sampler: RowSampler) {
-    precondition(loss.readsFewRows || loss.kind == .full)
     self.loss = loss
     self.sampler = sampler
     count = loss.readsFewRows ? loss.negativeCount(vocabularySize: sampler.vocabularySize) : 0

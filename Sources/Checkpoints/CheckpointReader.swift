@@ -29,7 +29,8 @@ package struct CheckpointReader: Sendable {
 
     let configurationPath = path + "/" + CheckpointName.modelConfiguration
     let configurationFile = try MappedFile(Self.regularFile(configurationPath))
-    try Self.verify(configurationFile.bytes, CheckpointName.modelConfiguration, path, state)
+    try Self.verify(
+      configurationFile.bytes.count, sha256Hex(configurationFile.bytes), CheckpointName.modelConfiguration, path, state)
     let json: JSON
     do throws(JSONError) { json = try JSON.parse(configurationFile.bytes) } catch {
       throw ProgramFailure(.badData, "\(configurationPath): \(error)")
@@ -38,7 +39,7 @@ package struct CheckpointReader: Sendable {
 
     let itemsPath = path + "/" + CheckpointName.items
     let itemsFile = try MappedFile(Self.regularFile(itemsPath))
-    try Self.verify(itemsFile.bytes, CheckpointName.items, path, state)
+    try Self.verify(itemsFile.bytes.count, sha256Hex(itemsFile.bytes), CheckpointName.items, path, state)
     let (itemIDs, itemCounts) = try ItemTable.decode(itemsFile.bytes, path: itemsPath)
     try Self.requireVocabulary(configuration, json, itemCount: itemIDs.count, path)
 
@@ -55,41 +56,39 @@ package struct CheckpointReader: Sendable {
     self.state = state
   }
 
-  /// All parameters as little-endian float32 in the order of the layout. The bytes live as long as this value.
-  package var parameterBytes: UnsafeRawBufferPointer { model.data }
+  /// Bytes of all parameters, `layout.count` of them.
+  package var parameterByteCount: Int { model.data.count }
 
-  /// Copies all parameters, `layout.count` of them.
+  /// Copies all parameters as little-endian float32 in the order of the layout.
+  package func copyParameters(into bytes: UnsafeMutableRawBufferPointer) {
+    precondition(bytes.count == parameterByteCount, "the buffer does not have the layout's size")
+    if let base = bytes.baseAddress { model.copy(0..<bytes.count, to: base) }
+  }
+
   package func copyParameters(into buffer: UnsafeMutableBufferPointer<Float>) {
-    precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
-    UnsafeMutableRawBufferPointer(buffer).copyMemory(from: model.data)
+    copyParameters(into: UnsafeMutableRawBufferPointer(buffer))
   }
 
   /// Copies both of Adam's moments. The checkpoint must have been opened `withMoments`.
   package func copyMoments(
     first: UnsafeMutableBufferPointer<Float>, second: UnsafeMutableBufferPointer<Float>
   ) {
-    for buffer in [first, second] {
-      precondition(buffer.count == layout.count, "the buffer does not have the layout's size")
-    }
-    guard let optimizer else { preconditionFailure("the checkpoint was opened without its moments") }
-    let half = optimizer.data.count / 2
-    UnsafeMutableRawBufferPointer(first).copyMemory(from: UnsafeRawBufferPointer(rebasing: optimizer.data[..<half]))
-    UnsafeMutableRawBufferPointer(second).copyMemory(from: UnsafeRawBufferPointer(rebasing: optimizer.data[half...]))
+    copy(.firstMoment, 0..<layout.count, to: first)
+    copy(.secondMoment, 0..<layout.count, to: second)
   }
 
   /// Copies some elements of a buffer to their places in `target`. Moments need a checkpoint that was opened `withMoments`.
   package func copy(_ buffer: StateBuffer, _ elements: Range<Int>, to target: UnsafeMutableBufferPointer<Float>) {
     precondition(target.count == layout.count, "the buffer does not have the layout's size")
     let size = MemoryLayout<Float>.stride
-    var (data, start) = (model.data, 0)
+    var (file, start) = (model, 0)
     if buffer != .parameters {
       guard let optimizer else { preconditionFailure("the checkpoint was opened without its moments") }
-      data = optimizer.data
-      if buffer == .secondMoment { start = data.count / 2 }
+      file = optimizer
+      if buffer == .secondMoment { start = layout.count * size }
     }
-    let bytes = data[(start + elements.lowerBound * size)..<(start + elements.upperBound * size)]
-    UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: target[elements]))
-      .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes))
+    guard let base = target.baseAddress else { return }
+    file.copy((start + elements.lowerBound * size)..<(start + elements.upperBound * size), to: base + elements.lowerBound)
   }
 
   /// A parameter as little-endian float32, row-major. The bytes live as long as this value.
@@ -134,15 +133,15 @@ package struct CheckpointReader: Sendable {
   }
 
   private static func verify(
-    _ bytes: UnsafeRawBufferPointer, _ name: String, _ path: String, _ state: TrainerState, digest: String? = nil
+    _ byteCount: Int, _ digest: String, _ name: String, _ path: String, _ state: TrainerState
   ) throws(ProgramFailure) {
     guard let record = state.files[name] else {
       throw ProgramFailure(.badData, "\(path)/\(CheckpointName.trainer) says nothing about \(name)")
     }
-    guard bytes.count == record.bytes else {
-      throw ProgramFailure(.badData, "\(path)/\(name) is damaged: \(bytes.count) bytes, \(record.bytes) were written")
+    guard byteCount == record.bytes else {
+      throw ProgramFailure(.badData, "\(path)/\(name) is damaged: \(byteCount) bytes, \(record.bytes) were written")
     }
-    guard digest ?? sha256Hex(bytes) == record.sha256 else {
+    guard digest == record.sha256 else {
       throw ProgramFailure(.badData, "\(path)/\(name) is damaged: its checksum is not the one in \(CheckpointName.trainer)")
     }
   }
@@ -153,8 +152,8 @@ package struct CheckpointReader: Sendable {
   ) throws(ProgramFailure) -> SafeTensors {
     let file = try SafeTensors(regularFile(path + "/" + name))
     let isModel = name == CheckpointName.model
-    let digests = try sha256Hexes([file.fileBytes] + (isModel ? [file.data] : []))
-    try verify(file.fileBytes, name, path, state, digest: digests[0])
+    let digests = try file.digests(ofData: isModel)
+    try verify(file.fileSize, digests.file, name, path, state)
     guard file.tensors.count == tensors.count else {
       throw ProgramFailure(
         .badData, "\(file.path) has \(file.tensors.count) tensors, the configuration asks for \(tensors.count)")
@@ -167,7 +166,7 @@ package struct CheckpointReader: Sendable {
             + "asks for \"\(wanted.name)\", F32 \(wanted.shape)")
       }
     }
-    guard !isModel || digests[1] == state.parameterHash else {
+    guard !isModel || digests.data == state.parameterHash else {
       throw ProgramFailure(.badData, "\(path): the parameters do not have the parameter_hash of \(CheckpointName.trainer)")
     }
     return file

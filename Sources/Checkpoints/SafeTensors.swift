@@ -24,8 +24,8 @@ package struct SafeTensors: Sendable {
   package let metadata: [String: String]
   /// The whole data section. It lives as long as this value.
   package var data: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[dataStart...]) }
-  /// The whole file, for checksums.
-  package var fileBytes: UnsafeRawBufferPointer { file.bytes }
+  /// Bytes of the whole file.
+  package var fileSize: Int { file.bytes.count }
 
   private let file: MappedFile
   private let dataStart: Int
@@ -58,6 +58,18 @@ package struct SafeTensors: Sendable {
     self.tensors = tensors
     self.metadata = metadata
     indices = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
+  }
+
+  /// SHA-256 of the file, and where wanted of its data section.
+  package func digests(ofData: Bool) throws(ProgramFailure) -> (file: String, data: String?) {
+    let digests = try sha256Hexes(file, [0..<fileSize] + (ofData ? [dataStart..<fileSize] : []))
+    return (digests[0], ofData ? digests[1] : nil)
+  }
+
+  /// Copies bytes of the data section, which are let go of afterwards (`MappedFile.readOnce`).
+  package func copy(_ range: Range<Int>, to target: UnsafeMutableRawPointer) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= fileSize - dataStart)
+    file.copy(dataStart + range.lowerBound..<dataStart + range.upperBound, to: target)
   }
 
   package subscript(name: String) -> Tensor? { indices[name].map { tensors[$0] } }

@@ -16,11 +16,14 @@ extension Communicator {
   /// Collective. Rank 0's bytes on every rank, once per host. Where ranks of a host cannot see each other's memory, as in containers
   /// of their own, each has its own copy, and `log` is told so on rank 0.
   ///
-  /// - Parameter what: names it in messages, such as "the data".
+  /// - Parameters:
+  ///   - byteCount: rank 0's.
+  ///   - what: names it in messages, such as "the data".
+  ///   - fill: writes the bytes, on rank 0 alone.
   package func copyToHosts(
-    _ own: UnsafeRawBufferPointer, _ what: String, log: (String) -> Void
+    byteCount: Int, _ what: String, log: (String) -> Void, fill: (UnsafeMutableRawBufferPointer) -> Void
   ) throws(CollectiveFailure) -> HostCopy {
-    let count = try broadcast(own.count)
+    let count = try broadcast(byteCount)
     if count == 0 { return HostCopy(UnsafeMutableRawBufferPointer(start: nil, count: 0), owner: nil) }
     let leaders = try leadersOfHosts()
     let shares = leaders.count { $0 == leaders[rank] } > 1
@@ -45,7 +48,7 @@ extension Communicator {
     }
 
     let isFilled = leaders[rank] == rank || shared == nil
-    if rank == 0 { UnsafeMutableRawBufferPointer(mutating: copy.bytes).copyMemory(from: own) }
+    if rank == 0 { fill(UnsafeMutableRawBufferPointer(mutating: copy.bytes)) }
     try broadcastBytes(UnsafeMutableRawBufferPointer(mutating: copy.bytes), among: isFilled)
     // Nobody reads before the leader has all of it, and it stays open until all have opened it.
     try waitForAll()

@@ -36,27 +36,31 @@ package func sha256Hex(_ bytes: UnsafeRawBufferPointer) -> String {
 
 package func sha256Hex(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { sha256Hex($0) } }
 
-/// The hashes of several pieces of memory, each made by a thread of its own: gigabytes take seconds.
-package func sha256Hexes(_ pieces: [UnsafeRawBufferPointer]) throws(ProgramFailure) -> [String] {
-  let work = HashWork(pieces)
-  let queue = try WorkQueue(threads: pieces.count) { _, piece in work.hash(piece) }
-  queue.run(pieces: pieces.count)
+/// The hashes of ranges of a file, each made by a thread of its own, since gigabytes take seconds; read once.
+package func sha256Hexes(_ file: MappedFile, _ ranges: [Range<Int>]) throws(ProgramFailure) -> [String] {
+  let work = HashWork(file, ranges)
+  let queue = try WorkQueue(threads: ranges.count) { _, piece in work.hash(piece) }
+  queue.run(pieces: ranges.count)
   queue.stop()
   return work.digests
 }
 
 private final class HashWork: @unchecked Sendable {
-  private let pieces: [UnsafeRawBufferPointer]
+  private let file: MappedFile
+  private let ranges: [Range<Int>]
   private let found: Locked<[String]>
 
-  init(_ pieces: [UnsafeRawBufferPointer]) {
-    self.pieces = pieces
-    found = Locked([String](repeating: "", count: pieces.count))
+  init(_ file: MappedFile, _ ranges: [Range<Int>]) {
+    self.file = file
+    self.ranges = ranges
+    found = Locked([String](repeating: "", count: ranges.count))
   }
 
-  func hash(_ piece: Int) {
-    let digest = sha256Hex(pieces[piece])
-    found.withLock { $0[piece] = digest }
+  func hash(_ index: Int) {
+    var hasher = SHA256Hasher()
+    file.readOnce(ranges[index]) { hasher.update($0) }
+    let digest = hasher.hexDigest()
+    found.withLock { $0[index] = digest }
   }
 
   var digests: [String] { found.withLock { $0 } }

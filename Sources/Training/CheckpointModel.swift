@@ -48,8 +48,9 @@ public final class CheckpointModel {
       state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(head.model, withMoments: false) }
       reader?.copyParameters(into: state.parameters)
     } else {
-      let copy = try communicator.copyToHosts(
-        reader?.parameterBytes ?? UnsafeRawBufferPointer(start: nil, count: 0), "the parameters", log: log)
+      let copy = try communicator.copyToHosts(byteCount: reader?.parameterByteCount ?? 0, "the parameters", log: log) {
+        reader?.copyParameters(into: $0)
+      }
       state = try communicator.onEveryRank { () throws(ProgramFailure) in try ModelState(head.model, sharing: copy) }
     }
     state.step = head.step

@@ -35,7 +35,7 @@ extension ConfigurationKey {
     choice(
       "table", \.table,
       "where the items' embeddings are, with their moments; replicated: all on each rank; sharded: a part on each, for catalogues that fit "
-        + "no rank and slow networks, not with loss sce; the same bits either way", mayChange: true),
+        + "no rank and slow networks; the same bits either way", mayChange: true),
   ]
 
   /// The first key that was set for another loss than the one that is chosen, in words; nil where there is none.

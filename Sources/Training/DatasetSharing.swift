@@ -49,7 +49,8 @@ extension Sequences {
     // What they point to stays as long as `own` does.
     let storage = own?.withStorage { ($0, $1) }
     func copied<Element: BitwiseCopyable>(_ elements: UnsafeBufferPointer<Element>?) throws(CollectiveFailure) -> HostCopy {
-      try communicator.copyToHosts(UnsafeRawBufferPointer(elements ?? UnsafeBufferPointer(start: nil, count: 0)), "the data", log: log)
+      let own = UnsafeRawBufferPointer(elements ?? UnsafeBufferPointer(start: nil, count: 0))
+      return try communicator.copyToHosts(byteCount: own.count, "the data", log: log) { $0.copyMemory(from: own) }
     }
     let (offsets, values) = (try copied(storage?.0), try copied(storage?.1))
     withExtendedLifetime(own) {}

@@ -17,25 +17,28 @@ final class GradientWorkers: @unchecked Sendable {
   let length: Int
   private(set) var plan: GradientShards
 
-  private let state: ModelState
+  let state: ModelState
   private let dropsOut: Bool
   private let seed: UInt64
-  private let progress: RankProgress
-  private let merge: ThreadMerge
-  /// One per thread, with a loss of its own; empty where the loss is `divided`.
+  let progress: RankProgress
+  let merge: ThreadMerge
+  /// One per thread, where a shard's gradients are made at once; else empty.
   private let encoders: [BidirectionalEncoder]
-  private let clocks: [PhaseClock]
-  /// The full loss over a sharded table, and what each own shard has for it.
+  let clocks: [PhaseClock]
+  /// The full loss over a sharded table.
   let divided: DividedLoss?
-  private let encodedShards: [EncodedShard]
+  /// `sce` over a sharded table.
+  let buckets: BucketExchange?
+  /// What each own shard has between its halves with one of these two.
+  let encodedShards: [EncodedShard]
   /// One per thread or, where rows are brought before the gradients, one per shard.
-  private let batches: [Batch]
+  let batches: [Batch]
   /// Where rows are brought, or brought up to date, before the gradients.
-  private let readers: RowReaders?
-  private let firstShard: Int
+  let readers: RowReaders?
+  let firstShard: Int
   /// Of each thread, and its sums; empty with the full loss.
-  private let rowGradients: [RowGradients]
-  private let rowAccumulators: [RowAccumulator]
+  let rowGradients: [RowGradients]
+  let rowAccumulators: [RowAccumulator]
 
   init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, progress: RankProgress,
@@ -48,6 +51,7 @@ final class GradientWorkers: @unchecked Sendable {
     dropsOut = configuration.hiddenDropout > 0 || configuration.attentionDropout > 0
     let touchesRows = configuration.loss.kind != .full
     let table = state.table.flatMap { $0.isDivided ? $0 : nil }
+    let searched = state.table.flatMap { configuration.loss.kind == .sce && $0.ownership.size > 1 ? $0 : nil }
     let length = (touchesRows || table != nil ? state.layout.besidesTable.count : state.layout.count) + configuration.gradientShards
     self.length = length
     plan = GradientShards(
@@ -56,16 +60,25 @@ final class GradientWorkers: @unchecked Sendable {
     let sampler = RowSampler(
       configuration.loss, counts: configuration.loss.drawsByPopularity ? instances.windows.split.itemCounts(instances.tokens) : [],
       vocabularySize: state.configuration.vocabularySize)
-    if let table {
-      divided = try DividedLoss(
+    divided = try table.map { table throws(ProgramFailure) in
+      try DividedLoss(
         state, table, communicator: communicator, shardCount: configuration.gradientShards, backend: configuration.backend,
         threads: share.threads)
+    }
+    buckets = searched.map {
+      BucketExchange(
+        state, $0, configuration.loss, communicator: communicator, shardCount: configuration.gradientShards,
+        backend: configuration.backend, longestInstance: instances.longest, threads: share.threads)
+    }
+    if table != nil || searched != nil {
       encoders = []
       let clocks = (0..<share.threads).map { _ in PhaseClock() }
       self.clocks = clocks
       encodedShards = (0..<share.threads).flatMap { thread in
         share.shards(ofThread: thread).map { _ in
-          EncodedShard(state.configuration, configuration.backend, longestInstance: instances.longest, clocks[thread])
+          EncodedShard(
+            state.configuration, configuration.backend, longestInstance: instances.longest,
+            loss: searched == nil ? nil : configuration.loss, clocks[thread])
         }
       }
     } else {
@@ -74,9 +87,11 @@ final class GradientWorkers: @unchecked Sendable {
           for: .training, state.configuration, backend: configuration.backend, longestInstance: instances.longest,
           loss: configuration.loss, sampler: sampler)
       }
-      (divided, encodedShards, clocks) = (nil, [], encoders.map(\.clock))
+      (encodedShards, clocks) = ([], encoders.map(\.clock))
     }
-    let listsRows = table != nil || configuration.loss.readsFewRows && (state.table != nil || configuration.tableAdam == .exact)
+    let listsRows =
+      table != nil || searched != nil
+      || configuration.loss.readsFewRows && (state.table != nil || configuration.tableAdam == .exact)
     readers = listsRows ? RowReaders(configuration.loss, sampler, threads: share.threads) : nil
     batches = (0..<(readers == nil ? share.threads : share.shards.count)).map { _ in Batch() }
     firstShard = share.shards.lowerBound
@@ -124,14 +139,13 @@ final class GradientWorkers: @unchecked Sendable {
     return readers.takeRows()
   }
 
-  private func negatives(of shard: Int) -> NegativeKey { NegativeKey(seed: seed, step: plan.step, shard: shard) }
+  func negatives(of shard: Int) -> NegativeKey { NegativeKey(seed: seed, step: plan.step, shard: shard) }
 
   /// A thread's shards.
   func computeGradients(_ thread: Int) {
     let (accumulator, clock) = (merge.accumulators[thread], clocks[thread])
-    let (rows, rowSums) = rowGradients.isEmpty ? (nil, nil) : (rowGradients[thread], rowAccumulators[thread])
     accumulator.reset()
-    rowSums?.reset()
+    if !rowAccumulators.isEmpty { rowAccumulators[thread].reset() }
     for shard in accumulator.shards {
       clock.enter(.treeSum)
       let buffer = accumulator.nextBuffer(zeroed: false)
@@ -143,23 +157,31 @@ final class GradientWorkers: @unchecked Sendable {
       }
       let loss = encoders[thread].loss(
         batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, overwrites: true,
-        dropout: dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil,
-        negatives: negatives(of: shard), rows: rows)
-      // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
-      buffer[parameterCount + shard] = Float(loss)
-      clock.enter(.treeSum)
-      if let rows, let rowSums {
-        let list = rowSums.nextList()
-        list.resize(rows.count)
-        rows.copy(ids: list.ids, values: list.values)
-        rowSums.add(shard: shard, list)
-      }
-      accumulator.add(shard: shard, buffer)
-      progress.tick()
+        dropout: dropout, negatives: negatives(of: shard), rows: rowGradients.isEmpty ? nil : rowGradients[thread])
+      add(shard, buffer, loss: loss, thread)
     }
     // Until the slowest thread is done.
     clock.enter(.threads)
   }
+
+  /// Hands what a shard has come to to the thread's sums: its gradients, its loss and, where rows have lists, the table's.
+  func add(_ shard: Int, _ buffer: UnsafeMutableBufferPointer<Float>, loss: Double, _ thread: Int) {
+    // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
+    buffer[parameterCount + shard] = Float(loss)
+    clocks[thread].enter(.treeSum)
+    if !rowGradients.isEmpty {
+      let (rows, sums) = (rowGradients[thread], rowAccumulators[thread])
+      let list = sums.nextList()
+      list.resize(rows.count)
+      rows.copy(ids: list.ids, values: list.values)
+      sums.add(shard: shard, list)
+    }
+    merge.accumulators[thread].add(shard: shard, buffer)
+    progress.tick()
+  }
+
+  /// Of the step's dropout; nil: there is none.
+  var dropout: DropoutKey? { dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil }
 
   // MARK: - With a divided loss
 
@@ -167,12 +189,11 @@ final class GradientWorkers: @unchecked Sendable {
   func encode(_ thread: Int) {
     guard let divided else { preconditionFailure("a loss of its own has the second half with it") }
     clocks[thread].enter(.embedding)
-    let dropout = dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil
+    let dropout = dropout
     for shard in merge.accumulators[thread].shards {
       let own = shard - firstShard
       encodedShards[own].encode(
-        batches[own].packed, divided.plan.blocksOfShard[shard], divided, parameters: UnsafePointer(state.parameters.start), dropout: dropout
-      )
+        batches[own].packed, shard, divided, parameters: UnsafePointer(state.parameters.start), dropout: dropout)
       progress.tick()
     }
     clocks[thread].enter(.threads)
@@ -191,24 +212,20 @@ final class GradientWorkers: @unchecked Sendable {
   func computeDividedGradients(_ thread: Int) {
     guard let divided else { preconditionFailure("a loss of its own has the second half with it") }
     let (accumulator, clock) = (merge.accumulators[thread], clocks[thread])
-    let dropout = dropsOut ? DropoutKey(seed: seed, step: plan.step) : nil
+    let dropout = dropout
     accumulator.reset()
     for shard in accumulator.shards {
       clock.enter(.treeSum)
       let (buffer, own) = (accumulator.nextBuffer(), shard - firstShard)
       let loss = encodedShards[own].backward(
-        batches[own].packed, divided.plan.blocksOfShard[shard], divided, parameters: UnsafePointer(state.parameters.start),
-        gradients: buffer.start, dropout: dropout)
-      buffer[parameterCount + shard] = Float(loss)
-      clock.enter(.treeSum)
-      accumulator.add(shard: shard, buffer)
-      progress.tick()
+        batches[own].packed, shard, divided, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, dropout: dropout)
+      add(shard, buffer, loss: loss, thread)
     }
     clock.enter(.threads)
   }
 
   /// Gradients in a buffer; behind them stand the losses.
-  private var parameterCount: Int { length - plan.shardCount }
+  var parameterCount: Int { length - plan.shardCount }
 
   /// What threads bring to the sum over rows: nodes of the tree, nil with the full loss.
   var rowNodes: [TreeNode]? {
@@ -245,29 +262,6 @@ final class GradientWorkers: @unchecked Sendable {
 }
 
 /// A thread's batch. In an array of values the threads would change one array.
-private final class Batch {
+final class Batch {
   var packed = PackedBatch()
-}
-
-/// Which rows the threads' batches read.
-private final class RowReaders {
-  private let readers: [RowsRead]
-  private let sets: [RowSet]
-  private let rows = GrowingBuffer<Int32>(for: "the rows of a step")
-
-  init(_ loss: LossConfiguration, _ sampler: RowSampler, threads: Int) {
-    readers = (0..<threads).map { _ in RowsRead(loss, sampler) }
-    sets = (0..<threads).map { _ in RowSet(rowCount: sampler.vocabularySize) }
-  }
-
-  func read(_ batch: PackedBatch, _ key: NegativeKey, _ thread: Int) {
-    let set = sets[thread]
-    readers[thread](batch, key) { set.insert($0) }
-  }
-
-  /// Of all threads.
-  func takeRows() -> UnsafeBufferPointer<Int32> {
-    for set in sets.dropFirst() { set.move(to: sets[0]) }
-    return sets[0].move(to: rows)
-  }
 }

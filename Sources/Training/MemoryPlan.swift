@@ -2,6 +2,7 @@ import BERT4RecModel
 import Evaluation
 import GradientSum
 import SystemSupport
+import TableSharding
 
 /// What a rank's memory depends on. `shares` says how much that is, before any of it is taken; each size comes from the code that
 /// takes the memory.
@@ -80,18 +81,20 @@ package struct MemoryPlan: Sendable {
     case .training, .benchmark: break
     }
     let layout = ParameterLayout(model)
-    let divides = loss.kind == .full && table == .sharded && ranks > 1
+    let isShared = table == .sharded && ranks > 1
+    let (divides, searches) = (loss.kind == .full && isShared, loss.kind == .sce && isShared)
     let length = (loss.kind == .full && !divides ? layout.count : layout.besidesTable.count) + gradientShards
     let own = own
     let gradients = (0..<own.threads).reduce(rowBytes(own)) {
       $0 + Double(ShardAccumulator.byteCount(shards: own.shards(ofThread: $1), length: length))
     }
-    // Without a loss of its own an encoder keeps one block; a divided one has an encoder for each block of its shards.
+    // An encoder keeps one block; where ranks speak with each other before its backward pass, there is one for each block of the shards.
+    let keepsBlocks = divides || searches
     let encoder = BidirectionalEncoder.workspaceBytes(
       for: divides ? .encoding : .training, model, longestInstance: longestInstance, loss: loss)
-    let blocks = divides ? (blocksPerShard * own.shards.count + own.threads - 1) / own.threads : 1
+    let blocks = keepsBlocks ? (blocksPerShard * own.shards.count + own.threads - 1) / own.threads : 1
     let workspace =
-      blocks * (encoder + (divides ? BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance) : 0))
+      blocks * (encoder + (keepsBlocks ? BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance) : 0))
       + BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance)
     var shares = [
       Share(
@@ -103,7 +106,13 @@ package struct MemoryPlan: Sendable {
         bytes: Double(workspace) * Double(own.threads)),
     ]
     if divides { shares.append(Share(name: "the loss of all ranks' rows", bytes: dividedBytes(own))) }
-    if table == .sharded && ranks > 1 {
+    if searches {
+      let bytes = BucketExchange.byteCount(
+        loss, RowOwnership(rowCount: model.vocabularySize, size: ranks), hidden: model.hiddenSize,
+        rows: rowsOfBlock, blocks: blocksPerShard * gradientShards, threads: own.threads)
+      shares.append(Share(name: "the buckets of all ranks", bytes: bytes))
+    }
+    if isShared {
       var rows = rowsRead(own.shards.count)
       if case .training = use {
         rows = max(rows, Double(min(model.vocabularySize, ShardedModelScorer.rowsPerFetch(model, longestQuery: longestQuery))))
@@ -132,6 +141,12 @@ package struct MemoryPlan: Sendable {
 
   /// Blocks of a gradient shard, nearly full ones.
   private var blocksPerShard: Int { 1 + Int(tokens / Double(gradientShards) / Double(BidirectionalEncoder.blockRows)) }
+
+  /// Masked rows of a block, at most.
+  private var rowsOfBlock: Int {
+    let longest = min(longestInstance ?? .max, model.maximumSequenceLength)
+    return max(longest, min(BidirectionalEncoder.blockRows, Int(min(tokens / Double(gradientShards), 1e9))))
+  }
 
   /// What the full loss over a sharded table takes, with a third of all tokens masked: own tiles, all ranks' rows, the tokens' gradients,
   /// and the table rows that an evaluation borrows.
@@ -164,9 +179,14 @@ package struct MemoryPlan: Sendable {
   private func rowsRead(_ shards: Int) -> Double {
     let positions =
       Double(batchSize) * Double(shards) / Double(gradientShards) * Double(min(longestInstance ?? .max, model.maximumSequenceLength))
-    let drawn = Double(loss.scoredRows(vocabularySize: model.vocabularySize))
-    let sets = loss.kind != .sce && loss.sharing == .shard ? Double(shards) : positions
-    return min(Double(model.vocabularySize), positions + sets * drawn)
+    let drawn: Double
+    if loss.kind == .sce {
+      let buckets = BucketLoss.bucketCount(loss, rows: rowsOfBlock)
+      drawn = Double(shards * blocksPerShard) * Double(buckets * min(loss.bucketItems, model.vocabularySize))
+    } else {
+      drawn = (loss.sharing == .shard ? Double(shards) : positions) * Double(loss.scoredRows(vocabularySize: model.vocabularySize))
+    }
+    return min(Double(model.vocabularySize), positions + drawn)
   }
 
   /// What scores, and this rank's part of the negatives.

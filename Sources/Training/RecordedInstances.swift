@@ -182,16 +182,8 @@ extension StoredInstances {
   static func shared(
     _ own: Builder?, _ communicator: any Communicator, log: (String) -> Void
   ) throws(CollectiveFailure) -> StoredInstances {
-    let memory = try communicator.onRankZero { () throws(ProgramFailure) in
-      let byteCount = own?.byteCount ?? 0
-      let memory = try AlignedMemory(byteCount: byteCount, for: "the instances")
-      own?.write(to: UnsafeMutableRawBufferPointer(start: memory.base, count: byteCount))
-      return memory
-    }
     let count = try communicator.broadcast(own?.count)
-    let copy = try communicator.copyToHosts(
-      UnsafeRawBufferPointer(start: memory?.base, count: own?.byteCount ?? 0), "the instances", log: log)
-    withExtendedLifetime(memory) {}
+    let copy = try communicator.copyToHosts(byteCount: own?.byteCount ?? 0, "the instances", log: log) { own?.write(to: $0) }
     return StoredInstances(count: count, bytes: copy.bytes, owner: copy)
   }
 }

@@ -76,11 +76,6 @@ public struct RunConfiguration: Sendable, Equatable {
         .usage, "table_adam lazy is for losses that touch some items in a step, and loss is full, which touches all: change one of the two."
       )
     }
-    if settings.table == .sharded && settings.loss.kind == .sce {
-      throw ProgramFailure(
-        .usage,
-        "table sharded is not for loss sce, which looks for the hardest items in the whole table: use another loss, or table replicated.")
-    }
     if let misfit = ConfigurationKey.misfit(settings.loss) { throw ProgramFailure(.usage, misfit) }
     if settings.splitTime != nil && settings.holdout == .none {
       throw ProgramFailure(

@@ -14,6 +14,8 @@ package final class TrainingStep {
     case catchingUpAll, batches, catchingUp, gradients, merging, squares, update
     // With a divided loss, in place of `gradients`.
     case encoding, logits, products, additions, backward, table
+    // With buckets over a sharded table.
+    case bucketing, searching, filling, bucketGradients
   }
 
   private let state: ModelState
@@ -72,6 +74,10 @@ package final class TrainingStep {
         case .additions: workers.divide(thread) { $0.addPiece(thread) }
         case .backward: workers.computeDividedGradients(thread)
         case .table: workers.divide(thread) { $0.makeGradient(thread) }
+        case .bucketing: workers.makeBuckets(thread)
+        case .searching: workers.searchItems(thread)
+        case .filling: workers.fillBuckets(thread)
+        case .bucketGradients: workers.computeBucketGradients(thread)
         case nil: preconditionFailure("run(_:) takes a Task")
         }
       }
@@ -97,7 +103,10 @@ package final class TrainingStep {
       return (divided.rowBytes, divided.sentBytes + divided.tokens.sentBytes + update.sentBytes + (state.table?.sentBytes ?? 0))
     }
     return rowReduction.map {
-      ($0.ownRowCount * (state.configuration.hiddenSize + 1) * MemoryLayout<Float>.stride, $0.sentBytes + (state.table?.sentBytes ?? 0))
+      (
+        $0.ownRowCount * (state.configuration.hiddenSize + 1) * MemoryLayout<Float>.stride,
+        $0.sentBytes + (state.table?.sentBytes ?? 0) + (workers.buckets?.sentBytes ?? 0)
+      )
     }
   }
 
@@ -120,7 +129,13 @@ package final class TrainingStep {
     clock.enter(nil)
     if update.isFull { catchUpAll() }
     if workers.listsRowsRead { try prepareRows() }
-    if let divided = workers.divided { try divide(divided) } else { run(.gradients) }
+    if let divided = workers.divided {
+      try divide(divided)
+    } else if let buckets = workers.buckets {
+      try share(buckets)
+    } else {
+      run(.gradients)
+    }
     workers.prepareMerge()
     run(.merging)
     let workSeconds = (stopwatch.now - start) / .seconds(1)
@@ -168,6 +183,22 @@ package final class TrainingStep {
     run(.backward)
     try exchange { () throws(CollectiveFailure) in try divided.tokens.exchange(divided.plan) }
     run(.table)
+  }
+
+  /// The gradients of `sce` over a sharded table.
+  private func share(_ buckets: BucketExchange) throws(CollectiveFailure) {
+    buckets.begin(workers.plan)
+    run(.bucketing)
+    try exchange { () throws(CollectiveFailure) in try buckets.gatherVectors() }
+    for group in buckets.groups {
+      buckets.begin(group: group)
+      run(.searching)
+      try exchange { () throws(CollectiveFailure) in try buckets.exchangeItems() }
+      run(.filling)
+    }
+    let rows = workers.takeRowsRead()
+    try exchange { () throws(CollectiveFailure) in try state.table?.fetch(rows) }
+    run(.bucketGradients)
   }
 
   private func exchange(_ rows: () throws(CollectiveFailure) -> Void) throws(CollectiveFailure) {

@@ -18,19 +18,19 @@ struct RunFiles {
   }
 
   /// Lines of metrics.jsonl without what depends on the machine, in order, as comparable text.
-  var comparableLines: [String] {
-    get throws {
-      try lines.map { line in
-        let ofTheMachine = [
-          "seconds", "instances_per_s", "tokens_per_s", "work_seconds_median", "work_seconds_slowest", "slowest_rank",
-          "slowest_host",
-        ]
-        let timeless = line.filter {
-          !ofTheMachine.contains($0.key) && !$0.key.hasPrefix("phase/") && !$0.key.hasPrefix("work_seconds/")
-        }
-        return String(
-          decoding: try JSONSerialization.data(withJSONObject: timeless, options: [.sortedKeys]), as: UTF8.self)
+  var comparableLines: [String] { get throws { try comparableLines(leavingOut: []) } }
+
+  /// The same without some more.
+  func comparableLines(leavingOut others: [String]) throws -> [String] {
+    let leftOut =
+      others + [
+        "seconds", "instances_per_s", "tokens_per_s", "work_seconds_median", "work_seconds_slowest", "slowest_rank", "slowest_host",
+      ]
+    return try lines.map { line in
+      let timeless = line.filter {
+        !leftOut.contains($0.key) && !$0.key.hasPrefix("phase/") && !$0.key.hasPrefix("work_seconds/")
       }
+      return String(decoding: try JSONSerialization.data(withJSONObject: timeless, options: [.sortedKeys]), as: UTF8.self)
     }
   }
 

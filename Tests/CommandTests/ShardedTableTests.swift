@@ -15,6 +15,8 @@ extension CommandTests {
       ["loss": "sampled", "negatives_per": "position", "negative_sampling": "popularity", "negatives": "20"],
       ["loss": "gbce", "negatives": "40"],
       ["loss": "full"],
+      ["loss": "sce", "sce_bucket_items": "30"],
+      ["loss": "sce", "sce_buckets": "3", "table_adam": "lazy"],
     ]
     /// Of the two ways in which rows come to ranks: dealt, and neighbours.
     private static let bothWays = [0, 3]
@@ -203,6 +205,28 @@ extension CommandTests {
       }
     }
 
+    /// A rank freezes in the middle of a validation, in which all wait for its tiles: it is named, and the run ends with the same files.
+    @Test(arguments: bothWays) func aRankFreezesInAValidation(_ way: Int) throws {
+      try Self.withData { folder in
+        let common = Self.losses[way].merging(["holdout": "test+validation", "eval_every": "3", "stall_timeout": "2"]) { $1 }
+        let whole = try train(ranks: nil, common, in: folder).files
+        let run = RunFiles(folder + "/run")
+        try FileManager.default.removeItem(atPath: run.path)
+        let program = try Program.start(Self.arguments(common.merging(Self.sharded) { $1 }) + ["--threads", "1"], ranks: 3, in: folder)
+        let deadline = Date().addingTimeInterval(60)
+        while program.isRunning, Date() < deadline, !program.errorText.contains("validation of step 3 begins") { usleep(500) }
+        let processes = program.children
+        try #require(processes.count == 3)
+        kill(processes[1], SIGSTOP)
+        let end = try program.wait()
+        #expect(end.status != 0 && end.status != 75 && end.count(ofErrors: "error: rank 1 on host ") == 1, "\(end.errors)")
+        #expect(try run.lines.allSatisfy { $0["split"] == nil })
+        for process in processes { #expect(ends(process), "process \(process) is left") }
+        let same = try train(ranks: 2, common.merging(Self.sharded) { $1 }, in: folder).files == whole
+        #expect(same)
+      }
+    }
+
     /// The disk takes half of the parameters: rank 0 says so, once, nothing half-written stays, and the run goes on when it takes all.
     @Test(arguments: bothWays) func aDiskThatTakesHalfOfATable(_ way: Int) throws {
       try Self.withData { folder in
@@ -221,14 +245,6 @@ extension CommandTests {
         let (files, undisturbed) = (try train(ranks: 2, Self.long(way), in: folder).files, try Self.undisturbed[way]?.get())
         let same = files == undisturbed
         #expect(same)
-      }
-    }
-
-    @Test func theLossThatLooksForTheHardestItemsIsRefused() throws {
-      try Program.withTemporaryFolder { folder in
-        let result = try Program.run(["train"] + settings(["loss": "sce", "table": "sharded"]), in: folder)
-        #expect(result.status == 64 && result.output.isEmpty)
-        #expect(result.count(ofErrors: "error: table sharded is not for loss sce") == 1, "\(result.errors)")
       }
     }
 

@@ -31,6 +31,7 @@ struct TorturePlan: CustomStringConvertible {
   let delay: Double
   /// The next try starts at once, whatever is left of this one.
   let hurries: Bool
+  let table: String
 
   init(using random: inout some RandomNumberGenerator, kills: Bool) {
     ranks = [nil, 1, 2, 3, 4].randomElement(using: &random) ?? nil
@@ -48,10 +49,11 @@ struct TorturePlan: CustomStringConvertible {
     default: delay = max(0, Double.random(in: -0.02...0.01, using: &random))
     }
     hurries = Int.random(in: 0..<4, using: &random) == 0
+    table = Bool.random(using: &random) ? "sharded" : "replicated"
   }
 
   var description: String {
-    "\(ranks.map { "mpirun -np \($0)" } ?? "no mpirun"), \(threads) threads, kill \(victim?.rawValue ?? "nothing") "
+    "\(ranks.map { "mpirun -np \($0)" } ?? "no mpirun"), \(threads) threads, table \(table), kill \(victim?.rawValue ?? "nothing") "
       + "(\(victimRank)) at \(moment.rawValue) after \(reports) reports and \(delay) s\(hurries ? ", hurried" : "")"
   }
 

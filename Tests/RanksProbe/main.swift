@@ -189,7 +189,9 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
     let count = Int(arguments[1]) ?? 0
     let own = (0..<count).map { Int32(rank == 0 ? $0 * $0 : -1) }
     let copy = try own.withUnsafeBufferPointer { own throws(CollectiveFailure) in
-      try communicator.copyToHosts(UnsafeRawBufferPointer(own), "the data") { if rank == 0 { say($0) } }
+      try communicator.copyToHosts(byteCount: own.count * 4, "the data", log: { if rank == 0 { say($0) } }) {
+        $0.copyMemory(from: UnsafeRawBufferPointer(own))
+      }
     }
     let expected = (0..<count).map { Int32($0 * $0) }
     let isRight = expected.withUnsafeBytes { $0.elementsEqual(copy.bytes) }

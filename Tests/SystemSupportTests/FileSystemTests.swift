@@ -194,6 +194,26 @@ func failure(_ body: () throws(ProgramFailure) -> Void) -> ProgramFailure? {
     #expect(Array(file.bytes) == bytes)
   }
 
+  @Test func whatIsReadOnceCountsAsMemoryNoLonger() throws {
+    let path = folder.path + "/large"
+    let bytes = (0..<(16 << 20) + 5).map { UInt8(truncatingIfNeeded: $0 &* 7 ^ $0 >> 9) }
+    try FileSystem.writeDurably(path, bytes)
+    let file = try MappedFile(path)
+    var (copy, pieces) = ([UInt8](repeating: 0, count: bytes.count - 3), 0)
+    file.readOnce(3..<bytes.count) { _ in pieces += 1 }
+    #expect(pieces > 1)
+    copy.withUnsafeMutableBytes { if let base = $0.baseAddress { file.copy(3..<bytes.count, to: base) } }
+    #expect(copy.elementsEqual(bytes[3...]))
+    // KiB of the mapping that are in this process's memory.
+    let maps = String(decoding: try FileSystem.read("/proc/self/smaps", limit: 1 << 26), as: UTF8.self).split(separator: "\n")
+    let own = try #require(maps.firstIndex { $0.hasSuffix(path) })
+    let resident = try #require(maps[own...].first { $0.hasPrefix("Rss:") }).split(separator: " ")
+    #expect(try #require(Int(resident[1])) < 1024)
+    // It can be read again.
+    #expect(file.bytes.elementsEqual(bytes))
+    #expect(try sha256Hexes(file, [0..<bytes.count, 3..<bytes.count]) == [sha256Hex(bytes), sha256Hex(copy)])
+  }
+
   @Test func anEmptyFileHasNoBytes() throws {
     try FileSystem.writeDurably(folder.path + "/empty", [UInt8]())
     #expect(try MappedFile(folder.path + "/empty").bytes.isEmpty)

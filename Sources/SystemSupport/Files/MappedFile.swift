@@ -27,6 +27,31 @@ package final class MappedFile: @unchecked Sendable {
     }
   }
 
+  /// Hands a range to `body` in pieces, in order, and lets their pages go behind it: of gigabytes that are read once only a piece counts
+  /// as this program's memory. What is read again comes from the disk's cache, or from the disk.
+  package func readOnce(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void) {
+    let (piece, page) = (1 << 22, Int(getpagesize()))
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: piece) {
+      let end = min(start + piece, range.upperBound)
+      body(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+      let (first, last) = (start / page * page, end / page * page)
+      // Nothing is lost where it fails, but memory.
+      if let base = bytes.baseAddress, first < last {
+        madvise(UnsafeMutableRawPointer(mutating: base + first), last - first, MADV_DONTNEED)
+      }
+      Liveness.tick()
+    }
+  }
+
+  /// Copies a range, read once.
+  package func copy(_ range: Range<Int>, to target: UnsafeMutableRawPointer) {
+    var next = target
+    readOnce(range) { piece in
+      if let source = piece.baseAddress { next.copyMemory(from: source, byteCount: piece.count) }
+      next += piece.count
+    }
+  }
+
   deinit {
     if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
   }
