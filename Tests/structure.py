@@ -85,8 +85,8 @@ def counts(files: dict[str, str]) -> dict[str, int]:
         path: [name for modifiers, name in DECLARATION.findall(text) if "private" not in modifiers]
         for path, text in swift.items()
     }
-    # Functions between ranks that take or give bytes, and the calls of them elsewhere; who hands over a whole buffer, or
-    # fills memory that a host's ranks share, packs nothing.
+    # Functions between ranks that take or give bytes, and the calls of them elsewhere; who hands over a whole buffer,
+    # or fills memory that a host's ranks share, packs nothing.
     rooms = ("Communication/", "Collectives/")
     ranks = {path: text for path, text in swift.items() if path.startswith(rooms)}
     bytes_of_ranks = {
