@@ -92,10 +92,11 @@ package struct MemoryPlan: Sendable {
     let keepsBlocks = divides || searches
     let encoder = BidirectionalEncoder.workspaceBytes(
       for: divides ? .encoding : .training, model, longestInstance: longestInstance, loss: loss)
-    let blocks = keepsBlocks ? (blocksPerShard * own.shards.count + own.threads - 1) / own.threads : 1
+    // Backends have scratch: one per shard then, besides a thread's own.
+    let shardsOfThread = keepsBlocks ? (own.shards.count + own.threads - 1) / own.threads : 0
     let workspace =
-      blocks * (encoder + (keepsBlocks ? BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance) : 0))
-      + BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance)
+      (keepsBlocks ? blocksPerShard * shardsOfThread : 1) * encoder
+      + (shardsOfThread + 1) * BidirectionalEncoder.scratchBytes(model, backend: backend, longestInstance: longestInstance)
     var shares = [
       Share(
         name: "parameters and moments",

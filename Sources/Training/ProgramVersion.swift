@@ -15,6 +15,11 @@ package enum ProgramVersion {
   /// 0.001.
   package static let numerics = 2
 
+  /// The same of a run with this loss.
+  ///
+  /// sce, 3: a bucket's items are added in ascending order.
+  package static func numerics(_ loss: LossKind) -> Int { loss == .sce ? 3 : numerics }
+
   /// For --version and bug reports: the version with its commit, then what it was built with and what it runs on.
   package static var description: String {
     """

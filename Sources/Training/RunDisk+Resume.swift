@@ -46,11 +46,12 @@ extension RunDisk {
           + "\(dataset.name) (\(dataset.fingerprint.prefix(12))). Give the same data, or start a new run in another folder (--run)."
       )
     }
-    if recorded.numericsVersion != ProgramVersion.numerics {
+    let numerics = ProgramVersion.numerics(configuration.loss.kind)
+    if recorded.numericsVersion != numerics {
       throw ProgramFailure(
         .usage,
         "\(path) was made with numerics version \(recorded.numericsVersion) (program \(recorded.programVersion)), this "
-          + "program has \(ProgramVersion.numerics): the run could not continue with the same bits. Use that program. \(startAnew)"
+          + "program has \(numerics): the run could not continue with the same bits. Use that program. \(startAnew)"
       )
     }
     var refused: [String] = []

@@ -176,7 +176,7 @@ final class RunDisk {
       state: TrainerState(
         step: state.step, seed: configuration.seed, best: best, skippedSteps: state.skippedSteps,
         trainedSeconds: configuration.maximumMinutes > 0 ? time.seconds : 0,
-        dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics,
+        dataName: dataset.name, dataFingerprint: dataset.fingerprint, numericsVersion: ProgramVersion.numerics(configuration.loss.kind),
         programVersion: ProgramVersion.current, arithmetic: arithmetic, configuration: configuration.values,
         initialModel: initialModel)
     ) { (buffer, take) throws(ProgramFailure) in try state.read(buffer, take) }
