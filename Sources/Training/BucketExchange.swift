@@ -174,7 +174,20 @@ final class BucketExchange: @unchecked Sendable {
     received.scores.resize(max(1, layouts.receive.total))
     try communicator.exchange(found.items.base, layouts.send, into: received.items.base, layouts.receive)
     try communicator.exchange(found.scores.base, layouts.send, into: received.scores.base, layouts.receive)
+    try requireOwnItems()
     sentBytes += (layouts.send.total - Int(layouts.send.counts[rank])) * 8
+  }
+
+  /// Who reads the items takes their ids for places in a table.
+  private func requireOwnItems() throws(CollectiveFailure) {
+    for other in itemCounts.indices {
+      for place in layouts.receive[other] {
+        let item = Int(received.items.base[place])
+        guard item >= 0 && item < ownership.rowCount && ownership.owner(ofRow: item) == other else {
+          throw CollectiveFailure(MessageReader.damage, reach: .thisRank)
+        }
+      }
+    }
   }
 
   /// Blocks of the group that a rank has.
