@@ -160,6 +160,12 @@ func run(_ communicator: any Communicator, _ arguments: [String]) throws(Collect
     // fetch-rows ROWS HIDDEN ROUND
     let numbers = arguments.dropFirst().compactMap { Int($0) }
     try fetchRows(communicator, rows: numbers[0], hidden: numbers[1], roundElements: numbers[2])
+  case "move-table":
+    // move-table dealt|neighbouring ROWS HIDDEN ROUND
+    let numbers = arguments.dropFirst(2).compactMap { Int($0) }
+    try moveTable(
+      communicator, rows: numbers[0], hidden: numbers[1], roundElements: numbers[2],
+      arguments[1] == "dealt" ? .dealt : .neighbouring(blockRows: 480))
   case "move":
     let integers = try communicator.broadcast(rank == 0 ? [Int32.min, 7, -1] : nil)
     let none = try communicator.broadcast(rank == 0 ? [Int64]() : [1, 2])
