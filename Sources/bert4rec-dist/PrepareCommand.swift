@@ -47,10 +47,9 @@ struct PrepareCommand: ParsableCommand {
       the filters on rows; all others are for the histories alone.
 
       'bert4rec-dist train --data' takes the folder that --output writes, or the
-      raw files themselves, with --set data_format=, data_columns= and
-      data_time_format= for --format, --columns and --time-format, data_NAME= for
-      a filter --NAME (data_min_user_count=5), data_skip_bad_rows=true, and
-      --split-time.
+      raw files themselves, with the same --format, --columns, --time-format and
+      --split-time; --set data_NAME= for a filter --NAME (data_min_user_count=5)
+      and data_skip_bad_rows=true.
 
       Names of formats:
       \(DataFormat.allCases.map { "  \($0.rawValue): \($0.help)" }.joined(separator: "\n"))

@@ -1,7 +1,7 @@
 import ArgumentParser
 import BERT4RecDist
 
-/// What the data are, where their contents should not decide: options of `prepare`, `evaluate` and `recommend`.
+/// What the data are, where their contents should not decide: options of every command that reads some.
 struct ReadingOptions: ParsableArguments {
   @Option(
     name: .customLong("data-format"),
@@ -17,6 +17,13 @@ struct ReadingOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("How times are written, in strptime's letters, such as '%d/%m/%Y %H:%M'.", valueName: "letters"))
   var timeFormat: String?
+
+  /// The same as keys of the configuration, lines `key=value`: for commands that keep them with the run.
+  func settings(format: String?) -> [String] {
+    [("data_format", format ?? dataFormat), ("data_columns", columns), ("data_time_format", timeFormat)].compactMap { key, value in
+      value.map { "\(key)=\($0)" }
+    }
+  }
 
   /// nil where nothing is said.
   func options(format: String? = nil) throws(ProgramFailure) -> LoadingOptions? {

@@ -39,6 +39,11 @@ struct TuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"), completion: .file())
   var data: String?
 
+  @OptionGroup(title: "What the data are") var reading: ReadingOptions
+
+  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
+  var format: String?
+
   @Option(
     name: .customLong("run"), help: ArgumentHelp("Folder of the search (default: runs/tune).", valueName: "folder"), completion: .directory)
   var runFolder: String?
@@ -65,7 +70,7 @@ struct TuneCommand: ParsableCommand {
     options.training.data = data
     options.training.runFolder = runFolder
     options.training.threads = threads
-    options.training.settings = settings
+    options.training.settings = settings + reading.settings(format: format)
     options.space = space
     options.budget = budget
     options.trials = trials

@@ -39,6 +39,14 @@ extension CommandTests {
         #expect(other.status == 0, "\(other.errors)")
         #expect(try RunFiles(folder + "/other").hash == run.hash)
 
+        // Said as `prepare` has it; the run keeps it under the keys' names.
+        let said = try Program.run(["train", "--run", "said", "--stop-after", "3"] + data + Self.options + Self.small, in: folder)
+        #expect(said.status == 75, "\(said.errors)")
+        let goesOn = try Program.run(["train", "--run", "said"], in: folder)
+        #expect(goesOn.status == 0, "\(goesOn.errors)")
+        #expect(try RunFiles(folder + "/said").text("config.yaml") == run.text("config.yaml"))
+        #expect(try RunFiles(folder + "/said").hash == run.hash)
+
         // What the model was trained on is read as it was then; another name of it is not known.
         let evaluated = try Program.run(["evaluate", "--checkpoint", "run", "--json"] + data, in: folder)
         #expect(evaluated.status == 0, "\(evaluated.errors)")
