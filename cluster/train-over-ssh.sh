@@ -165,13 +165,15 @@ read -ra more_options <<<"${MPIRUN_OPTIONS:-}"
 options+=("${more_options[@]}")
 
 # When a host freezes or is cut off, the ranks say so in one line and leave, but mpirun then waits for that host with no time
-# limit. A rank on mpirun's own host sees to it that mpirun ends; here none need be. So its errors are read on their way.
+# limit. A rank on mpirun's own host sees to it that mpirun ends; here none need be. So its errors are read on their way, and
+# what mpirun says itself: having lost one host, as when this one is cut off, it may wait for another.
 pass_on_errors() {
   local line
   trap '' INT TERM HUP
   while IFS= read -r line || [ -n "$line" ]; do
     printf '%s\n' "$line" >&2 || true
     [[ $line != *"error: "*" is aborted (stall_timeout)."* ]] || kill -s ALRM $$ 2>/dev/null || true
+    [[ $line != *" has lost communication with a remote daemon."* ]] || kill -s VTALRM $$ 2>/dev/null || true
   done
 }
 start_time() { # process id; nothing where there is none: ids are used again
@@ -182,7 +184,7 @@ is_there() { # process id, its start time
 }
 end_mpirun() { # the reason, to be said where mpirun has to be ended
   local id started round commands=()
-  trap '' INT TERM HUP ALRM
+  trap '' INT TERM HUP ALRM VTALRM
   started=$(start_time "$mpirun_pid")
   # Its commands over ssh are process groups of their own, and one to a frozen host outlives it.
   for id in $(cat "/proc/$mpirun_pid/task/"*/children 2>/dev/null); do commands+=("$id $(start_time "$id")"); done
@@ -213,6 +215,7 @@ exec {errors}>&-
 interrupts=0
 signalled=
 stalled=
+lost=
 ending_pid=
 # shellcheck disable=SC2329 # called by the traps below
 on_term() {
@@ -238,6 +241,12 @@ on_stall() {
   end_soon "the run has ended"
 }
 # shellcheck disable=SC2329
+on_loss() {
+  signalled=yes
+  lost=yes
+  end_soon "a host is lost"
+}
+# shellcheck disable=SC2329
 end_soon() {
   if [ -z "$ending_pid" ]; then
     end_mpirun "$1" &
@@ -247,6 +256,7 @@ end_soon() {
 trap on_term TERM
 trap on_interrupt INT
 trap on_stall ALRM
+trap on_loss VTALRM
 
 # A signal ends `wait` early; then it is called again, and gives a process's exit code in the end.
 await() { # process id; leaves its exit code in `status`
@@ -268,8 +278,9 @@ done
 kill -s KILL "$reader_pid" 2>/dev/null || true
 [ -z "$ending_pid" ] || await "$ending_pid"
 
-# The ranks' own code, which mpirun keeps to itself where it has been killed.
+# The ranks' own code, which mpirun keeps to itself where it has been killed; and a code of ours where it was for a lost host.
 [ -z "$stalled" ] || exit 70
+[ -z "$lost" ] || [ "$mpirun_status" != 137 ] || exit 70
 if [ "$mpirun_status" = 0 ] && ! on_host "${hosts[0]}" "[ -e $mark/done ]" 2>/dev/null; then
   fail 70 "mpirun returned 0, but rank 0 on ${hosts[0]} has not come to its end: a host was lost. Run the same command again"
 fi

@@ -111,12 +111,15 @@ extension CommandTests {
     }
 
     /// A run on hosts 2 and 3 whose mpirun is on host 1, in the middle of training.
-    private func startWithoutRanksHere(_ lab: LabHosts, stallTimeout: Int) throws -> RunningProgram {
+    private func startWithoutRanksHere(
+      _ lab: LabHosts, stallTimeout: Int, environment: [String: String] = [:]
+    ) throws -> RunningProgram {
       let hostfile = lab.folder + "/hostfile"
       try "\(lab.name)-2 slots=1\n\(lab.name)-3 slots=1\n".write(toFile: hostfile, atomically: true, encoding: .utf8)
       let arguments =
         ["--hostfile", hostfile] + Self.arguments(steps: 1_000_000) + settings(["eval_every": 20, "stall_timeout": stallTimeout])
-      let program = try Program.start(executable: LabHosts.script, command(lab, arguments), in: lab.folder)
+      let program = try Program.start(
+        executable: LabHosts.script, command(lab, arguments), environment: environment, in: lab.folder)
       try program.waitForMessage("validation of step 40: ")
       return program
     }
@@ -135,6 +138,24 @@ extension CommandTests {
         try lab.expectNoProcesses(on: [1, 2])
         try lab.order(fault == "freeze" ? "thaw" : "mend", ["3"])
         try expectNothingLeft(lab)
+      }
+    }
+
+    /// The ranks train on until Open MPI gives up the connections, here after 20 s; mpirun has then lost one of their hosts and may
+    /// wait for the other.
+    @Test func everythingEndsWhenAHostWithoutRanksIsCutOff() throws {
+      try LabHosts.with(hosts: 3) { lab in
+        var patience: [String: String] = [:]
+        for (name, value) in [("time", "10"), ("intvl", "5"), ("probes", "2")] {
+          patience["OMPI_MCA_oob_tcp_keepalive_" + name] = value
+          patience["PRTE_MCA_oob_tcp_keepalive_" + name] = value
+        }
+        let program = try startWithoutRanksHere(lab, stallTimeout: 5, environment: patience)
+        try lab.order("cut", ["1"])
+        let end = try program.wait()
+        #expect(end.status != 0 && end.status != 75 && end.status != 137, "\(end.status): \(end.errors)")
+        // The mark is on a host that cannot be reached.
+        try lab.expectNoProcesses(on: [1, 2, 3])
       }
     }
 

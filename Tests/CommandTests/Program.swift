@@ -58,8 +58,10 @@ enum Program {
   }
 
   /// Starts any program, and returns while it runs.
-  static func start(executable: String, _ arguments: [String], in folder: String) throws -> RunningProgram {
-    try RunningProgram(Command.process(executable, arguments, in: folder), folder: folder)
+  static func start(
+    executable: String, _ arguments: [String], environment: [String: String] = [:], in folder: String
+  ) throws -> RunningProgram {
+    try RunningProgram(Command.process(executable, arguments, environment: environment, in: folder), folder: folder)
   }
 
   /// A new empty folder, removed when `body` is done.
