@@ -61,8 +61,9 @@ libraries_are_there := pkg-config --exists ompi-c openblas libarchive && command
 
 build: program-is-built $(share)
 
+# The program alone, without what only tests start.
 program-is-built: swift-is-there libraries-are-there
-	$(SWIFT) build -c release $(BUILD_FLAGS)
+	$(SWIFT) build -c release $(BUILD_FLAGS) --product bert4rec-dist
 
 static:
 	@$(MAKE) --no-print-directory build STATIC=yes
