@@ -8,6 +8,10 @@
 
 enum { ROWS = CLONE_TILE_ROWS, PANELS = CLONE_TILE_PANELS, COLUMNS = 16 * PANELS, INNER = 256 };
 
+// Inner steps of a whole tile between two looks at their number. A small tile's step is over before the look is; eight steps of a large
+// one are more code than the processor likes (AVX-512, Zen 5: an eighth more time for products and attention).
+enum { STEPS = PANELS == 1 ? 8 : 1 };
+
 // Rows that a softmax takes through its three sweeps together: so many are independent of each other, and stay in the first cache.
 enum { SOFTMAX_ROWS = 16 };
 _Static_assert(ROWS <= SOFTMAX_ROWS, "a tile's rows go through a softmax together");
@@ -227,6 +231,6 @@ NOT_INLINE void edge_tile(left_operand a, right_operand b, size_t inner, result 
 
 // A whole tile, or what is left of one at the last rows and columns; more of them than a tile has are left alone.
 INLINE void any_tile(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows) {
-  if (rows >= ROWS && columns > COLUMNS - 16) tile(a, b, inner, c, columns, ROWS, PANELS, 8);
+  if (rows >= ROWS && columns > COLUMNS - 16) tile(a, b, inner, c, columns, ROWS, PANELS, STEPS);
   else edge_tile(a, b, inner, c, columns, rows < ROWS ? rows : ROWS);
 }
