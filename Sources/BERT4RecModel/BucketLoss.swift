@@ -15,14 +15,15 @@ package final class BucketLoss {
   private let context: LayerContext
   private let loss: LossConfiguration
   /// Of each bucket.
-  package let itemCount: Int
+  private let itemCount: Int
   private let candidates: CandidateRows
   private let normals: UnsafeMutablePointer<Float>  // ω (n, M)
   private let normalSums: UnsafeMutablePointer<Float>  // (n), of ω's rows
   private let centers: UnsafeMutablePointer<Float>  // c (n, H)
   private let scores: UnsafeMutablePointer<Float>  // (n, M)
   private var rowsOfBuckets: TopRows
-  private let search: BucketSearch
+  /// Of the buckets' items; where the table is elsewhere, these are taken from there between `begin` and `evaluate`.
+  package let search: BucketSearch
   private let rows: UnsafeMutablePointer<Float>  // t and then its gradient of a bucket (rows, H)
   private let rowGradient: UnsafeMutablePointer<Float>  // (rows, H)
   private let labelsOfRows: UnsafeMutablePointer<Int32>  // (rows)
@@ -94,15 +95,6 @@ package final class BucketLoss {
 
   /// What a bias is multiplied with in a bucket's scores (n).
   package var weights: UnsafePointer<Float> { UnsafePointer(normalSums) }
-
-  /// Takes an item that a bucket may have, once `begin` has made it.
-  package func take(_ item: Int32, score: Float, into bucket: Int) { search.take(item, score: score, into: bucket) }
-
-  /// All items have been offered.
-  package func endChoosing() { search.end() }
-
-  /// The items of a bucket, ascending.
-  package func items(_ bucket: Int) -> UnsafeBufferPointer<Int32> { search.found(bucket).items }
 
   /// Makes the buckets for t (M, H), with their rows and without items. `key`: one that no other block's draws have.
   package func begin(_ t: Matrix, _ key: UInt64) {
@@ -186,7 +178,7 @@ package final class BucketLoss {
   private func gather(
     _ bucket: Int, _ t: Matrix, _ labels: UnsafePointer<Int32>, _ pass: Pass
   ) -> (members: UnsafeBufferPointer<Int32>, rows: Matrix) {
-    let (members, items) = (rowsOfBuckets.list(bucket), items(bucket))
+    let (members, items) = (rowsOfBuckets.list(bucket), search.found(bucket).items)
     for (index, row) in members.enumerated() {
       (rows + index * t.columns).update(from: t.base + Int(row) * t.stride, count: t.columns)
       labelsOfRows[index] = labels[Int(row)]

@@ -39,11 +39,15 @@ package struct TopRows {
   /// Takes numbers `first ..< first + scores.columns` into all lists, a row of scores for each, plus weights (lists) * bias (columns).
   package func take(_ block: Matrix, first: Int, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?) {
     for list in 0..<block.rows {
-      let (values, weight) = (block.base + list * block.stride, weights[list])
+      let (values, weight, lowest) = (block.base + list * block.stride, weights[list], scores + list * capacity)
+      var isFull = Int(counts[list]) == limit
       for column in 0..<block.columns {
         var score = values[column]
         if let bias { score += weight * bias[column] }
+        // Nearly all of a large table.
+        if isFull && score < lowest[0] { continue }
         take(Int32(first + column), score, into: list)
+        isFull = Int(counts[list]) == limit
       }
     }
   }

@@ -157,10 +157,8 @@ final class BucketExchange: @unchecked Sendable {
       let first = bucketsBefore[number] - bucketsBefore[group.lowerBound]
       for bucket in 0..<count {
         let (items, scores) = search.found(bucket)
-        for index in 0..<most {
-          found.items.base[(first + bucket) * most + index] = items[index]
-          found.scores.base[(first + bucket) * most + index] = scores[index]
-        }
+        let place = (first + bucket) * most
+        for index in 0..<most { (found.items.base[place + index], found.scores.base[place + index]) = (items[index], scores[index]) }
       }
     }
   }
@@ -200,10 +198,10 @@ final class BucketExchange: @unchecked Sendable {
       for other in itemCounts.indices {
         let start = Int(layouts.receive.offsets[other]) + (first + bucket) * itemCounts[other]
         for place in start..<start + itemCounts[other] {
-          buckets.take(received.items.base[place], score: received.scores.base[place], into: bucket)
+          buckets.search.take(received.items.base[place], score: received.scores.base[place], into: bucket)
         }
       }
     }
-    buckets.endChoosing()
+    buckets.search.end()
   }
 }

@@ -45,27 +45,21 @@ extension GradientWorkers {
       if !exchange.group.contains(number) { return }
       let buckets = encoder.buckets
       exchange.fill(buckets, ofBlock: number)
-      for bucket in 0..<buckets.bucketCount { readers?.read(buckets.items(bucket), thread) }
+      for bucket in 0..<buckets.bucketCount { readers?.read(buckets.search.found(bucket).items, thread) }
       readers?.read(UnsafeBufferPointer(start: block.labels, count: block.maskedCount), thread)
     }
   }
 
   /// The second half, once these rows are here.
   func computeBucketGradients(_ thread: Int) {
-    let (accumulator, clock, rows) = (merge.accumulators[thread], clocks[thread], rowGradients[thread])
-    let (parameters, dropout) = (UnsafePointer(state.parameters.start), dropout)
-    accumulator.reset()
-    rowAccumulators[thread].reset()
-    for shard in accumulator.shards {
-      clock.enter(.treeSum)
-      let (buffer, own) = (accumulator.nextBuffer(), shard - firstShard)
+    let (rows, parameters, dropout) = (rowGradients[thread], UnsafePointer(state.parameters.start), dropout)
+    addShards(thread, zeroed: true) { shard, buffer in
       rows.removeAll()
       var loss = 0.0
-      encodedShards[own].forEachBlock(batches[own].packed, shard, exchange.plan) { block, _, encoder in
-        loss += encoder.backward(block, parameters: parameters, gradients: buffer.start, dropout: dropout, rows: rows)
+      encodedShards[shard - firstShard].forEachBlock(batches[shard - firstShard].packed, shard, exchange.plan) { block, _, encoder in
+        loss += encoder.backward(block, parameters: parameters, gradients: buffer, dropout: dropout, rows: rows)
       }
-      add(shard, buffer, loss: loss, thread)
+      return loss
     }
-    clock.enter(.threads)
   }
 }

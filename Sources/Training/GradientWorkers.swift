@@ -38,7 +38,7 @@ final class GradientWorkers: @unchecked Sendable {
   let firstShard: Int
   /// Of each thread, and its sums; empty with the full loss.
   let rowGradients: [RowGradients]
-  let rowAccumulators: [RowAccumulator]
+  private let rowAccumulators: [RowAccumulator]
 
   init(
     state: ModelState, configuration: RunConfiguration, instances: MaskedInstances, share: RankShare, progress: RankProgress,
@@ -143,41 +143,47 @@ final class GradientWorkers: @unchecked Sendable {
 
   /// A thread's shards.
   func computeGradients(_ thread: Int) {
+    addShards(thread, zeroed: false) { shard, buffer in
+      let batch = batches[readers == nil ? thread : shard - firstShard]
+      if readers == nil {
+        clocks[thread].enter(.batch)
+        plan.makeBatch(shard: shard, into: &batch.packed)
+      }
+      return encoders[thread].loss(
+        batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer, overwrites: true,
+        dropout: dropout, negatives: negatives(of: shard), rows: rowGradients.isEmpty ? nil : rowGradients[thread])
+    }
+  }
+
+  /// Hands what a thread's shards come to to its sums, one after the other: gradients, losses and, where rows have lists, the table's.
+  ///
+  /// - Parameters:
+  ///   - zeroed: whether `gradients` are added to what is there, rather than overwritten.
+  ///   - gradients: leaves a shard's in the buffer and in `rowGradients`, and returns its loss.
+  func addShards(_ thread: Int, zeroed: Bool, _ gradients: (_ shard: Int, _ buffer: UnsafeMutablePointer<Float>) -> Double) {
     let (accumulator, clock) = (merge.accumulators[thread], clocks[thread])
     accumulator.reset()
     if !rowAccumulators.isEmpty { rowAccumulators[thread].reset() }
     for shard in accumulator.shards {
       clock.enter(.treeSum)
-      let buffer = accumulator.nextBuffer(zeroed: false)
-      UnsafeMutableBufferPointer(rebasing: buffer[parameterCount...]).update(repeating: 0)
-      let batch = batches[readers == nil ? thread : shard - firstShard]
-      if readers == nil {
-        clock.enter(.batch)
-        plan.makeBatch(shard: shard, into: &batch.packed)
+      let buffer = accumulator.nextBuffer(zeroed: zeroed)
+      if !zeroed { UnsafeMutableBufferPointer(rebasing: buffer[parameterCount...]).update(repeating: 0) }
+      let loss = gradients(shard, buffer.start)
+      // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
+      buffer[parameterCount + shard] = Float(loss)
+      clock.enter(.treeSum)
+      if !rowGradients.isEmpty {
+        let (rows, sums) = (rowGradients[thread], rowAccumulators[thread])
+        let list = sums.nextList()
+        list.resize(rows.count)
+        rows.copy(ids: list.ids, values: list.values)
+        sums.add(shard: shard, list)
       }
-      let loss = encoders[thread].loss(
-        batch.packed, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, overwrites: true,
-        dropout: dropout, negatives: negatives(of: shard), rows: rowGradients.isEmpty ? nil : rowGradients[thread])
-      add(shard, buffer, loss: loss, thread)
+      accumulator.add(shard: shard, buffer)
+      progress.tick()
     }
     // Until the slowest thread is done.
     clock.enter(.threads)
-  }
-
-  /// Hands what a shard has come to to the thread's sums: its gradients, its loss and, where rows have lists, the table's.
-  func add(_ shard: Int, _ buffer: UnsafeMutableBufferPointer<Float>, loss: Double, _ thread: Int) {
-    // A slot per shard: the tree adds zeros to it, so it arrives unchanged.
-    buffer[parameterCount + shard] = Float(loss)
-    clocks[thread].enter(.treeSum)
-    if !rowGradients.isEmpty {
-      let (rows, sums) = (rowGradients[thread], rowAccumulators[thread])
-      let list = sums.nextList()
-      list.resize(rows.count)
-      rows.copy(ids: list.ids, values: list.values)
-      sums.add(shard: shard, list)
-    }
-    merge.accumulators[thread].add(shard: shard, buffer)
-    progress.tick()
   }
 
   /// Of the step's dropout; nil: there is none.
@@ -189,7 +195,6 @@ final class GradientWorkers: @unchecked Sendable {
   func encode(_ thread: Int) {
     guard let divided else { preconditionFailure("a loss of its own has the second half with it") }
     clocks[thread].enter(.embedding)
-    let dropout = dropout
     for shard in merge.accumulators[thread].shards {
       let own = shard - firstShard
       encodedShards[own].encode(
@@ -211,21 +216,15 @@ final class GradientWorkers: @unchecked Sendable {
   /// The second half.
   func computeDividedGradients(_ thread: Int) {
     guard let divided else { preconditionFailure("a loss of its own has the second half with it") }
-    let (accumulator, clock) = (merge.accumulators[thread], clocks[thread])
-    let dropout = dropout
-    accumulator.reset()
-    for shard in accumulator.shards {
-      clock.enter(.treeSum)
-      let (buffer, own) = (accumulator.nextBuffer(), shard - firstShard)
-      let loss = encodedShards[own].backward(
-        batches[own].packed, shard, divided, parameters: UnsafePointer(state.parameters.start), gradients: buffer.start, dropout: dropout)
-      add(shard, buffer, loss: loss, thread)
+    addShards(thread, zeroed: true) { shard, buffer in
+      encodedShards[shard - firstShard].backward(
+        batches[shard - firstShard].packed, shard, divided, parameters: UnsafePointer(state.parameters.start), gradients: buffer,
+        dropout: dropout)
     }
-    clock.enter(.threads)
   }
 
   /// Gradients in a buffer; behind them stand the losses.
-  var parameterCount: Int { length - plan.shardCount }
+  private var parameterCount: Int { length - plan.shardCount }
 
   /// What threads bring to the sum over rows: nodes of the tree, nil with the full loss.
   var rowNodes: [TreeNode]? {

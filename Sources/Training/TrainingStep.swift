@@ -219,13 +219,7 @@ package final class TrainingStep {
       run(.catchingUp)
       clock.enter(nil)
     }
-    if let table = state.table {
-      context.progress.enter(.rows)
-      clock.enter(.allreduce)
-      try table.fetch(rows)
-      clock.enter(nil)
-      context.progress.enter(.gradients)
-    }
+    if let table = state.table { try exchange { () throws(CollectiveFailure) in try table.fetch(rows) } }
   }
 
   private func run(_ task: Task) { team.run(task.rawValue) }

@@ -51,7 +51,7 @@ extension EvaluateCommand {
   }
 
   private func measure(_ path: String, _ cutoffs: [Int]) throws(ProgramFailure) -> TargetReport {
-    var options = try reading.options(format: format) ?? LoadingOptions()
+    var options = try reading.options() ?? LoadingOptions()
     if case .at(let time) = try Self.split(splitTime) { options.splitTime = time }
     var (dataset, later): (Dataset?, Dataset?)
     if !data.isEmpty {

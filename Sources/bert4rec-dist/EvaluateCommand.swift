@@ -58,10 +58,7 @@ struct EvaluateCommand: ParsableCommand {
         + "\(TargetMetrics.defaultCutoffs.map(String.init).joined(separator: ","))).", valueName: "k,..."))
   var at: String?
 
-  @OptionGroup(title: "What the data are") var reading: ReadingOptions
-
-  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
-  var format: String?
+  @OptionGroup(title: "What the data are") var reading: FormatOptions
 
   @Option(
     help: ArgumentHelp(
@@ -148,7 +145,7 @@ struct EvaluateCommand: ParsableCommand {
       let isSplit = try communicator.fromRankZero { () throws(ProgramFailure) in
         if let trec { try NewFolder.checkTarget(trec) }
         options = try model.loadingOptions(
-          for: InputPaths.joined(data), reading.options(format: format), split: Self.split(splitTime))
+          for: InputPaths.joined(data), reading.options(), split: Self.split(splitTime))
         if options.splitTime != nil && split != .validation || targets != nil {
           if protocols.contains(where: { $0 != .full }) {
             throw ProgramFailure(.usage, "behind a split by time lists of the whole catalogue are measured: --protocol can only be full")

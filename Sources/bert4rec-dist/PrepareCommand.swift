@@ -68,10 +68,7 @@ struct PrepareCommand: ParsableCommand {
       "Files that are one data set, in this order (- is standard input), or a prepared folder.", valueName: "input"), completion: .file())
   var inputs: [String]
 
-  @OptionGroup(title: "What the files are") var reading: ReadingOptions
-
-  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
-  var format: String?
+  @OptionGroup(title: "What the files are") var reading: FormatOptions
 
   @OptionGroup(title: "Filters") var filters: FilterOptions
 
@@ -137,7 +134,7 @@ struct PrepareCommand: ParsableCommand {
   }
 
   private func prepare() throws(ProgramFailure) {
-    var options = try reading.options(format: format) ?? LoadingOptions()
+    var options = try reading.options() ?? LoadingOptions()
     options.skipBadRows = skipBadRows
     (options.filters, options.splitTime) = (try filters.filters(), try filters.split())
     // Before the work, not after it.

@@ -18,13 +18,6 @@ struct ReadingOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How times are written, in strptime's letters, such as '%d/%m/%Y %H:%M'.", valueName: "letters"))
   var timeFormat: String?
 
-  /// The same as keys of the configuration, lines `key=value`: for commands that keep them with the run.
-  func settings(format: String?) -> [String] {
-    [("data_format", format ?? dataFormat), ("data_columns", columns), ("data_time_format", timeFormat)].compactMap { key, value in
-      value.map { "\(key)=\($0)" }
-    }
-  }
-
   /// nil where nothing is said.
   func options(format: String? = nil) throws(ProgramFailure) -> LoadingOptions? {
     let format = format ?? dataFormat
@@ -33,5 +26,22 @@ struct ReadingOptions: ParsableArguments {
       format: try format.map { name throws(ProgramFailure) in try DataFormat.named(name, origin: "--format") },
       columns: try ColumnChoice(columns ?? "", origin: "--columns"),
       timePattern: try timeFormat.map { text throws(ProgramFailure) in try TimePattern(text, origin: "--time-format") })
+  }
+}
+
+/// The same for commands whose `--format` is that of the data.
+struct FormatOptions: ParsableArguments {
+  @OptionGroup var reading: ReadingOptions
+
+  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
+  var format: String?
+
+  /// nil where nothing is said.
+  func options() throws(ProgramFailure) -> LoadingOptions? { try reading.options(format: format) }
+
+  /// As keys of the configuration, lines `key=value`: for commands that keep them with the run.
+  var settings: [String] {
+    [("data_format", format ?? reading.dataFormat), ("data_columns", reading.columns), ("data_time_format", reading.timeFormat)]
+      .compactMap { key, value in value.map { "\(key)=\($0)" } }
   }
 }

@@ -51,10 +51,7 @@ struct TrainCommand: ParsableCommand {
     completion: .file())
   var data: [String] = []
 
-  @OptionGroup(title: "What the data are") var reading: ReadingOptions
-
-  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
-  var format: String?
+  @OptionGroup(title: "What the data are") var reading: FormatOptions
 
   @Option(
     name: .customLong("tfrecord"),
@@ -134,7 +131,7 @@ struct TrainCommand: ParsableCommand {
     options.keepsMoments = keepMoments
     options.threads = threads
     options.stopAfter = stopAfter
-    options.settings = settings + reading.settings(format: format) + (tensorboard ? ["tensorboard=true"] : [])
+    options.settings = settings + reading.settings + (tensorboard ? ["tensorboard=true"] : [])
     options.lines = verbose ? .everyReport : display.lines
     Ranks.withCommunicator(showing: display.mode) { (communicator) throws(CollectiveFailure) in
       if dryRun {

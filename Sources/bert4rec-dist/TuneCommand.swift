@@ -39,10 +39,7 @@ struct TuneCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A prepared folder, or any file that prepare reads.", valueName: "path"), completion: .file())
   var data: String?
 
-  @OptionGroup(title: "What the data are") var reading: ReadingOptions
-
-  @Option(help: ArgumentHelp("The same as --data-format.", valueName: "name"))
-  var format: String?
+  @OptionGroup(title: "What the data are") var reading: FormatOptions
 
   @Option(
     name: .customLong("run"), help: ArgumentHelp("Folder of the search (default: runs/tune).", valueName: "folder"), completion: .directory)
@@ -70,7 +67,7 @@ struct TuneCommand: ParsableCommand {
     options.training.data = data
     options.training.runFolder = runFolder
     options.training.threads = threads
-    options.training.settings = settings + reading.settings(format: format)
+    options.training.settings = settings + reading.settings
     options.space = space
     options.budget = budget
     options.trials = trials
