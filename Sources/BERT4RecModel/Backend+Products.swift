@@ -35,51 +35,21 @@ extension Backend {
   }
 
   package func vocabularyTile(
-    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, exponentials: ExponentialTile, _ state: OnlineSoftmax,
-    labelLogits: UnsafeMutablePointer<Float>, tGradient: Matrix?
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into result: TileResult, addingTo total: OnlineSoftmax?
   ) {
-    let exponentials = exponentials.matrix
+    let exponentials = result.exponentials.matrix
     project(t, tile.table, bias: tile.bias, into: exponentials)
     for row in 0..<t.rows where tile.vocabulary.contains(Int(labels[row])) {
-      labelLogits[row] = exponentials[row, Int(labels[row]) - tile.vocabulary.lowerBound]
+      result.labelLogits[row] = exponentials[row, Int(labels[row]) - tile.vocabulary.lowerBound]
     }
-    tileExponentials(exponentials, bias: nil, state)
-    guard let tGradient else { return }
-    let accumulates = tile.vocabulary.lowerBound > 0
-    if accumulates { multiplyRows(tGradient, by: state.rescale, into: tGradient.base) }
-    multiply(
-      exponentials, transposed: false, tile.table, transposed: false, into: tGradient, scale: 1,
-      accumulates: accumulates)
-  }
-
-  package func tileLogits(
-    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into logits: ExponentialTile,
-    largest: UnsafeMutablePointer<Float>, labelLogits: UnsafeMutablePointer<Float>
-  ) {
-    let logits = logits.matrix
-    project(t, tile.table, bias: tile.bias, into: logits)
-    for row in 0..<t.rows {
-      if tile.vocabulary.contains(Int(labels[row])) { labelLogits[row] = logits[row, Int(labels[row]) - tile.vocabulary.lowerBound] }
-      var top = -Float.infinity
-      for column in 0..<logits.columns where logits[row, column] > top { top = logits[row, column] }
-      largest[row] = top
+    OnlineSoftmax(result.sums, rowGradients: nil).begin(rows: t.rows)
+    tileExponentials(exponentials, bias: nil, result.sums)
+    if let products = result.products {
+      multiply(
+        exponentials, transposed: false, tile.table, transposed: false, into: Matrix(products, t.rows, t.columns), scale: 1,
+        accumulates: false)
     }
-  }
-
-  package func tileProducts(
-    _ tile: VocabularyTile, _ exponentials: ExponentialTile, _ state: OnlineSoftmax, parts: UnsafeMutablePointer<Float>?
-  ) { tileExponentials(exponentials.matrix, bias: nil, state) }
-
-  package func tileParts(width: Int) -> Int { 0 }
-
-  package func addTile(
-    _ tile: VocabularyTile, _ products: TileProducts, to tGradient: Matrix, rowSum: UnsafeMutablePointer<Float>
-  ) {
-    for row in 0..<tGradient.rows { rowSum[row] = products.sums[row].addingProduct(rowSum[row], products.rescale[row]) }
-    let accumulates = tile.vocabulary.lowerBound > 0
-    if accumulates { multiplyRows(tGradient, by: products.rescale, into: tGradient.base) }
-    multiply(
-      products.exponentials.matrix, transposed: false, tile.table, transposed: false, into: tGradient, scale: 1, accumulates: accumulates)
+    if let total { addTile(result.sums, products: result.products, rows: t.rows, hidden: t.columns, to: total) }
   }
 
   package func vocabularyTileBackward(

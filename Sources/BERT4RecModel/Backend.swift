@@ -54,12 +54,13 @@ package protocol Backend: AnyObject, Sendable {
   /// |p| (g - Σ |p| g), g = the gradient through dropout. `dropped` receives the dropped probabilities again.
   func softmaxBackward(_ signedProbabilities: Matrix, gradient: Matrix, dropped: Matrix, rate: DropoutRate)
 
-  /// A vocabulary tile of the online softmax: logits (R, W) become exp(logits + bias - maximum), under the maximum of this tile and
-  /// those before. A bias that is there already is left out.
-  func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ state: OnlineSoftmax)
+  /// logits (R, W) become exp(logits + bias - maximum), under the larger of their maximum and that which `sums` begins with; `sums`
+  /// receives those of both. A bias that is there already is left out.
+  func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ sums: SoftmaxSums)
 
-  /// factors (R) = exp(tileMaximum - rowMaximum) / rowSum.
-  func softmaxFactors(_ state: OnlineSoftmax, rows: Int, into factors: UnsafeMutablePointer<Float>)
+  /// factors (R) = exp(tileMaximum - maximum) / sum.
+  func softmaxFactors(
+    tileMaximum: UnsafePointer<Float>, _ sums: SoftmaxSums, rows: Int, into factors: UnsafeMutablePointer<Float>)
 
   /// target (R, C) = values (R, C) * factors (R) per row; both contiguous, and may be the same.
   func multiplyRows(_ values: Matrix, by factors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>)
@@ -67,31 +68,14 @@ package protocol Backend: AnyObject, Sendable {
   /// sums (C) += Σ weights (R) * rows of values (R, C).
   func addWeightedColumnSums(of values: Matrix, weights: UnsafePointer<Float>, to sums: UnsafeMutablePointer<Float>)
 
-  /// One tile of the table in the loss's first sweep: exponentials (R, W) = exp(t tableᵀ + bias - maximum), labelLogits (R) of the
-  /// rows whose label lies in the tile, and tGradient (R, H), where it is wanted, = tGradient * rescale + exponentials table (for
-  /// the first tile without what was there).
+  /// One tile of the table in the loss's first sweep, of t (R, H). With `total` the result is added to that as `addTile` does, and its
+  /// products are only scratch.
   func vocabularyTile(
-    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, exponentials: ExponentialTile, _ state: OnlineSoftmax,
-    labelLogits: UnsafeMutablePointer<Float>, tGradient: Matrix?)
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into result: TileResult, addingTo total: OnlineSoftmax?)
 
-  /// The steps of `vocabularyTile` by themselves, where the tiles before this one are elsewhere, and with the same bits. First `logits`
-  /// (R, W) as exponentials stand, `largest` (R) of each row, and labelLogits (R) as above.
-  func tileLogits(
-    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into logits: ExponentialTile,
-    largest: UnsafeMutablePointer<Float>, labelLogits: UnsafeMutablePointer<Float>)
-
-  /// Then these logits become exponentials under the maximum of the tiles before, which `state` begins with, and their own; with sums of
-  /// 0 it receives the tile's own. `parts` (R, `tileParts`, H) receives the parts of exponentials table, where there are any.
-  func tileProducts(
-    _ tile: VocabularyTile, _ exponentials: ExponentialTile, _ state: OnlineSoftmax, parts: UnsafeMutablePointer<Float>?)
-
-  /// Parts of a row's product with a tile of so many items; 0 where that is made when it is added.
-  func tileParts(width: Int) -> Int
-
-  /// Last, once what the tiles before come to is known: rowSum (R) = rowSum * rescale + sums, tGradient (R, H) = tGradient * rescale +
-  /// exponentials table. Both begin with zeros.
-  func addTile(
-    _ tile: VocabularyTile, _ products: TileProducts, to tGradient: Matrix, rowSum: UnsafeMutablePointer<Float>)
+  /// Adds a tile of R rows, all under the larger of both maxima: total = total * exp(total's maximum - larger) + tile * exp(tile's
+  /// maximum - larger). `products` (R, H) as in `TileResult`.
+  func addTile(_ sums: SoftmaxSums, products: UnsafePointer<Float>?, rows: Int, hidden: Int, to total: OnlineSoftmax)
 
   /// The second sweep: tableGradient (W, H) += exponentialsᵀ (factors t), biasGradient (W) += exponentialsᵀ factors, or = where
   /// nothing is accumulated; t (R, H), factors (R), and a scratch (R, H).

@@ -55,13 +55,13 @@ extension KernelBackend {
       signedProbabilities.base, gradient.base, dropped.base, gradient.rows, gradient.columns, gradient.stride, rate.scale)
   }
 
-  package func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ state: OnlineSoftmax) {
-    kernels.pointee.tile_exponentials(logits.base, bias, logits.rows, logits.columns, logits.stride, state.kernel)
+  package func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ sums: SoftmaxSums) {
+    kernels.pointee.tile_exponentials(logits.base, bias, logits.rows, logits.columns, logits.stride, sums.kernel)
   }
 
-  package func softmaxFactors(_ state: OnlineSoftmax, rows: Int, into factors: UnsafeMutablePointer<Float>) {
-    kernels.pointee.softmax_factors(state.tileMaximum, state.rowMaximum, state.rowSum, factors, rows)
-  }
+  package func softmaxFactors(
+    tileMaximum: UnsafePointer<Float>, _ sums: SoftmaxSums, rows: Int, into factors: UnsafeMutablePointer<Float>
+  ) { kernels.pointee.softmax_factors(tileMaximum, sums.maximum, sums.sum, factors, rows) }
 
   package func multiplyRows(
     _ values: Matrix, by factors: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
@@ -78,15 +78,8 @@ extension KernelBackend {
     wordGradient: UnsafeMutablePointer<Float>, biasGradient: UnsafeMutablePointer<Float>
   ) { kernels.pointee.subtract_labels(labels, t.kernel, words, tGradient, wordGradient, biasGradient) }
 
-  /// As above, with the kernels' own idea of what is fused.
-  package func addTile(
-    _ tile: VocabularyTile, _ products: TileProducts, to tGradient: Matrix, rowSum: UnsafeMutablePointer<Float>
-  ) {
-    kernels.pointee.add_vocabulary_parts(
-      products.sums, 0, products.rescale, products.sums, tGradient.rows, tGradient.columns, tGradient.base, rowSum, 1)
-    multiply(
-      products.exponentials.matrix, transposed: false, tile.table, transposed: false, into: tGradient, scale: 1,
-      accumulates: tile.vocabulary.lowerBound > 0)
+  package func addTile(_ sums: SoftmaxSums, products: UnsafePointer<Float>?, rows: Int, hidden: Int, to total: OnlineSoftmax) {
+    kernels.pointee.add_tile(sums.kernel, products, rows, hidden, total.kernel)
   }
 
   package func sumEmbeddings(
@@ -110,10 +103,12 @@ extension RowDropout {
   }
 }
 
+extension SoftmaxSums {
+  var kernel: kernel_softmax_sums { kernel_softmax_sums(maximum: maximum, sum: sum) }
+}
+
 extension OnlineSoftmax {
-  var kernel: kernel_online_softmax {
-    kernel_online_softmax(row_maximum: rowMaximum, row_sum: rowSum, tile_maximum: tileMaximum, rescale: rescale)
-  }
+  var kernel: kernel_online_softmax { kernel_online_softmax(sums: sums.kernel, row_gradients: rowGradients) }
 }
 
 extension Activation {

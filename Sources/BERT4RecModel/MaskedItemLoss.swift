@@ -6,9 +6,9 @@ import SystemSupport
 ///     tGradient = (p - onehot) E,  E's gradient += (p - onehot)ᵀ t,  b's gradient += Σ rows (p - onehot)
 ///
 /// Letters: M masked rows, V vocabulary, H hidden. The (M, V) logits never exist as a whole: rows are taken in chunks of
-/// `rowChunk`, the vocabulary in tiles of `tileWidth`. A first sweep makes a tile's exponentials under a running maximum and,
-/// while they are in the cache, their product with the table, which only lacks the final sums. A second sweep makes the table's
-/// gradient; each row's final factor goes into t there, so the exponentials are read once and never written again. Those of the
+/// `rowChunk`, the vocabulary in tiles of `tileWidth`. A first sweep makes a tile's exponentials under its own maximum and,
+/// while they are in the cache, their product with the table, and adds both to what the tiles before have come to under a running maximum:
+/// only the final sums lack. A second sweep makes the table's gradient; each row's final factor goes into t there, so the exponentials are read once and never written again. Those of the
 /// first tiles are kept between the sweeps, up to a constant number; the second sweep makes the others again, with the same bits.
 package final class MaskedItemLoss {
   package static var rowChunk: Int { ExponentialTile.mostRows }
@@ -20,15 +20,13 @@ package final class MaskedItemLoss {
 
   private let context: LayerContext
   private let exponentials: UnsafeMutablePointer<Float>  // a tile after the other, each `ExponentialTile.capacity`
-  private let rowMaximum: UnsafeMutablePointer<Float>  // (rowChunk)
-  private let rowSum: UnsafeMutablePointer<Float>  // (rowChunk)
+  private let rowSums: SoftmaxSums  // (rowChunk)
   private let tileMaximum: UnsafeMutablePointer<Float>  // (tiles, rowChunk)
-  private let rescale: UnsafeMutablePointer<Float>  // (rowChunk)
+  private let tileSum: UnsafeMutablePointer<Float>  // (rowChunk)
   private let labelLogits: UnsafeMutablePointer<Float>  // (rowChunk)
   private let factors: UnsafeMutablePointer<Float>  // (rowChunk)
-  private let scaledRows: UnsafeMutablePointer<Float>  // (rowChunk, H)
-  /// What the second sweep's own exponentials come with, which the first one has settled.
-  private let unread: UnsafeMutablePointer<Float>  // (5, rowChunk)
+  /// Products of a tile, in the second sweep rows with their factors.
+  private let scratch: UnsafeMutablePointer<Float>  // (rowChunk, H)
   private let tileCount: Int
   /// Tiles whose exponentials are kept; all others share the place behind them.
   private let keptTiles: Int
@@ -39,14 +37,12 @@ package final class MaskedItemLoss {
     tileCount = (context.configuration.vocabularySize + Self.tileWidth - 1) / Self.tileWidth
     keptTiles = min(tileCount, keptExponentials / ExponentialTile.capacity)
     exponentials = context.workspace.floats(min(tileCount, keptTiles + 1) * ExponentialTile.capacity)
-    unread = context.workspace.floats(keptTiles < tileCount ? 5 * Self.rowChunk : 0)
-    rowMaximum = context.workspace.floats(Self.rowChunk)
-    rowSum = context.workspace.floats(Self.rowChunk)
+    rowSums = SoftmaxSums(maximum: context.workspace.floats(Self.rowChunk), sum: context.workspace.floats(Self.rowChunk))
     tileMaximum = context.workspace.floats(tileCount * Self.rowChunk)
     labelLogits = context.workspace.floats(Self.rowChunk)
     factors = context.workspace.floats(Self.rowChunk)
-    rescale = context.workspace.floats(Self.rowChunk)
-    scaledRows = context.workspace.floats(Self.rowChunk * context.configuration.hiddenSize)
+    tileSum = context.workspace.floats(Self.rowChunk)
+    scratch = context.workspace.floats(Self.rowChunk * context.configuration.hiddenSize)
   }
 
   /// The loss of t (M, H) for `labels` (M). With a place for it, overwrites tGradient (M, H) and adds the gradients of the table
@@ -86,45 +82,28 @@ package final class MaskedItemLoss {
       bias: pass.parameters + context.layout.predictionBias + vocabulary.lowerBound, vocabulary: vocabulary)
   }
 
-  /// The exponentials of a tile that were not kept, again: under a maximum that is there already, none is larger.
-  private func remake(_ index: Int, _ t: Matrix, _ labels: UnsafePointer<Int32>, _ pass: Pass) {
+  /// A tile's exponentials and what they come to.
+  private func make(
+    _ index: Int, _ t: Matrix, _ labels: UnsafePointer<Int32>, products: UnsafeMutablePointer<Float>?, addingTo total: OnlineSoftmax?,
+    _ pass: Pass
+  ) {
     let (exponentials, vocabulary) = tile(index, rows: t.rows)
-    let maxima = tileMaximum + index * Self.rowChunk
-    unread.update(from: maxima, count: t.rows)
-    let state = OnlineSoftmax(
-      rowMaximum: unread, rowSum: unread + Self.rowChunk, tileMaximum: unread + 2 * Self.rowChunk,
-      rescale: unread + 3 * Self.rowChunk)
+    let sums = SoftmaxSums(maximum: tileMaximum + index * Self.rowChunk, sum: tileSum)
     context.backend.vocabularyTile(
-      t, vocabularyTile(vocabulary, hidden: t.columns, pass), labels: labels, exponentials: exponentials, state,
-      labelLogits: unread + 4 * Self.rowChunk, tGradient: nil)
-  }
-
-  /// What the online softmax carries, with the place of a tile's maxima.
-  private func state(_ index: Int) -> OnlineSoftmax {
-    OnlineSoftmax(
-      rowMaximum: rowMaximum, rowSum: rowSum, tileMaximum: tileMaximum + index * Self.rowChunk, rescale: rescale)
+      t, vocabularyTile(vocabulary, hidden: t.columns, pass), labels: labels,
+      into: TileResult(exponentials, sums, labelLogits: labelLogits, products: products), addingTo: total)
   }
 
   private func forward(
     _ t: Matrix, _ labels: UnsafePointer<Int32>, _ tGradient: Matrix?, _ pass: Pass
   ) -> Double {
-    for row in 0..<t.rows {
-      rowMaximum[row] = -.infinity
-      rowSum[row] = 0
-    }
+    let total = OnlineSoftmax(rowSums, rowGradients: tGradient?.base)
+    total.begin(rows: t.rows)
     for index in 0..<tileCount {
       Liveness.tick()
-      let (exponentials, vocabulary) = tile(index, rows: t.rows)
-      context.backend.vocabularyTile(
-        t, vocabularyTile(vocabulary, hidden: t.columns, pass), labels: labels, exponentials: exponentials, state(index),
-        labelLogits: labelLogits,
-        tGradient: tGradient)
+      make(index, t, labels, products: tGradient == nil ? nil : scratch, addingTo: total, pass)
     }
-    var loss = 0.0
-    for row in 0..<t.rows {
-      loss += PortableMath.log(Double(rowSum[row])) + Double(rowMaximum[row]) - Double(labelLogits[row])
-    }
-    return loss
+    return rowSums.loss(labelLogits: labelLogits, rows: t.rows)
   }
 
   private func backward(
@@ -132,15 +111,16 @@ package final class MaskedItemLoss {
   ) {
     let (layout, hidden, backend) = (context.layout, t.columns, context.backend)
     let (wordGradient, biasGradient) = (pass.gradient(layout.wordEmbeddings), pass.gradient(layout.predictionBias))
-    for row in 0..<t.rows { factors[row] = 1 / rowSum[row] }
+    for row in 0..<t.rows { factors[row] = 1 / rowSums.sum[row] }
     backend.multiplyRows(tGradient, by: factors, into: tGradient.base)
     for index in 0..<tileCount {
       Liveness.tick()
       let (exponentials, vocabulary) = tile(index, rows: t.rows)
-      if index >= keptTiles { remake(index, t, labels, pass) }
-      backend.softmaxFactors(state(index), rows: t.rows, into: factors)
+      // With the same bits. All else that it comes to is known.
+      if index >= keptTiles { make(index, t, labels, products: nil, addingTo: nil, pass) }
+      backend.softmaxFactors(tileMaximum: tileMaximum + index * Self.rowChunk, rowSums, rows: t.rows, into: factors)
       backend.vocabularyTileBackward(
-        exponentials, t, factors: factors, scratch: Matrix(scaledRows, t.rows, hidden),
+        exponentials, t, factors: factors, scratch: Matrix(scratch, t.rows, hidden),
         tableGradient: Matrix(wordGradient + vocabulary.lowerBound * hidden, vocabulary.count, hidden),
         biasGradient: biasGradient + vocabulary.lowerBound, accumulates: !overwritesTable)
     }

@@ -73,39 +73,14 @@ package final class NativeBackend: KernelBackend, @unchecked Sendable {
   }
 
   package func vocabularyTile(
-    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, exponentials: ExponentialTile, _ state: OnlineSoftmax,
-    labelLogits: UnsafeMutablePointer<Float>, tGradient: Matrix?
+    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into result: TileResult, addingTo total: OnlineSoftmax?
   ) {
-    kernels.pointee.vocabulary_tile(
-      t.kernel, tile.table.kernel, tile.bias, labels, tile.vocabulary.lowerBound, exponentials.base,
-      exponentials.streams ? 1 : 0, state.kernel,
-      labelLogits, tGradient?.base, tile.vocabulary.lowerBound > 0 ? 1 : 0, memory(for: tile))
-  }
-
-  package func tileLogits(
-    _ t: Matrix, _ tile: VocabularyTile, labels: UnsafePointer<Int32>, into logits: ExponentialTile,
-    largest: UnsafeMutablePointer<Float>, labelLogits: UnsafeMutablePointer<Float>
-  ) {
-    kernels.pointee.vocabulary_tile_logits(
-      t.kernel, tile.table.kernel, tile.bias, labels, tile.vocabulary.lowerBound, logits.base, largest, labelLogits, memory(for: tile))
-  }
-
-  package func tileProducts(
-    _ tile: VocabularyTile, _ exponentials: ExponentialTile, _ state: OnlineSoftmax, parts: UnsafeMutablePointer<Float>?
-  ) {
-    kernels.pointee.vocabulary_tile_products(
-      exponentials.base, exponentials.rows, tile.table.kernel, state.kernel, parts, memory(for: tile))
-  }
-
-  package func tileParts(width: Int) -> Int { kernels.pointee.vocabulary_tile_parts(width) }
-
-  package func addTile(
-    _ tile: VocabularyTile, _ products: TileProducts, to tGradient: Matrix, rowSum: UnsafeMutablePointer<Float>
-  ) {
-    guard let parts = products.parts else { preconditionFailure("the native backend makes products first") }
-    kernels.pointee.add_vocabulary_parts(
-      parts, tileParts(width: tile.table.rows), products.rescale, products.sums, tGradient.rows, tGradient.columns, tGradient.base,
-      rowSum, tile.vocabulary.lowerBound > 0 ? 1 : 0)
+    func run(_ total: UnsafePointer<kernel_online_softmax>?) {
+      kernels.pointee.vocabulary_tile(
+        t.kernel, tile.table.kernel, tile.bias, labels, tile.vocabulary.lowerBound, result.exponentials.base,
+        result.exponentials.streams ? 1 : 0, result.sums.kernel, result.labelLogits, result.products, total, memory(for: tile))
+    }
+    if let total { withUnsafePointer(to: total.kernel, run) } else { run(nil) }
   }
 
   private func memory(for tile: VocabularyTile) -> UnsafeMutablePointer<Float> {

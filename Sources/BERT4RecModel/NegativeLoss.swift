@@ -123,7 +123,7 @@ package final class NegativeLoss {
     softmax.exponentials(logits, from: 0, context.backend)
     var sum = 0.0
     for row in 0..<logits.rows {
-      let (values, maximum) = (logits.base + row * logits.stride, Double(softmax.state.rowMaximum[row]))
+      let (values, maximum) = (logits.base + row * logits.stride, Double(softmax.sums.maximum[row]))
       let (one, scale) = (Float(PortableMath.exp(-maximum)), PortableMath.exp(maximum))
       var product = 1.0
       for column in 0..<logits.columns {
@@ -176,25 +176,25 @@ package struct RowSoftmax {
   package let factors: UnsafeMutablePointer<Float>  // (R)
   /// Of each row, after `forward`.
   package let losses: UnsafeMutablePointer<Double>  // (R)
-  let state: OnlineSoftmax
+  let sums: SoftmaxSums
 
   package init(_ context: LayerContext, rows: Int) {
     func floats() -> UnsafeMutablePointer<Float> { context.workspace.floats(rows) }
     (labelLogits, labelSlopes, factors) = (floats(), floats(), floats())
     losses = context.workspace.doubles(rows)
-    state = OnlineSoftmax(rowMaximum: floats(), rowSum: floats(), tileMaximum: floats(), rescale: floats())
+    sums = SoftmaxSums(maximum: floats(), sum: floats())
   }
 
   /// Logits (R, C) become exponentials; the loss of all rows. The label is what an online softmax has seen before.
   package func forward(_ logits: Matrix, _ backend: any Backend) -> Double {
     for row in 0..<logits.rows {
-      state.rowMaximum[row] = labelLogits[row]
-      state.rowSum[row] = 1
+      sums.maximum[row] = labelLogits[row]
+      sums.sum[row] = 1
     }
-    backend.tileExponentials(logits, bias: nil, state)
+    backend.tileExponentials(logits, bias: nil, sums)
     var sum = 0.0
     for row in 0..<logits.rows {
-      let (total, maximum, label) = (Double(state.rowSum[row]), Double(state.rowMaximum[row]), Double(labelLogits[row]))
+      let (total, maximum, label) = (Double(sums.sum[row]), Double(sums.maximum[row]), Double(labelLogits[row]))
       losses[row] = PortableMath.log(total) + maximum - label
       sum += losses[row]
       factors[row] = Float(1 / total)
@@ -203,9 +203,9 @@ package struct RowSoftmax {
     return sum
   }
 
-  /// Logits (R, C) become exp(logit - maximum), under the larger of `least` and their own maximum, which `state` then has.
+  /// Logits (R, C) become exp(logit - maximum), under the larger of `least` and their own maximum, which `sums` then has.
   func exponentials(_ logits: Matrix, from least: Float, _ backend: any Backend) {
-    for row in 0..<logits.rows { (state.rowMaximum[row], state.rowSum[row]) = (least, 0) }
-    backend.tileExponentials(logits, bias: nil, state)
+    for row in 0..<logits.rows { (sums.maximum[row], sums.sum[row]) = (least, 0) }
+    backend.tileExponentials(logits, bias: nil, sums)
   }
 }

@@ -1,18 +1,41 @@
-/// What an online softmax over tiles of the vocabulary carries from tile to tile, for R rows.
-package struct OnlineSoftmax {
-  package let rowMaximum: UnsafeMutablePointer<Float>  // (R), so far
-  package let rowSum: UnsafeMutablePointer<Float>  // (R), of the exponentials under that maximum
-  package let tileMaximum: UnsafeMutablePointer<Float>  // (R), receives what this tile was shifted by
-  package let rescale: UnsafeMutablePointer<Float>  // (R), receives exp(old maximum - new maximum)
+import SystemSupport
 
-  package init(
-    rowMaximum: UnsafeMutablePointer<Float>, rowSum: UnsafeMutablePointer<Float>,
-    tileMaximum: UnsafeMutablePointer<Float>, rescale: UnsafeMutablePointer<Float>
-  ) {
-    self.rowMaximum = rowMaximum
-    self.rowSum = rowSum
-    self.tileMaximum = tileMaximum
-    self.rescale = rescale
+/// Of R rows of logits.
+package struct SoftmaxSums {
+  package let maximum: UnsafeMutablePointer<Float>  // (R), the largest
+  package let sum: UnsafeMutablePointer<Float>  // (R), of exp(logit - maximum)
+
+  package init(maximum: UnsafeMutablePointer<Float>, sum: UnsafeMutablePointer<Float>) {
+    self.maximum = maximum
+    self.sum = sum
+  }
+
+  /// Of the rows from `row` on.
+  package func rows(from row: Int) -> SoftmaxSums { SoftmaxSums(maximum: maximum + row, sum: sum + row) }
+
+  /// Σ (log Σ exp logits - logit of the label) of R rows over the whole vocabulary.
+  package func loss(labelLogits: UnsafePointer<Float>, rows: Int) -> Double {
+    var loss = 0.0
+    for row in 0..<rows { loss += PortableMath.log(Double(sum[row])) + Double(maximum[row]) - Double(labelLogits[row]) }
+    return loss
+  }
+}
+
+/// What tiles of the vocabulary have come to so far, for R rows. A row's maximum of -inf: none has been added.
+package struct OnlineSoftmax {
+  package let sums: SoftmaxSums
+  /// (R, H), Σ exp(logit - maximum) times the item's row of the table; nil where it is not wanted.
+  package let rowGradients: UnsafeMutablePointer<Float>?
+
+  package init(_ sums: SoftmaxSums, rowGradients: UnsafeMutablePointer<Float>?) {
+    self.sums = sums
+    self.rowGradients = rowGradients
+  }
+
+  /// Before the first tile.
+  package func begin(rows: Int) {
+    sums.maximum.update(repeating: -.infinity, count: rows)
+    sums.sum.update(repeating: 0, count: rows)
   }
 }
 
@@ -50,21 +73,22 @@ package struct ExponentialTile {
   package var matrix: Matrix { Matrix(base, rows, width, stride: Self.stride) }
 }
 
-/// What a tile adds to the rows' sums and gradients, for R rows, once its exponentials are made.
-package struct TileProducts {
-  package let exponentials: ExponentialTile
-  /// (R, parts, H), whose sum over the parts is exponentials table; nil where the backend makes that when it is added.
-  package let parts: UnsafePointer<Float>?
-  package let rescale: UnsafePointer<Float>  // (R)
-  package let sums: UnsafePointer<Float>  // (R), of the exponentials
+/// What a tile of the vocabulary comes to by itself, for R rows.
+package struct TileResult {
+  package let exponentials: ExponentialTile  // (R, W), exp(logit - the tile's maximum)
+  package let sums: SoftmaxSums  // (R)
+  /// (R), of the rows whose label lies in the tile; others stay as they are.
+  package let labelLogits: UnsafeMutablePointer<Float>
+  /// (R, H), exponentials times the table; nil where it is not wanted.
+  package let products: UnsafeMutablePointer<Float>?
 
   package init(
-    exponentials: ExponentialTile, parts: UnsafePointer<Float>?, rescale: UnsafePointer<Float>, sums: UnsafePointer<Float>
+    _ exponentials: ExponentialTile, _ sums: SoftmaxSums, labelLogits: UnsafeMutablePointer<Float>, products: UnsafeMutablePointer<Float>?
   ) {
     self.exponentials = exponentials
-    self.parts = parts
-    self.rescale = rescale
     self.sums = sums
+    self.labelLogits = labelLogits
+    self.products = products
   }
 }
 

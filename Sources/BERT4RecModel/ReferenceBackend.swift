@@ -128,23 +128,37 @@ package final class ReferenceBackend: Backend {
     }
   }
 
-  package func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ state: OnlineSoftmax) {
+  package func tileExponentials(_ logits: Matrix, bias: UnsafePointer<Float>?, _ sums: SoftmaxSums) {
     for row in 0..<logits.rows {
       let values = (0..<logits.columns).map { Double(logits[row, $0] + (bias?[$0] ?? 0)) }
-      let highest = max(values.max() ?? 0, Double(state.rowMaximum[row]))
+      let highest = max(values.max() ?? 0, Double(sums.maximum[row]))
       let exponentials = values.map { exp($0 - highest) }
-      let factor = exp(Double(state.rowMaximum[row]) - highest)
-      state.rowSum[row] = Float(Double(state.rowSum[row]) * factor + exponentials.reduce(0, +))
-      state.rowMaximum[row] = Float(highest)
-      state.tileMaximum[row] = Float(highest)
-      state.rescale[row] = Float(factor)
+      let factor = exp(Double(sums.maximum[row]) - highest)
+      sums.sum[row] = Float(Double(sums.sum[row]) * factor + exponentials.reduce(0, +))
+      sums.maximum[row] = Float(highest)
       for column in 0..<logits.columns { logits[row, column] = Float(exponentials[column]) }
     }
   }
 
-  package func softmaxFactors(_ state: OnlineSoftmax, rows: Int, into factors: UnsafeMutablePointer<Float>) {
+  package func softmaxFactors(
+    tileMaximum: UnsafePointer<Float>, _ sums: SoftmaxSums, rows: Int, into factors: UnsafeMutablePointer<Float>
+  ) {
     for row in 0..<rows {
-      factors[row] = Float(exp(Double(state.tileMaximum[row] - state.rowMaximum[row])) / Double(state.rowSum[row]))
+      factors[row] = Float(exp(Double(tileMaximum[row] - sums.maximum[row])) / Double(sums.sum[row]))
+    }
+  }
+
+  package func addTile(_ sums: SoftmaxSums, products: UnsafePointer<Float>?, rows: Int, hidden: Int, to total: OnlineSoftmax) {
+    for row in 0..<rows {
+      let (old, own) = (Double(total.sums.maximum[row]), Double(sums.maximum[row]))
+      let isFirst = old == -.infinity
+      let (before, now) = (exp(old - max(old, own)), exp(own - max(old, own)))
+      total.sums.sum[row] = Float(Double(sums.sum[row]) * now + Double(total.sums.sum[row]) * before)
+      total.sums.maximum[row] = Float(max(old, own))
+      guard let products, let gradients = total.rowGradients else { continue }
+      for index in row * hidden..<(row + 1) * hidden {
+        gradients[index] = Float(Double(products[index]) * now + (isFirst ? 0 : Double(gradients[index]) * before))
+      }
     }
   }
 

@@ -1,4 +1,5 @@
-// The loss over the vocabulary, a tile of it at a time: an online softmax whose exponentials are kept for the table's gradient.
+// The loss over the vocabulary, a tile of it at a time: exponentials under the tile's own maximum, so that tiles do not wait for each
+// other, and kept for the table's gradient. What tiles come to is added in the vocabulary's order: an online softmax over tiles.
 #pragma once
 #include "product.h"
 
@@ -7,11 +8,17 @@ enum { PANEL = KERNEL_PANEL_COLUMNS };
 
 INLINE size_t padded_to_panel(size_t count) { return (count + PANEL - 1) / PANEL * PANEL; }
 
-// Rows of a tile's logits become exp(logit - maximum) under the larger of the maximum so far and their own; what stands behind
-// `width`, up to `padded`, becomes 0. With `panels`, each panel's first number for the first row, the exponentials go there as well.
+// What brings exponentials under one maximum to another, which is not smaller; -inf: there are none.
+INLINE float under(float old, float maximum) {
+  if (old == maximum) return 1;
+  return old == -__builtin_inff() ? 0 : exp16((f16)(old - maximum))[0];
+}
+
+// Rows of logits become exp(logit - maximum), under the larger of the maximum in `sums` and their own; what stands behind `width`, up to
+// `padded`, becomes 0. With `panels`, each panel's first number for the first row, the exponentials go there as well.
 // Three sweeps over rows that are independent of each other; at most SOFTMAX_ROWS.
 INLINE void exponential_rows(
-    float *z, size_t stride, size_t rows, size_t width, size_t padded, kernel_online_softmax state, size_t first, float *panels,
+    float *z, size_t stride, size_t rows, size_t width, size_t padded, kernel_softmax_sums state, size_t first, float *panels,
     size_t panel_size, const int streams) {
   float tops[SOFTMAX_ROWS], totals[SOFTMAX_ROWS];
   for (size_t row = 0; row < rows; row++) {
@@ -19,7 +26,7 @@ INLINE void exponential_rows(
     for (size_t i = width; i < padded; i++) logits[i] = -__builtin_inff();
     f16 highest = load(logits);
     for (size_t i = 16; i < padded; i += 16) highest = maximum(load(logits + i), highest);
-    float old = state.row_maximum[first + row], top = max_lanes(highest);
+    float old = state.maximum[first + row], top = max_lanes(highest);
     tops[row] = top > old ? top : old;
   }
   for (size_t row = 0; row < rows; row++) {
@@ -44,17 +51,14 @@ INLINE void exponential_rows(
     totals[row] = sum_lanes(sums);
   }
   for (size_t row = 0; row < rows; row++) {
-    float old = state.row_maximum[first + row], top = tops[row];
-    float factor = top == old ? 1.0f : exp16((f16)(old - top))[0];
-    state.rescale[first + row] = factor;
-    state.row_sum[first + row] = fma1(state.row_sum[first + row], factor, totals[row]);
-    state.row_maximum[first + row] = top;
-    state.tile_maximum[first + row] = top;
+    float old = state.maximum[first + row], top = tops[row];
+    state.sum[first + row] = fma1(state.sum[first + row], under(old, top), totals[row]);
+    state.maximum[first + row] = top;
   }
 }
 
 static void FUNCTION(tile_exponentials)(
-    float *logits, const float *bias, size_t rows, size_t width, size_t stride, kernel_online_softmax state) {
+    float *logits, const float *bias, size_t rows, size_t width, size_t stride, kernel_softmax_sums sums) {
   for (size_t row = 0; row < rows; row++) {
     float *z = logits + row * stride;
     if (bias)
@@ -63,7 +67,7 @@ static void FUNCTION(tile_exponentials)(
   }
   for (size_t row = 0; row < rows; row += SOFTMAX_ROWS)
     exponential_rows(
-        logits + row * stride, stride, at_most(rows - row, SOFTMAX_ROWS), width, (width + 15) / 16 * 16, state, row, 0, 0, 0);
+        logits + row * stride, stride, at_most(rows - row, SOFTMAX_ROWS), width, (width + 15) / 16 * 16, sums, row, 0, 0, 0);
 }
 
 static void FUNCTION(softmax_factors)(
@@ -81,20 +85,15 @@ static size_t FUNCTION(vocabulary_tile_scratch)(size_t width, size_t size) {
   return padded * (size + (size + 15) / 16 * 16 + ROWS);
 }
 
-// c = bias + A B or c += A B for a tile's rows, over all blocks of the inner index.
-INLINE void strip_product(left_operand a, right_operand b, size_t inner_count, result c, size_t columns, size_t rows) {
-  for (size_t first = 0; first < inner_count; first += INNER) {
-    size_t inner = at_most(inner_count - first, INNER);
-    for (size_t j = 0; j < columns; j += COLUMNS) {
-      result part = c;
-      part.values += j;
-      part.accumulates |= first > 0;
-      if (part.bias) part.bias += j;
-      left_operand x = a;
-      x.values += first;
-      right_operand y = {b.values + j / 16 * b.panel + first * b.step, b.panel, b.step};
-      any_tile(x, y, inner, part, columns - j, rows);
-    }
+// c (rows, columns) = bias + A B for a tile's rows. Each panel of B is read once, so nothing is gained by blocks of the inner index.
+INLINE void strip_product(left_operand a, right_operand b, size_t inner, result c, size_t columns, size_t rows) {
+  for (size_t j = 0; j < columns; j += COLUMNS) {
+    result part = c;
+    part.values += j;
+    if (part.bias) part.bias += j;
+    right_operand panels = b;
+    panels.values += j / 16 * b.panel;
+    any_tile(a, panels, inner, part, columns - j, rows);
   }
 }
 
@@ -118,100 +117,50 @@ INLINE right_operand rows_of_table(kernel_matrix table, int wanted, float *words
   return packed_panels(words, table.rows);
 }
 
+// Adds rows `first` and so on of a tile, of which these are the products, to what the tiles before it have come to.
+INLINE void add_rows_of_tile(
+    kernel_softmax_sums sums, const float *products, size_t first, size_t rows, size_t size, kernel_online_softmax total) {
+  for (size_t row = first; row < first + rows; row++) {
+    float old = total.sums.maximum[row], own = sums.maximum[row], top = own > old ? own : old;
+    float before = under(old, top), now = under(own, top);
+    total.sums.sum[row] = fma1(sums.sum[row], now, total.sums.sum[row] * before);
+    total.sums.maximum[row] = top;
+    if (!total.row_gradients) continue;
+    const float *product = products + (row - first) * size;
+    float *g = total.row_gradients + row * size;
+    for (size_t i = 0; i < size; i += 16) {
+      size_t count = size - i;
+      f16 p = load_up_to(product + i, count);
+      // Memory that nothing has been written to yet may hold anything.
+      if (before != 0.0f) p = fma16(p, (f16)now, load_up_to(g + i, count) * before);
+      store_up_to(g + i, p, count);
+    }
+  }
+}
+
+static void FUNCTION(add_tile)(
+    kernel_softmax_sums sums, const float *products, size_t rows, size_t size, kernel_online_softmax total) {
+  add_rows_of_tile(sums, products, 0, rows, size, total);
+}
+
 static void FUNCTION(vocabulary_tile)(
     kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *exponentials,
-    int streams, kernel_online_softmax state, float *label_logits, float *row_gradients, int adds, float *scratch) {
+    int streams, kernel_softmax_sums sums, float *label_logits, float *products, const kernel_online_softmax *total,
+    float *scratch) {
   size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
   float *columns = scratch, *words = columns + padded * size, *z = words + padded * ((size + 15) / 16 * 16);
   pack_right(table, 1, 0, size, 0, width, columns);
-  right_operand by_word = rows_of_table(table, row_gradients != 0, words);
+  right_operand by_word = rows_of_table(table, products != 0, words);
   for (size_t i = 0; i < rows.rows; i += ROWS) {
     size_t count = at_most(rows.rows - i, ROWS);
     strip_logits(rows, i, count, packed_panels(columns, size), bias, labels, first_label, width, z, padded, label_logits);
+    for (size_t row = i; row < i + count; row++) sums.maximum[row] = -__builtin_inff(), sums.sum[row] = 0;
     float *panels = exponentials + i * PANEL;
-    if (streams) exponential_rows(z, padded, count, width, padded, state, i, panels, rows.rows * PANEL, 1);
-    else exponential_rows(z, padded, count, width, padded, state, i, panels, rows.rows * PANEL, 0);
-    if (!row_gradients) continue;
-    float *g = row_gradients + i * size;
-    if (adds)
-      for (size_t row = 0; row < count; row++) {
-        float factor = state.rescale[i + row];
-        if (factor == 1.0f) continue;
-        for (size_t j = 0; j < size; j += 16) {
-          float *p = g + row * size + j;
-          store_up_to(p, load_up_to(p, size - j) * factor, size - j);
-        }
-      }
-    strip_product((left_operand){z, padded, 1}, by_word, width, (result){g, size, 1, adds, 0}, size, count);
-  }
-}
-
-// The tile's logits alone, in panels as the exponentials stand, -inf behind the last item, and the largest of each row.
-static void FUNCTION(vocabulary_tile_logits)(
-    kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *panels,
-    float *largest, float *label_logits, float *scratch) {
-  size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
-  float *columns = scratch, *z = columns + padded * size;
-  pack_right(table, 1, 0, size, 0, width, columns);
-  for (size_t i = 0; i < rows.rows; i += ROWS) {
-    size_t count = at_most(rows.rows - i, ROWS);
-    strip_logits(rows, i, count, packed_panels(columns, size), bias, labels, first_label, width, z, padded, label_logits);
-    for (size_t row = 0; row < count; row++) {
-      float *logits = z + row * padded, *panel = panels + (i + row) * PANEL;
-      for (size_t j = width; j < padded; j++) logits[j] = -__builtin_inff();
-      f16 highest = load(logits);
-      for (size_t j = 0; j < padded; j += PANEL, panel += rows.rows * PANEL)
-        for (int k = 0; k < PANEL; k += 16) {
-          f16 v = load(logits + j + k);
-          highest = maximum(v, highest);
-          store(panel + k, v);
-        }
-      largest[i + row] = max_lanes(highest);
-    }
-  }
-}
-
-// Parts of a row's product with a tile of so many items: one per block of the inner index.
-static size_t FUNCTION(vocabulary_tile_parts)(size_t width) { return (width + INNER - 1) / INNER; }
-
-static void FUNCTION(vocabulary_tile_products)(
-    float *panels, size_t rows, kernel_matrix table, kernel_online_softmax state, float *parts, float *scratch) {
-  size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
-  size_t part_count = FUNCTION(vocabulary_tile_parts)(width);
-  float *words = scratch, *z = words + padded * ((size + 15) / 16 * 16);
-  right_operand by_word = rows_of_table(table, parts != 0, words);
-  for (size_t i = 0; i < rows; i += ROWS) {
-    size_t count = at_most(rows - i, ROWS);
-    for (size_t row = 0; row < count; row++) {
-      const float *panel = panels + (i + row) * PANEL;
-      for (size_t j = 0; j < padded; j += PANEL, panel += rows * PANEL)
-        for (int k = 0; k < PANEL; k += 16) store(z + row * padded + j + k, load(panel + k));
-    }
-    exponential_rows(z, padded, count, width, padded, state, i, panels + i * PANEL, rows * PANEL, 0);
-    if (!parts) continue;
-    for (size_t part = 0; part < part_count; part++) {
-      size_t first = part * INNER;
-      right_operand y = {by_word.values + first * by_word.step, by_word.panel, by_word.step};
-      strip_product(
-          (left_operand){z + first, padded, 1}, y, at_most(width - first, INNER),
-          (result){parts + (i * part_count + part) * size, part_count * size, 1, 0, 0}, size, count);
-    }
-  }
-}
-
-static void FUNCTION(add_vocabulary_parts)(
-    const float *parts, size_t part_count, const float *rescale, const float *sums, size_t rows, size_t size,
-    float *row_gradients, float *row_sums, int adds) {
-  for (size_t row = 0; row < rows; row++) {
-    const float *part = parts + row * part_count * size;
-    float *g = row_gradients + row * size, factor = rescale[row];
-    for (size_t j = 0; j < size; j += 16) {
-      size_t count = size - j;
-      f16 v = adds ? load_up_to(g + j, count) * factor : load_up_to(part + j, count);
-      for (size_t k = adds ? 0 : 1; k < part_count; k++) v += load_up_to(part + k * size + j, count);
-      store_up_to(g + j, v, count);
-    }
-    row_sums[row] = fma1(row_sums[row], factor, sums[row]);
+    if (streams) exponential_rows(z, padded, count, width, padded, sums, i, panels, rows.rows * PANEL, 1);
+    else exponential_rows(z, padded, count, width, padded, sums, i, panels, rows.rows * PANEL, 0);
+    float *p = products && !total ? products + i * size : products;
+    if (p) strip_product((left_operand){z, padded, 1}, by_word, width, (result){p, size, 1, 0, 0}, size, count);
+    if (total) add_rows_of_tile(sums, p, i, count, size, *total);
   }
 }
 

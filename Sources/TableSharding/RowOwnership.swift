@@ -53,9 +53,6 @@ package struct RowOwnership: Sendable, Equatable {
   /// Rows of a rank in all.
   package func rowCount(of rank: Int) -> Int { blocks(of: rank).reduce(0) { $0 + rows(ofBlock: $1).count } }
 
-  /// Rows of the rank that has most.
-  package var mostRows: Int { (0..<size).reduce(0) { max($0, rowCount(of: $1)) } }
-
   /// The rows of a rank that has neighbouring ones.
   package func neighbouringRows(of rank: Int) -> Range<Int> {
     precondition(arrangement != .dealt || size == 1)

@@ -12,17 +12,16 @@ extension Benchmark {
     /// Bytes of the gradient beside the table, B.
     package let besidesBytes: Int
 
-    /// Bytes that one of n ranks sends in a step, but for the sum of what stands beside the table: fetched rows, all ranks' rows, their
-    /// largest logits, sums that go from rank to rank, the tokens' gradients.
+    /// Bytes that one of n ranks sends in a step, but for the sum of what stands beside the table: fetched rows, all ranks' rows, sums
+    /// that go from rank to rank, the tokens' gradients.
     package func sentBytes(ranks n: Int) -> Double {
       let (count, width) = (Double(n), Double(hidden + 1))
       let (others, fetched) = ((count - 1) / count, rows + tokens)
-      return 4 * (fetched / count * others * width + rows * others * width + rows * (count - 1) + tokens / count * others * width)
-        + sumBytes * others
+      return 4 * (fetched / count * others * width + rows * others * width + tokens / count * others * width) + sumBytes * others
     }
 
     /// Bytes of all rows' sums, which go through all ranks.
-    private var sumBytes: Double { 4 * rows * Double(hidden + 2) }
+    private var sumBytes: Double { 4 * rows * Double(hidden + 3) }
 
     /// Seconds that the network takes in a step of n ranks.
     package func networkSeconds(ranks n: Int, bandwidth: Double, latency: Double) -> Double {
@@ -30,7 +29,7 @@ extension Benchmark {
       // Pieces of two neighbouring ranks follow each other.
       let pieces = max(count, sumBytes / Double(4 * LossPlan.pieceElements))
       let sums = (pieces + count - 2) * (latency + sumBytes / pieces / bandwidth)
-      let back = (sumBytes * (count - 1) / count + 4 * rows * (count - 1)) / bandwidth
+      let back = (sumBytes * (count - 1) / count + 8 * rows * (count - 1)) / bandwidth
       let others = (sentBytes(ranks: n) - sumBytes * (count - 1) / count) / bandwidth
       return sums + back + others + messages * latency + 2 * Double(besidesBytes) * (count - 1) / (count * bandwidth)
         + 2 * latency * Double(n.bitWidth - (n - 1).leadingZeroBitCount)

@@ -61,7 +61,7 @@ final class BucketExchange: @unchecked Sendable {
     searches = workspaces.map {
       BucketSearch(configuration, backend.makeBackend(), $0, buckets: buckets, items: items.max() ?? 0)
     }
-    plan = LossPlan(shards: shardCount, ranks: communicator.size, hidden: hidden, mostItems: ownership.mostRows)
+    plan = LossPlan(shards: shardCount, ranks: communicator.size, hidden: hidden)
     let layout = BlockLayout(blocks: communicator.size)
     layouts = (layout, layout, layout)
   }

@@ -6,12 +6,11 @@ import TableSharding
 
 /// The full loss over a sharded table: each rank has some neighbouring tiles of the vocabulary, which all masked rows of a step meet.
 ///
-/// Letters: M masked rows of the step, H hidden. What crosses the network is rows, not the table. A step: every rank gets all rows (M, H)
-/// and each row's largest logit of every rank, from which it knows what its own tiles' exponentials are shifted by; the products with the
-/// table are made, by all ranks at once; then pieces of rows go from rank to rank, in the order of the vocabulary, and each rank adds its
-/// products; the last one gives the sums back. These are the additions of `MaskedItemLoss`, in its order. After the encoders' backward
-/// passes the tokens' gradients go to their rows' owners (`TokenGradients`), and each rank makes the gradient of its own items, shard
-/// after shard, and sums them in the shards' tree.
+/// Letters: M masked rows of the step, H hidden. What crosses the network is rows, not the table. A step: every rank gets all rows (M, H);
+/// all ranks at once make their own tiles' exponentials and the products of these with the table; then pieces of rows go from rank to rank,
+/// in the order of the vocabulary, and each rank adds what its tiles come to; the last one gives the sums back. These are the additions of
+/// `MaskedItemLoss`, in its order. After the encoders' backward passes the tokens' gradients go to their rows' owners (`TokenGradients`),
+/// and each rank makes the gradient of its own items, shard after shard, and sums them in the shards' tree.
 final class DividedLoss: @unchecked Sendable {
   private(set) var plan: LossPlan
   /// This rank's gradients of its own items and their biases, summed over all shards.
@@ -21,7 +20,6 @@ final class DividedLoss: @unchecked Sendable {
   private(set) var sentBytes = 0
 
   private let communicator: any Communicator
-  private let ownership: RowOwnership
   private let hidden: Int
   private let threadCount: Int
   private let shardCount: Int
@@ -32,11 +30,8 @@ final class DividedLoss: @unchecked Sendable {
   private let ownRows = GrowingBuffer<Float>(for: purpose)
   private let allRows = GrowingBuffer<Float>(for: purpose)
   private var rowLayout: BlockLayout
-  private let ownLargest = GrowingBuffer<Float>(for: purpose)  // (M)
-  private let allLargest = GrowingBuffer<Float>(for: purpose)  // (ranks, M)
-  private let rowMaximum = GrowingBuffer<Float>(for: purpose)  // (M), over all ranks
-  private let rowSum = GrowingBuffer<Float>(for: purpose)  // (M), over all ranks
-  /// Of each piece the rows' gradients (rows, H), their sums and their labels' logits (rows).
+  private let rowSums = GrowingBuffer<Float>(for: purpose)  // (2, M), over all ranks
+  /// Of each piece what is in `Sums`.
   private let sums = GrowingBuffer<Float>(for: purpose)
   private let results = GrowingBuffer<Float>(for: purpose)
   private var layouts: (send: BlockLayout, receive: BlockLayout)
@@ -44,7 +39,6 @@ final class DividedLoss: @unchecked Sendable {
   private let nothing = (send: GrowingBuffer<Float>(for: purpose), receive: GrowingBuffer<Float>(for: purpose))
   /// The piece that all threads add to.
   private var piece = 0
-  private var rowsOfGroup = 0..<0
 
   private static let purpose = "the loss of all ranks' rows"
 
@@ -54,7 +48,7 @@ final class DividedLoss: @unchecked Sendable {
     let configuration = state.configuration
     self.communicator = communicator
     self.shardCount = shardCount
-    ownership = table.ownership
+    let ownership = table.ownership
     hidden = configuration.hiddenSize
     threadCount = threads
     let own = ownership.blocks(of: communicator.rank)
@@ -67,7 +61,7 @@ final class DividedLoss: @unchecked Sendable {
     }
     gradient = try OwnGradient(rows: ownership.neighbouringRows(of: communicator.rank), hidden: hidden)
     tokens = TokenGradients(communicator: communicator, ownership: ownership, hidden: hidden)
-    plan = LossPlan(shards: shardCount, ranks: communicator.size, hidden: hidden, mostItems: ownership.mostRows)
+    plan = LossPlan(shards: shardCount, ranks: communicator.size, hidden: hidden)
     rowLayout = BlockLayout(blocks: communicator.size)
     layouts = (rowLayout, rowLayout)
   }
@@ -116,51 +110,49 @@ final class DividedLoss: @unchecked Sendable {
           labels: UnsafePointer(Self.labels(base, rows: ranks[source].count, hidden: hidden) + row)))
     }
     share.begin(chunks, rowCount: plan.rowCount)
-    ownLargest.resize(plan.rowCount)
-    rowMaximum.resize(plan.rowCount)
     Liveness.tick()
   }
 
-  func makeLogits(_ thread: Int) { share.makeLogits(thread) }
-
-  /// Begins a group of chunks (`LossPlan.groups`).
-  func begin(group: Range<Int>) {
-    rowsOfGroup = plan.chunks[group.lowerBound].lowerBound..<plan.chunks[group.upperBound - 1].upperBound
-    share.begin(group: group)
-  }
-
-  /// Collective. The largest logits of a group's rows, over all ranks and over those before this one.
-  func gatherLargest() throws(CollectiveFailure) {
-    let (count, first) = (rowsOfGroup.count, rowsOfGroup.lowerBound)
-    allLargest.resize(count * communicator.size)
-    share.findLargest(ownLargest.base)
-    try communicator.allGatherRecords(
-      UnsafeRawBufferPointer(start: ownLargest.base + first, count: 4 * count),
-      into: UnsafeMutableRawBufferPointer(start: allLargest.base, count: 4 * count * communicator.size))
-    sentBytes += 4 * count * (communicator.size - 1)
-    let maximum = rowMaximum.base + first
-    maximum.update(repeating: -.infinity, count: count)
-    for other in 0..<communicator.size {
-      if other == rank { (ownLargest.base + first).update(from: maximum, count: count) }
-      let values = allLargest.base + other * count
-      for row in 0..<count where values[row] > maximum[row] { maximum[row] = values[row] }
-    }
-    share.begin(largestBefore: ownLargest.base)
-    Liveness.tick()
-  }
-
-  func makeProducts(_ thread: Int) { share.makeProducts(thread) }
+  func makeTiles(_ thread: Int) { share.makeTiles(thread) }
 
   // MARK: - Sums from rank to rank
 
-  private func sums(of piece: LossPlan.Piece) -> UnsafeMutablePointer<Float> { sums.base + piece.rows.lowerBound * (hidden + 2) }
+  /// What some rows have come to so far, as it stands in memory that goes from rank to rank.
+  private struct Sums {
+    let hidden: Int
+    let gradients: UnsafeMutablePointer<Float>  // (rows, H)
+    let sums: SoftmaxSums  // (rows)
+    let labelLogits: UnsafeMutablePointer<Float>  // (rows)
+
+    /// The rows from `row` on.
+    func from(_ row: Int) -> Sums {
+      Sums(hidden: hidden, gradients: gradients + row * hidden, sums: sums.rows(from: row), labelLogits: labelLogits + row)
+    }
+
+    var total: OnlineSoftmax { OnlineSoftmax(sums, rowGradients: gradients) }
+  }
+
+  /// Numbers of so many rows there.
+  private func sumCount(_ rows: Int) -> Int { rows * (hidden + 3) }
+
+  /// Of so many rows whose numbers begin at `base`.
+  private func read(_ base: UnsafeMutablePointer<Float>, rows: Int) -> Sums {
+    let behind = base + rows * hidden
+    return Sums(
+      hidden: hidden, gradients: base, sums: SoftmaxSums(maximum: behind, sum: behind + rows), labelLogits: behind + 2 * rows)
+  }
+
+  private func place(of piece: LossPlan.Piece) -> UnsafeMutablePointer<Float> { sums.base + sumCount(piece.rows.lowerBound) }
 
   /// Collective. The rows' sums over the whole vocabulary: each piece goes through all ranks, and these work on different pieces at the
   /// same time. `add` lets all threads call `addPiece`.
   func sum(_ add: () -> Void) throws(CollectiveFailure) {
-    let (count, size, pieces) = (plan.rowCount, communicator.size, plan.pieces)
-    sums.resize(count * (hidden + 2))
-    if rank == 0 { sums.base.update(repeating: 0, count: count * (hidden + 2)) }
+    let (size, pieces) = (communicator.size, plan.pieces)
+    sums.resize(sumCount(plan.rowCount))
+    if rank == 0 {
+      sums.base.update(repeating: 0, count: sumCount(plan.rowCount))
+      for piece in pieces { read(place(of: piece), rows: piece.rows.count).total.begin(rows: piece.rows.count) }
+    }
     for slot in 0..<max(0, pieces.count + size - 1) {
       let (own, next) = (slot - rank, slot - rank + 1)
       if pieces.indices.contains(own) {
@@ -170,11 +162,11 @@ final class DividedLoss: @unchecked Sendable {
       if slot == pieces.count + size - 2 { break }
       let sends = rank + 1 < size && pieces.indices.contains(own)
       let receives = rank > 0 && pieces.indices.contains(next)
-      layouts.send.fill { sends && $0 == rank + 1 ? pieces[own].rows.count * (hidden + 2) : 0 }
-      layouts.receive.fill { receives && $0 == rank - 1 ? pieces[next].rows.count * (hidden + 2) : 0 }
+      layouts.send.fill { sends && $0 == rank + 1 ? sumCount(pieces[own].rows.count) : 0 }
+      layouts.receive.fill { receives && $0 == rank - 1 ? sumCount(pieces[next].rows.count) : 0 }
       try communicator.exchange(
-        sends ? sums(of: pieces[own]) : nothing.send.base, layouts.send,
-        into: receives ? sums(of: pieces[next]) : nothing.receive.base, layouts.receive)
+        sends ? place(of: pieces[own]) : nothing.send.base, layouts.send,
+        into: receives ? place(of: pieces[next]) : nothing.receive.base, layouts.receive)
       sentBytes += layouts.send.total * 4
     }
     try giveBack()
@@ -183,41 +175,44 @@ final class DividedLoss: @unchecked Sendable {
   /// A thread's part of a piece.
   func addPiece(_ thread: Int) {
     let piece = plan.pieces[piece]
-    let base = sums(of: piece)
+    let sums = read(place(of: piece), rows: piece.rows.count)
     for index in piece.chunks where index % threadCount == thread {
-      let row = plan.chunks[index].lowerBound - piece.rows.lowerBound
-      share.add(
-        chunks[index], to: Matrix(base + row * hidden, plan.chunks[index].count, hidden), rowSum: base + piece.rows.count * hidden + row,
-        labelLogits: base + piece.rows.count * (hidden + 1) + row, thread: thread)
+      let own = sums.from(plan.chunks[index].lowerBound - piece.rows.lowerBound)
+      share.add(chunks[index], to: own.total, labelLogits: own.labelLogits, thread: thread)
     }
     Liveness.tick()
   }
 
+  /// Over the whole vocabulary, of all rows of the step.
+  private var allRowSums: SoftmaxSums { SoftmaxSums(maximum: rowSums.base, sum: rowSums.base + plan.rowCount) }
+
   /// From the last rank its rows' results to each, and to all the sums of all rows.
   private func giveBack() throws(CollectiveFailure) {
     let (count, last, ranks) = (plan.rowCount, communicator.size - 1, plan.rowsOfRank)
-    rowSum.resize(count)
+    rowSums.resize(2 * count)
     if rank == last {
       for piece in plan.pieces {
-        (rowSum.base + piece.rows.lowerBound).update(from: sums(of: piece) + piece.rows.count * hidden, count: piece.rows.count)
+        let (own, all) = (read(place(of: piece), rows: piece.rows.count).sums, allRowSums.rows(from: piece.rows.lowerBound))
+        all.maximum.update(from: own.maximum, count: piece.rows.count)
+        all.sum.update(from: own.sum, count: piece.rows.count)
       }
-      layouts.send.fill { ranks[$0].count * (hidden + 2) + count }
+      layouts.send.fill { sumCount(ranks[$0].count) + 2 * count }
       results.resize(layouts.send.total)
       for other in ranks.indices {
-        let place = results.base + Int(layouts.send.offsets[other])
-        place.update(from: sums.base + ranks[other].lowerBound * (hidden + 2), count: ranks[other].count * (hidden + 2))
-        (place + ranks[other].count * (hidden + 2)).update(from: rowSum.base, count: count)
+        let (place, own) = (results.base + Int(layouts.send.offsets[other]), sumCount(ranks[other].count))
+        place.update(from: sums.base + sumCount(ranks[other].lowerBound), count: own)
+        (place + own).update(from: rowSums.base, count: 2 * count)
       }
       sentBytes += (layouts.send.total - Int(layouts.send.counts[last])) * 4
     } else {
       layouts.send.fill { _ in 0 }
     }
-    let own = ranks[rank].count * (hidden + 2)
-    layouts.receive.fill { $0 == last ? own + count : 0 }
+    let own = sumCount(ranks[rank].count)
+    layouts.receive.fill { $0 == last ? own + 2 * count : 0 }
     // All that it was is with the ranks behind this one.
-    sums.resize(own + count)
+    sums.resize(own + 2 * count)
     try communicator.exchange(results.base, layouts.send, into: sums.base, layouts.receive)
-    rowSum.base.update(from: sums.base + own, count: count)
+    rowSums.base.update(from: sums.base + own, count: 2 * count)
     Liveness.tick()
   }
 
@@ -231,15 +226,13 @@ final class DividedLoss: @unchecked Sendable {
     var loss = 0.0
     let first = plan.rowsOfRank[rank].lowerBound
     for piece in plan.pieces where piece.chunks.overlaps(block.chunks) {
-      let base = sums.base + (piece.rows.lowerBound - first) * (hidden + 2)
+      let sums = read(sums.base + sumCount(piece.rows.lowerBound - first), rows: piece.rows.count)
       for index in piece.chunks.clamped(to: block.chunks) {
-        let (chunk, row) = (chunks[index], plan.chunks[index].lowerBound - piece.rows.lowerBound)
-        let rowSum = base + piece.rows.count * hidden + row
-        loss += DividedSoftmax.loss(
-          rowMaximum: rowMaximum.base + chunk.rows.lowerBound, rowSum: rowSum,
-          labelLogits: base + piece.rows.count * (hidden + 1) + row, rows: chunk.rows.count)
+        let chunk = chunks[index]
+        let own = sums.from(chunk.rows.lowerBound - piece.rows.lowerBound)
+        loss += own.sums.loss(labelLogits: own.labelLogits, rows: chunk.rows.count)
         DividedSoftmax.finish(
-          Matrix(base + row * hidden, chunk.rows.count, hidden), rowSum: rowSum, labels: chunk.labels, words: words, backend: backend,
+          Matrix(own.gradients, chunk.rows.count, hidden), rowSum: own.sums.sum, labels: chunk.labels, words: words, backend: backend,
           factors: factors, into: tGradient + (chunk.rows.lowerBound - block.rows.lowerBound) * hidden)
       }
     }
@@ -271,8 +264,7 @@ final class DividedLoss: @unchecked Sendable {
     for index in plan.blocksOfShard[shard] {
       for chunk in plan.blocks[index].chunks {
         share.addGradients(
-          tile: tile, chunks[chunk], rowMaximum: rowMaximum.base, rowSum: rowSum.base, words: words, biases: biases,
-          accumulates: accumulates, thread: thread)
+          tile: tile, chunks[chunk], rows: allRowSums, words: words, biases: biases, accumulates: accumulates, thread: thread)
         accumulates = true
       }
       tokens.forEachRow(ofBlock: index) { row, values in

@@ -27,26 +27,17 @@ struct LossPlan {
   /// Rows of each chunk.
   private(set) var chunks: [Range<Int>] = []
   private(set) var pieces: [Piece] = []
-  /// Chunks that all ranks take from logits to products together: few enough for these logits to stay in a cache until the largest ones
-  /// of all ranks are known.
-  private(set) var groups: [Range<Int>] = []
   /// Blocks of each shard.
   private(set) var blocksOfShard: [Range<Int>]
   /// Rows and blocks of each rank.
   private(set) var rowsOfRank: [Range<Int>]
   private(set) var blocksOfRank: [Range<Int>]
   private let pieceRows: Int
-  private let groupRows: Int
-
-  /// Logits of a rank in a group at least, but for the last one: 2 MiB. Shapes no bits.
-  static let groupElements = 1 << 19
 
   /// Numbers of a piece at least, but for a rank's last one. Shapes no bits.
   static let pieceElements = 1 << 13
 
-  /// - Parameter mostItems: of the rank that has most.
-  init(shards: Int, ranks: Int, hidden: Int, mostItems: Int) {
-    groupRows = (Self.groupElements + mostItems - 1) / mostItems
+  init(shards: Int, ranks: Int, hidden: Int) {
     blocksOfShard = [Range<Int>](repeating: 0..<0, count: shards)
     rowsOfRank = [Range<Int>](repeating: 0..<0, count: ranks)
     blocksOfRank = rowsOfRank
@@ -59,7 +50,6 @@ struct LossPlan {
     blocks.removeAll(keepingCapacity: true)
     chunks.removeAll(keepingCapacity: true)
     pieces.removeAll(keepingCapacity: true)
-    groups.removeAll(keepingCapacity: true)
     var row = 0
     for shard in 0..<plan.shardCount {
       let first = blocks.count
@@ -78,7 +68,6 @@ struct LossPlan {
       end(&self)
       blocksOfShard[shard] = first..<blocks.count
     }
-    group()
     for rank in rowsOfRank.indices {
       let shards = ShardTree.range(part: rank, of: rowsOfRank.count, in: 0..<plan.shardCount)
       let own = blocksOfShard[shards.lowerBound].lowerBound..<blocksOfShard[shards.upperBound - 1].upperBound
@@ -86,15 +75,6 @@ struct LossPlan {
       let start = rank == 0 ? 0 : rowsOfRank[rank - 1].upperBound
       rowsOfRank[rank] = start..<(own.isEmpty ? start : blocks[own.upperBound - 1].rows.upperBound)
       if !own.isEmpty { cut(blocks[own.lowerBound].chunks.lowerBound..<blocks[own.upperBound - 1].chunks.upperBound) }
-    }
-  }
-
-  private mutating func group() {
-    var first = 0
-    for chunk in chunks.indices {
-      if chunks[chunk].upperBound - chunks[first].lowerBound < groupRows && chunk + 1 < chunks.count { continue }
-      groups.append(first..<chunk + 1)
-      first = chunk + 1
     }
   }
 

@@ -157,8 +157,7 @@ package struct MemoryPlan: Sendable {
     let items = Double(tiles * MaskedItemLoss.tileWidth)
     let width = Double(model.hiddenSize + 1)
     let ofRank = tokens / Double(ranks)
-    let share = VocabularyShare.byteCount(
-      model, rows: rows, tiles: tiles, backend: backend.makeBackend(), threads: own.threads)
+    let share = VocabularyShare.byteCount(model, rows: rows, tiles: tiles, threads: own.threads)
     let trees =
       Double(own.threads)
       * Double(

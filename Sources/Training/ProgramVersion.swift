@@ -17,8 +17,9 @@ package enum ProgramVersion {
 
   /// The same of a run with this loss.
   ///
-  /// sce, 3: a bucket's items are added in ascending order.
-  package static func numerics(_ loss: LossKind) -> Int { loss == .sce ? 3 : numerics }
+  /// sce, 3: a bucket's items are added in ascending order. full, 3: exponentials under their tile's own maximum, products with a whole
+  /// tile.
+  package static func numerics(_ loss: LossKind) -> Int { loss == .sce || loss == .full ? 3 : numerics }
 
   /// For --version and bug reports: the version with its commit, then what it was built with and what it runs on.
   package static var description: String {

@@ -13,7 +13,7 @@ package final class TrainingStep {
   private enum Task: Int {
     case catchingUpAll, batches, catchingUp, gradients, merging, squares, update
     // With a divided loss, in place of `gradients`.
-    case encoding, logits, products, additions, backward, table
+    case encoding, tiles, additions, backward, table
     // With buckets over a sharded table.
     case bucketing, searching, filling, bucketGradients
   }
@@ -69,8 +69,7 @@ package final class TrainingStep {
         case .squares: update.addSquares(thread)
         case .update: update.apply(thread)
         case .encoding: workers.encode(thread)
-        case .logits: workers.divide(thread) { $0.makeLogits(thread) }
-        case .products: workers.divide(thread) { $0.makeProducts(thread) }
+        case .tiles: workers.divide(thread) { $0.makeTiles(thread) }
         case .additions: workers.divide(thread) { $0.addPiece(thread) }
         case .backward: workers.computeDividedGradients(thread)
         case .table: workers.divide(thread) { $0.makeGradient(thread) }
@@ -168,12 +167,7 @@ package final class TrainingStep {
     divided.begin(workers.plan)
     run(.encoding)
     try exchange { () throws(CollectiveFailure) in try divided.gatherRows() }
-    for group in divided.plan.groups {
-      divided.begin(group: group)
-      run(.logits)
-      try exchange { () throws(CollectiveFailure) in try divided.gatherLargest() }
-      run(.products)
-    }
+    run(.tiles)
     try exchange { () throws(CollectiveFailure) in
       try divided.sum {
         run(.additions)

@@ -133,14 +133,28 @@ import Testing
     let tiles = (0..<3).map { _ in (numbers.array(rows * stride, scale: 9), numbers.array(width)) }
     let results = [backend.make(), plain].map { backend -> [[Float]] in
       let (maximum, sum) = (Buffer([Float](repeating: -.infinity, count: rows)), Buffer(zeros: rows))
+      let (ofAll, sumOfAll) = (Buffer(zeros: rows), Buffer(zeros: rows))
+      // What stands in a total's gradients before the first tile is not read.
+      let gradients = Buffer([Float](repeating: .nan, count: rows * 5))
+      let total = OnlineSoftmax(SoftmaxSums(maximum: ofAll.base, sum: sumOfAll.base), rowGradients: gradients.base)
+      total.begin(rows: rows)
       var outputs: [[Float]] = []
-      for (logits, bias) in tiles {
-        let (values, shift, rescale) = (Buffer(logits), Buffer(zeros: rows), Buffer(zeros: rows))
+      for (index, (logits, bias)) in tiles.enumerated() {
+        let values = Buffer(logits)
+        // By itself, and with those before it.
+        let (own, ownSum, products) = (
+          Buffer([Float](repeating: -.infinity, count: rows)), Buffer(zeros: rows), Buffer(Array(tiles[2 - index].0[..<(rows * 5)]))
+        )
         backend.tileExponentials(
-          values.matrix(rows, width, stride: stride), bias: bias,
-          OnlineSoftmax(
-            rowMaximum: maximum.base, rowSum: sum.base, tileMaximum: shift.base, rescale: rescale.base))
-        outputs += [values.rows(rows, width, stride: stride), shift.values, rescale.values]
+          values.matrix(rows, width, stride: stride), bias: bias, SoftmaxSums(maximum: own.base, sum: ownSum.base))
+        outputs += [values.rows(rows, width, stride: stride), own.values, ownSum.values]
+        backend.addTile(
+          SoftmaxSums(maximum: own.base, sum: ownSum.base), products: products.base, rows: rows, hidden: 5, to: total)
+        outputs += [gradients.values]
+        let again = Buffer(logits)
+        backend.tileExponentials(
+          again.matrix(rows, width, stride: stride), bias: bias, SoftmaxSums(maximum: maximum.base, sum: sum.base))
+        outputs += [again.rows(rows, width, stride: stride)]
         let sums = Buffer([Float](repeating: 0.5, count: width))
         backend.addWeightedColumnSums(
           of: values.matrix(rows, width, stride: stride), weights: maximum.base, to: sums.base)
@@ -148,6 +162,7 @@ import Testing
       }
       let scaled = Buffer(zeros: rows * 5)
       backend.multiplyRows(Buffer(tiles[0].0).matrix(rows, 5), by: sum.base, into: scaled.base)
+      #expect(ofAll.values == maximum.values && relativeDistance(sumOfAll.values, sum.values) < 1e-5)
       return outputs + [maximum.values, sum.values, scaled.values]
     }
     for (a, b) in zip(results[0], results[1]) { #expect(relativeDistance(a, b) < 1e-5) }
@@ -179,14 +194,16 @@ import Testing
       fast.softmax(p.matrix(3, 20, stride: 32), dropped: dropped.matrix(3, 20, stride: 32), dropout: .none)
       #expect(dropped.values[32..<52].contains { $0.isNaN })
       #expect(!dropped.values[0..<20].contains { $0.isNaN })
-      let (tile, maximum, sum, shift) = (
-        Buffer(values), Buffer([Float](repeating: -.infinity, count: 3)), Buffer(zeros: 3), Buffer(zeros: 3)
-      )
-      fast.tileExponentials(
-        tile.matrix(3, 20, stride: 32), bias: nil,
-        OnlineSoftmax(
-          rowMaximum: maximum.base, rowSum: sum.base, tileMaximum: shift.base, rescale: Buffer(zeros: 3).base))
+      let (tile, maximum, sum) = (Buffer(values), Buffer([Float](repeating: -.infinity, count: 3)), Buffer(zeros: 3))
+      let sums = SoftmaxSums(maximum: maximum.base, sum: sum.base)
+      fast.tileExponentials(tile.matrix(3, 20, stride: 32), bias: nil, sums)
       #expect(!sum.values[1].isFinite && sum.values[0].isFinite)
+      for old in [-Float.infinity, 0.25] {
+        let (ofAll, sumOfAll) = (Buffer([Float](repeating: old, count: 3)), Buffer(zeros: 3))
+        let total = OnlineSoftmax(SoftmaxSums(maximum: ofAll.base, sum: sumOfAll.base), rowGradients: nil)
+        fast.addTile(sums, products: nil, rows: 3, hidden: 5, to: total)
+        #expect(!sumOfAll.values[1].isFinite && sumOfAll.values[0].isFinite)
+      }
       let (activated, derivative) = (Buffer(values), Buffer(zeros: values.count))
       for activation in Activation.allCases where !(activation == .tanh && poison == .infinity) {
         let buffer = Buffer(values)

@@ -63,26 +63,17 @@ import Testing
         let range = start..<min(start + MaskedItemLoss.rowChunk, rows)
         return VocabularyShare.Chunk(rows: range, t: t.matrix(rows, hidden).rows(range), labels: labels + start)
       }
-      let (sums, rowSum, labelLogits) = (Buffer(zeros: rows * hidden), Buffer(zeros: rows), Buffer(zeros: rows))
-      let largest = Buffer([Float](repeating: -.infinity, count: rows))
+      let (sums, rowMaximum, rowSum) = (Buffer([Float](repeating: .nan, count: rows * hidden)), Buffer(zeros: rows), Buffer(zeros: rows))
+      let (ofRows, labelLogits) = (SoftmaxSums(maximum: rowMaximum.base, sum: rowSum.base), Buffer(zeros: rows))
+      OnlineSoftmax(ofRows, rowGradients: nil).begin(rows: rows)
       for share in shares {
         share.begin(chunks, rowCount: rows)
-        let before = Buffer(largest.values)
-        // Chunk by chunk, or all at once.
-        for group in threads == 1 ? chunks.indices.map({ $0..<$0 + 1 }) : [chunks.indices] {
-          share.begin(group: group)
-          for thread in 0..<threads { share.makeLogits(thread) }
-          let own = Buffer([Float](repeating: -.infinity, count: rows))
-          share.findLargest(own.base)
-          for row in 0..<rows { largest.base[row] = max(largest.base[row], own.base[row]) }
-          share.begin(largestBefore: before.base)
-          for thread in 0..<threads { share.makeProducts(thread) }
-        }
+        for thread in 0..<threads { share.makeTiles(thread) }
         for (index, chunk) in chunks.enumerated() {
           let first = chunk.rows.lowerBound
           share.add(
-            chunk, to: sums.matrix(rows, hidden).rows(chunk.rows), rowSum: rowSum.base + first, labelLogits: labelLogits.base + first,
-            thread: index % threads)
+            chunk, to: OnlineSoftmax(ofRows.rows(from: first), rowGradients: sums.base + first * hidden),
+            labelLogits: labelLogits.base + first, thread: index % threads)
         }
       }
       var result = Result()
@@ -92,7 +83,7 @@ import Testing
           let items = share.vocabulary(tile)
           for (place, chunk) in chunks.enumerated() {
             share.addGradients(
-              tile: tile, chunk, rowMaximum: largest.base, rowSum: rowSum.base, words: gradients.base + items.lowerBound * hidden,
+              tile: tile, chunk, rows: ofRows, words: gradients.base + items.lowerBound * hidden,
               biases: gradients.base + layout.predictionBias + items.lowerBound, accumulates: place > 0, thread: index % threads)
           }
         }
@@ -100,8 +91,7 @@ import Testing
       let (tGradient, factors) = (Buffer(zeros: rows * hidden), Buffer(zeros: rows))
       for chunk in chunks {
         let first = chunk.rows.lowerBound
-        result.loss += DividedSoftmax.loss(
-          rowMaximum: largest.base + first, rowSum: rowSum.base + first, labelLogits: labelLogits.base + first, rows: chunk.rows.count)
+        result.loss += ofRows.rows(from: first).loss(labelLogits: labelLogits.base + first, rows: chunk.rows.count)
         DividedSoftmax.finish(
           sums.matrix(rows, hidden).rows(chunk.rows), rowSum: rowSum.base + first, labels: chunk.labels, words: parameters.base,
           backend: backend(), factors: factors.base, into: tGradient.base + first * hidden)

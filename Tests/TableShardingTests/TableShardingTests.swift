@@ -22,7 +22,6 @@ import Testing
       #expect(owners.count { $0 == rank } == ownership.rowCount(of: rank))
     }
     #expect(owners.allSatisfy { $0 != nil })
-    #expect((0..<size).contains { ownership.rowCount(of: $0) == ownership.mostRows })
   }
 
   /// A rank's rows are behind those of the ranks before it, and no rank has two blocks more than another.

@@ -32,12 +32,16 @@ enum { KERNEL_PANEL_COLUMNS = 48 };
 
 typedef enum { KERNEL_GELU = 0, KERNEL_RELU = 1, KERNEL_TANH = 2, KERNEL_LINEAR = 3 } kernel_activation;
 
-// What an online softmax over tiles of the vocabulary carries for each row.
+// Of rows of logits.
 typedef struct {
-  float *row_maximum;   // (R) so far
-  float *row_sum;       // (R) of the exponentials under that maximum
-  float *tile_maximum;  // (R) receives what this tile was shifted by
-  float *rescale;       // (R) receives exp(old maximum - new maximum), for what was summed before
+  float *maximum;  // (R), the largest
+  float *sum;      // (R), of exp(logit - maximum)
+} kernel_softmax_sums;
+
+// What tiles of the vocabulary have come to so far, for each row. A maximum of -inf: none has been added.
+typedef struct {
+  kernel_softmax_sums sums;
+  float *_Nullable row_gradients;  // (R, H), of exp(logit - maximum) times the table's rows; null where they are not wanted
 } kernel_online_softmax;
 
 typedef struct {
@@ -152,10 +156,10 @@ typedef struct {
 
   // Loss over the vocabulary --------------------------------------------------------------------------------------------------
 
-  // One tile of the online softmax: logits (R, W), plus bias (may be null), become exp(logit - row_maximum). `stride` is a
-  // multiple of 16, at least W; what stands behind W, up to a whole vector, becomes 0.
+  // Logits (R, W), plus bias (may be null), become exp(logit - maximum), under the maximum of these and of what `sums` begins with, and
+  // `sums` receives those of both. `stride` is a multiple of 16, at least W; what stands behind W, up to a whole vector, becomes 0.
   void (*tile_exponentials)(
-      float *logits, const float *_Nullable bias, size_t rows, size_t width, size_t stride, kernel_online_softmax state);
+      float *logits, const float *_Nullable bias, size_t rows, size_t width, size_t stride, kernel_softmax_sums sums);
 
   // factors (R) = exp(tile_maximum - row_maximum) / row_sum.
   void (*softmax_factors)(const float *tile_maximum, const float *row_maximum, const float *row_sum, float *factors, size_t rows);
@@ -163,34 +167,21 @@ typedef struct {
   // Floats of scratch that `vocabulary_tile` needs for a tile (W, H) of the table.
   size_t (*vocabulary_tile_scratch)(size_t width, size_t size);
 
-  // Logits, exponentials and the rows' gradient of one tile of the table (W, H), a few rows at a time: exponentials (R, W) =
-  // exp(rows (R, H) table^T + bias - row_maximum), which stand in panels of KERNEL_PANEL_COLUMNS columns, each (R, that), the last
-  // one filled up; label_logits (R) receives the logits of those rows whose label lies in the tile, which begins at `first_label`;
-  // row_gradients (R, H), if not null, = what it is (if `adds`) * rescale + exponentials table.
+  // Logits, exponentials and their product with one tile of the table (W, H), a few rows at a time: exponentials (R, W) =
+  // exp(rows (R, H) table^T + bias - maximum), under the tile's own maximum, which `sums` receives with their sums; they stand in panels of
+  // KERNEL_PANEL_COLUMNS columns, each (R, that), the last one filled up. label_logits (R) receives the logits of those rows whose label
+  // lies in the tile, which begins at `first_label`. `products` (R, H), if not null, = exponentials table. With `total` all is added to
+  // that as `add_tile` does, and `products` is scratch for the rows that are in work.
   // With `streams`, the exponentials, which must begin at a multiple of 64 bytes, are written past the caches.
   void (*vocabulary_tile)(
       kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *exponentials,
-      int streams, kernel_online_softmax state, float *label_logits, float *_Nullable row_gradients, int adds, float *scratch);
+      int streams, kernel_softmax_sums sums, float *label_logits, float *_Nullable products,
+      const kernel_online_softmax *_Nullable total, float *scratch);
 
-  // The three steps of `vocabulary_tile` by themselves, for one that other ranks' tiles stand before: all rows' logits first.
-  // `panels` (R, W) receives the logits as exponentials stand there, -inf in what is filled up, `largest` (R) the largest of each row.
-  void (*vocabulary_tile_logits)(
-      kernel_matrix rows, kernel_matrix table, const float *bias, const int32_t *labels, size_t first_label, float *panels,
-      float *largest, float *label_logits, float *scratch);
-
-  // Parts that a row's product with a tile of so many items is the sum of: a part per block of the inner index.
-  size_t (*vocabulary_tile_parts)(size_t width);
-
-  // These logits become exponentials, under the maximum of what stands before the tile, which `state` begins with, and its own; with
-  // row_sum of zeros it receives the tile's sums. `parts` (R, parts, H), if not null, = exponentials table, part by part.
-  void (*vocabulary_tile_products)(
-      float *panels, size_t rows, kernel_matrix table, kernel_online_softmax state, float *_Nullable parts, float *scratch);
-
-  // Adds such a tile to what the tiles before it have come to: row_gradients (R, H) = what it is (if `adds`) * rescale +
-  // part + part + ..., row_sums (R) = row_sums * rescale + sums.
-  void (*add_vocabulary_parts)(
-      const float *parts, size_t part_count, const float *rescale, const float *sums, size_t rows, size_t size,
-      float *row_gradients, float *row_sums, int adds);
+  // Adds a tile to what the tiles before it have come to, everything under the larger of both maxima: total = total *
+  // exp(total's maximum - larger) + tile * exp(tile's maximum - larger). `products` (R, H): null where row gradients are not wanted.
+  void (*add_tile)(
+      kernel_softmax_sums sums, const float *_Nullable products, size_t rows, size_t size, kernel_online_softmax total);
 
   // table_gradient (W, H) = or += exponentials^T (factors rows (R, H)), bias_gradient (W) = or += exponentials^T factors (R); the
   // exponentials stand in panels. Needs the scratch of `product`.
