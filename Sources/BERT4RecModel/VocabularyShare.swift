@@ -178,8 +178,9 @@ package final class VocabularyShare: @unchecked Sendable {
     thread.backend.softmaxFactors(
       tileMaximum: sums(tile, chunk).maximum, rows.rows(from: chunk.rows.lowerBound), rows: chunk.rows.count, into: thread.factors.base)
     thread.backend.vocabularyTileBackward(
-      exponentials(tile, chunk, thread), chunk.t, factors: thread.factors.base, scratch: Matrix(thread.scratch.base, chunk.rows.count, hidden),
-      tableGradient: Matrix(words, vocabulary.count, hidden), biasGradient: biases, accumulates: accumulates)
+      exponentials(tile, chunk, thread), chunk.t, factors: thread.factors.base,
+      scratch: Matrix(thread.scratch.base, chunk.rows.count, hidden), tableGradient: Matrix(words, vocabulary.count, hidden),
+      biasGradient: biases, accumulates: accumulates)
     for row in 0..<chunk.rows.count where vocabulary.contains(Int(chunk.labels[row])) {
       let place = Int(chunk.labels[row]) - vocabulary.lowerBound
       biases[place] -= 1

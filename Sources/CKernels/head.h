@@ -117,30 +117,39 @@ INLINE right_operand rows_of_table(kernel_matrix table, int wanted, float *words
   return packed_panels(words, table.rows);
 }
 
-// Adds rows `first` and so on of a tile, of which these are the products, to what the tiles before it have come to.
+// Adds a tile's rows, at most SOFTMAX_ROWS, to what the tiles before it have come to.
 INLINE void add_rows_of_tile(
-    kernel_softmax_sums sums, const float *products, size_t first, size_t rows, size_t size, kernel_online_softmax total) {
-  for (size_t row = first; row < first + rows; row++) {
-    float old = total.sums.maximum[row], own = sums.maximum[row], top = own > old ? own : old;
-    float before = under(old, top), now = under(own, top);
-    total.sums.sum[row] = fma1(sums.sum[row], now, total.sums.sum[row] * before);
-    total.sums.maximum[row] = top;
-    if (!total.row_gradients) continue;
-    const float *product = products + (row - first) * size;
-    float *g = total.row_gradients + row * size;
+    kernel_softmax_sums sums, const float *products, size_t rows, size_t size, kernel_softmax_sums total, float *gradients) {
+  f16 old = load_up_to(total.maximum, rows), own = load_up_to(sums.maximum, rows), top = maximum(own, old);
+  // 0 where there is nothing so far.
+  f16 before = exp16(old - top), now = exp16(own - top);
+  store_up_to(total.sum, fma16(load_up_to(sums.sum, rows), now, load_up_to(total.sum, rows) * before), rows);
+  store_up_to(total.maximum, top, rows);
+  if (!gradients) return;
+  for (size_t row = 0; row < rows; row++, products += size, gradients += size) {
+    f16 factor_before = before[row], factor_now = now[row];
     for (size_t i = 0; i < size; i += 16) {
       size_t count = size - i;
-      f16 p = load_up_to(product + i, count);
+      f16 p = load_up_to(products + i, count);
       // Memory that nothing has been written to yet may hold anything.
-      if (before != 0.0f) p = fma16(p, (f16)now, load_up_to(g + i, count) * before);
-      store_up_to(g + i, p, count);
+      if (before[row] != 0.0f) p = fma16(p, factor_now, load_up_to(gradients + i, count) * factor_before);
+      store_up_to(gradients + i, p, count);
     }
   }
 }
 
+INLINE kernel_softmax_sums sums_from(kernel_softmax_sums sums, size_t row) {
+  return (kernel_softmax_sums){sums.maximum + row, sums.sum + row};
+}
+
 static void FUNCTION(add_tile)(
     kernel_softmax_sums sums, const float *products, size_t rows, size_t size, kernel_online_softmax total) {
-  add_rows_of_tile(sums, products, 0, rows, size, total);
+  for (size_t i = 0; i < rows; i += SOFTMAX_ROWS) {
+    size_t place = total.row_gradients ? i * size : 0;
+    add_rows_of_tile(
+        sums_from(sums, i), products + place, at_most(rows - i, SOFTMAX_ROWS), size, sums_from(total.sums, i),
+        total.row_gradients + place);
+  }
 }
 
 static void FUNCTION(vocabulary_tile)(
@@ -159,8 +168,9 @@ static void FUNCTION(vocabulary_tile)(
     if (streams) exponential_rows(z, padded, count, width, padded, sums, i, panels, rows.rows * PANEL, 1);
     else exponential_rows(z, padded, count, width, padded, sums, i, panels, rows.rows * PANEL, 0);
     float *p = products && !total ? products + i * size : products;
+    float *g = total && total->row_gradients ? total->row_gradients + i * size : 0;
     if (p) strip_product((left_operand){z, padded, 1}, by_word, width, (result){p, size, 1, 0, 0}, size, count);
-    if (total) add_rows_of_tile(sums, p, i, count, size, *total);
+    if (total) add_rows_of_tile(sums_from(sums, i), p, count, size, sums_from(total->sums, i), g);
   }
 }
 
