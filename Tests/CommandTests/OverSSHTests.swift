@@ -159,6 +159,30 @@ extension CommandTests {
       }
     }
 
+    /// An mpirun that has lost one host and waits for another, which the real one does only now and then.
+    @Test func mpirunThatWaitsAfterALossIsEnded() throws {
+      try LabHosts.with(hosts: 2) { lab in
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        let mpirun = lab.folder + "/bin/mpirun"
+        try FileManager.default.createDirectory(atPath: lab.folder + "/bin", withIntermediateDirectories: true)
+        try """
+        #!/bin/bash
+        [ "$1" != --version ] || PATH=${PATH#*:} exec mpirun --version
+        trap '' INT TERM USR1
+        echo "ORTE has lost communication with a remote daemon." >&2
+        while :; do sleep 1; done
+        """.write(toFile: mpirun, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: mpirun)
+        let end = try Program.start(
+          executable: LabHosts.script, command(lab, Self.arguments(steps: 10)), environment: ["PATH": lab.folder + "/bin:" + path],
+          in: lab.folder
+        ).wait()
+        #expect(end.status == 70, "\(end.status): \(end.errors)")
+        #expect(end.count(ofErrors: "train-over-ssh: a host is lost, but mpirun does not end") == 1, "\(end.errors)")
+        try expectNothingLeft(lab)
+      }
+    }
+
     /// Ctrl-C twice, before anybody has found out that a host is frozen.
     @Test func anInterruptedMpirunEndsOnAHostWithoutRanks() throws {
       try LabHosts.with(hosts: 3) { lab in
