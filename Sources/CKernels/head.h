@@ -91,9 +91,7 @@ INLINE void strip_product(left_operand a, right_operand b, size_t inner, result 
     result part = c;
     part.values += j;
     if (part.bias) part.bias += j;
-    right_operand panels = b;
-    panels.values += j / 16 * b.panel;
-    any_tile(a, panels, inner, part, columns - j, rows);
+    any_tile(a, from_column(b, j), inner, part, columns - j, rows);
   }
 }
 
