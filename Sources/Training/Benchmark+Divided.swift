@@ -25,7 +25,7 @@ extension Benchmark {
 
     /// Seconds that the network takes in a step of n ranks.
     package func networkSeconds(ranks n: Int, bandwidth: Double, latency: Double) -> Double {
-      let (count, messages) = (Double(n), 10.0)
+      let (count, messages) = (Double(n), 9.0)
       // Pieces of two neighbouring ranks follow each other.
       let pieces = max(count, sumBytes / Double(4 * LossPlan.pieceElements))
       let sums = (pieces + count - 2) * (latency + sumBytes / pieces / bandwidth)
