@@ -92,7 +92,8 @@ demo: deps program-is-built
 # printed: in what was compiled now, so in everything after `make clean`.
 check: deps check-tools swift-is-there
 	$(SWIFT) format lint --strict --recursive --parallel Package.swift Sources Tests configs
-	find Sources -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
+	find Sources Tests -name '*.[ch]' -exec clang-format --dry-run --Werror {} +
+	"$$(dirname "$$(command -v $(SWIFT))")/clang" -fsyntax-only -Wall -Wextra -Werror -ISources/CKernels/include Tests/OtherSystems/kernel_bits.c
 	shellcheck --external-sources --severity=warning $(scripts)
 	$(ruff) check Tests
 	Tests/package-edges.sh

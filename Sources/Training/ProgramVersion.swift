@@ -12,19 +12,22 @@ package enum ProgramVersion {
   /// resumed under its own only.
   ///
   /// 2: products of our own on all processors, every fused multiply-add written out, no function of the C library; Adam's 0.1 and
-  /// 0.001.
-  package static let numerics = 2
+  /// 0.001. 3: exponentials of the full loss under their tile's own maximum, products with a whole tile; a bucket's items of sce in ascending
+  /// order.
+  package static func numerics(_ loss: LossKind) -> Int {
+    switch loss {
+    case .full, .sce: 3
+    case .sampled, .gbce: 2
+    }
+  }
 
-  /// The same of a run with this loss.
-  ///
-  /// sce, 3: a bucket's items are added in ascending order. full, 3: exponentials under their tile's own maximum, products with a whole
-  /// tile.
-  package static func numerics(_ loss: LossKind) -> Int { loss == .sce || loss == .full ? 3 : numerics }
+  /// The same of all losses, in words.
+  static let numericsOfLosses = LossKind.allCases.map { "\($0.rawValue) \(numerics($0))" }.joined(separator: ", ")
 
   /// For --version and bug reports: the version with its commit, then what it was built with and what it runs on.
   package static var description: String {
     """
-    \(current) (commit \(String(cString: build_commit())), numerics \(numerics))
+    \(current) (commit \(String(cString: build_commit())), numerics: \(numericsOfLosses))
     \(String(cString: build_compiler())); \(MPICommunicator.libraryVersion); \(OpenBLASBackend.description); \
     kernels \(kernels)
     """

@@ -62,7 +62,7 @@ package struct RunSetup {
     _ context: RankContext, _ make: () throws(ProgramFailure) -> RunConfiguration
   ) throws(CollectiveFailure) -> RunConfiguration {
     try context.communicator.requireSame(
-      "the program's version", "\(ProgramVersion.current), numerics \(ProgramVersion.numerics)")
+      "the program's version", "\(ProgramVersion.current), numerics: \(ProgramVersion.numericsOfLosses)")
     return try context.communicator.fromRankZero(make)
   }
 

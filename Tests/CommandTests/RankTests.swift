@@ -77,7 +77,7 @@ extension CommandTests {
       let broken = ["--mca", "pml", "no_such_transport"]
       let version = try Program.mpirun(ranks: 2, ["--version"], options: broken)
       let expected =
-        #/0\.1\.0 \(commit ([0-9a-f]{7,40}\+?|unknown), numerics [0-9]+\)\n.+; Open MPI v[45].+; OpenBLAS .+; kernels [a-z0-9_-]+\n/#
+        #/0\.1\.0 \(commit ([0-9a-f]{7,40}\+?|unknown), numerics: full [0-9]+, sampled [0-9]+, gbce [0-9]+, sce [0-9]+\)\n.+; Open MPI v[45].+; OpenBLAS .+; kernels [a-z0-9_-]+\n/#
       #expect(try version.status == 0 && expected.wholeMatch(in: version.output) != nil, "\(version.output)\(version.errors)")
       let help = try Program.mpirun(ranks: 2, ["--help"], options: broken)
       #expect(help.status == 0 && help.output.components(separatedBy: "OVERVIEW:").count == 2)

@@ -34,8 +34,8 @@ static void products(const kernel_set *kernels) {
       size_t m = (size_t[]){1, 13, 101, 59}[shape], n = (size_t[]){1, 50, 33, 290}[shape], k = (size_t[]){3, 37, 530, 257}[shape];
       float *a = numbers(m * k), *b = numbers(n * k), *c = numbers(m * n), *bias = numbers(n);
       kernels->product(
-          (kernel_matrix){a, ta ? k : m, ta ? m : k, ta ? m : k}, ta, (kernel_matrix){b, tb ? n : k, tb ? k : n, tb ? k : n},
-          tb, (kernel_matrix){c, m, n, n}, accumulates ? 0 : bias, 0.7f, accumulates, scratch);
+          (kernel_matrix){a, ta ? k : m, ta ? m : k, ta ? m : k}, ta, (kernel_matrix){b, tb ? n : k, tb ? k : n, tb ? k : n}, tb,
+          (kernel_matrix){c, m, n, n}, accumulates ? 0 : bias, 0.7f, accumulates, scratch);
       add(c, m * n * 4);
     }
   }
@@ -104,18 +104,20 @@ static void loss(const kernel_set *kernels) {
     size_t width = 330 + rows, size = 21, panels = (width + 47) / 48 * 48;
     kernel_matrix t = {numbers(rows * size), rows, size, size}, table = {numbers(width * size), width, size, size};
     kernel_matrix dtable = {numbers(width * size), width, size, size};
-    float *maximum = numbers(rows), *sum = numbers(rows), *tile = numbers(rows), *rescale = numbers(rows);
+    float *maximum = numbers(rows), *sum = numbers(rows), *tile_maximum = numbers(rows), *tile_sum = numbers(rows);
     float *bias = numbers(width), *dbias = numbers(width), *exponentials = numbers(rows * panels), *factors = numbers(rows);
-    float *logits = numbers(rows), *dt = numbers(rows * size);
+    float *logits = numbers(rows), *dt = numbers(rows * size), *products = numbers(rows * size);
     float *scratch = scratch_of(kernels->vocabulary_tile_scratch(width, size));
     float *product_scratch = scratch_of(kernels->product_scratch);
     int32_t *labels = malloc(rows * sizeof *labels);
-    for (size_t i = 0; i < rows; i++) {
-      maximum[i] = -__builtin_inff(), sum[i] = 0, labels[i] = (int32_t)(100 + i * 7 % width);
-    }
-    kernel_online_softmax state = {maximum, sum, tile, rescale};
-    kernels->vocabulary_tile(t, table, bias, labels, 100, exponentials, state, logits, dt, 0, scratch);
-    kernels->softmax_factors(tile, maximum, sum, factors, rows);
+    for (size_t i = 0; i < rows; i++) { maximum[i] = -__builtin_inff(), sum[i] = 0, labels[i] = (int32_t)(100 + i * 7 % width); }
+    kernel_softmax_sums tile = {tile_maximum, tile_sum};
+    kernel_online_softmax total = {{maximum, sum}, dt};
+    // A tile that is added at once, and one that is added later.
+    kernels->vocabulary_tile(t, table, bias, labels, 100, exponentials, 0, tile, logits, products, &total, scratch);
+    kernels->vocabulary_tile(t, dtable, bias, labels, 100, exponentials, 1, tile, logits, products, 0, scratch);
+    kernels->add_tile(tile, products, rows, size, total);
+    kernels->softmax_factors(tile_maximum, maximum, sum, factors, rows);
     kernels->vocabulary_tile_backward(exponentials, factors, t, dtable, dbias, 1, product_scratch);
     add(sum, rows * 4), add(maximum, rows * 4), add(factors, rows * 4), add(dt, rows * size * 4);
     add(dtable.values, width * size * 4), add(dbias, width * 4), add(logits, rows * 4);
