@@ -135,7 +135,11 @@ final class RunningProgram {
   func wait() throws -> CommandResult {
     let end = Date().addingTimeInterval(120)
     while process.isRunning, Date() < end { usleep(3000) }
-    if process.isRunning { send(SIGKILL) }
+    if process.isRunning {
+      let processes = (try? Program.execute("/bin/ps", ["-e", "-o", "pid,ppid,stat,wchan:20,etimes,args"], in: "/").output) ?? ""
+      Issue.record("it has not ended after two minutes: \(errorText)\n\(processes)")
+      send(SIGKILL)
+    }
     process.waitUntilExit()
     let status = process.terminationStatus
     return CommandResult(
