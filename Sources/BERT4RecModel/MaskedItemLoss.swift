@@ -7,9 +7,10 @@ import SystemSupport
 ///
 /// Letters: M masked rows, V vocabulary, H hidden. The (M, V) logits never exist as a whole: rows are taken in chunks of
 /// `rowChunk`, the vocabulary in tiles of `tileWidth`. A first sweep makes a tile's exponentials under its own maximum and,
-/// while they are in the cache, their product with the table, and adds both to what the tiles before have come to under a running maximum:
-/// only the final sums lack. A second sweep makes the table's gradient; each row's final factor goes into t there, so the exponentials are read once and never written again. Those of the
-/// first tiles are kept between the sweeps, up to a constant number; the second sweep makes the others again, with the same bits.
+/// while they are in the cache, their product with the table, and adds both to what the tiles before have come to under a
+/// running maximum: only the final sums lack. A second sweep makes the table's gradient; each row's final factor goes into t
+/// there, so the exponentials are read once and never written again. Those of the first tiles are kept between the sweeps, up
+/// to a constant number; the second sweep makes the others again, with the same bits.
 package final class MaskedItemLoss {
   package static var rowChunk: Int { ExponentialTile.mostRows }
   package static var tileWidth: Int { ExponentialTile.mostItems }

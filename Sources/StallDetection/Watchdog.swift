@@ -43,21 +43,10 @@ package final class Watchdog: Sendable, LeaveTakingWatch {
       addresses: communicator.rank == 0 ? [] : addresses,
       judgement: StallJudgement(limit: limit, hosts: hosts, rank: communicator.rank), resumes: resumes, isEnding: isEnding)
     try communicator.onEveryRank { () throws(ProgramFailure) in
-      let argument = Unmanaged.passRetained(ThreadArgument(watchdog: self, watch: watch))
-      var thread = pthread_t()
-      let code = pthread_create(
-        &thread, nil,
-        { pointer in
-          guard let pointer else { return nil }
-          let argument = Unmanaged<ThreadArgument>.fromOpaque(pointer).takeRetainedValue()
-          argument.watchdog.run(argument.watch)
-          return nil
-        }, argument.toOpaque())
+      let code = startDetachedThread { self.run(watch) }
       if code != 0 {
-        argument.release()
         throw ProgramFailure(.internalFault, "the watchdog's thread cannot be started: \(String(cString: strerror(code)))")
       }
-      pthread_detach(thread)
     }
     communicator.watch = self
   }
@@ -80,18 +69,8 @@ package final class Watchdog: Sendable, LeaveTakingWatch {
   package func stop() { isOver.store(true, ordering: .relaxed) }
 }
 
-private final class ThreadArgument {
-  let watchdog: Watchdog
-  let watch: Watch
-
-  init(watchdog: Watchdog, watch: Watch) {
-    self.watchdog = watchdog
-    self.watch = watch
-  }
-}
-
 /// What the watchdog's thread has; nobody else touches it.
-private final class Watch {
+private final class Watch: @unchecked Sendable {
   private let progress: RankProgress
   private let socket: HeartbeatSocket
   private var seal: HeartbeatSeal

@@ -69,17 +69,8 @@ package final class ProgressDisplay: Sendable {
     let mode = mode.here
     self.mode = mode
     if mode == .none { return }
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(self).toOpaque()
-    let isStarted = pthread_create(
-      &thread, nil,
-      { context in
-        guard let context else { return nil }
-        Unmanaged<ProgressDisplay>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-      }, context)
     // Without it the work is the same.
-    if isStarted == 0 { pthread_detach(thread) } else { Unmanaged<ProgressDisplay>.fromOpaque(context).release() }
+    _ = startDetachedThread { self.run() }
   }
 
   /// Nothing is shown any more.
@@ -89,10 +80,6 @@ package final class ProgressDisplay: Sendable {
   }
 
   private func run() {
-    // Signals are for the main thread, as without this one.
-    var all = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_BLOCK, &all, nil)
     var pace = ProgressPace(mode, now: ContinuousClock.now)
     while true {
       usleep(mode == .bar ? 200_000 : 500_000)

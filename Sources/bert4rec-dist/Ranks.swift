@@ -24,10 +24,12 @@ enum Ranks {
     showing mode: ProgressMode = .none, _ work: (any Communicator) throws(CollectiveFailure) -> ProgramExitCode
   ) -> Never {
     let communicator: any Communicator
+    let watch = watchStart()
     do throws(CollectiveFailure) { communicator = try makeCommunicator() } catch {
       printError("error: \(error.message)")
       leave(error.exitCode)
     }
+    watch?.end()
     let display = communicator.rank == 0 ? ProgressDisplay(mode) : nil
     do throws(CollectiveFailure) {
       defer { display?.stop() }
@@ -43,6 +45,20 @@ enum Ranks {
       _ = Liveness.outside { fflush(nil) }
       leave(communicator.finish(after: error))
     }
+  }
+
+  /// nil without mpirun, and where no limit is wanted.
+  private static func watchStart() -> StartWatch? {
+    guard let rank = FirstRank.number else { return nil }
+    var limit = StartWatch.usualLimit
+    if let text = getenv(StartWatch.variable).map({ String(cString: $0) }) {
+      guard let seconds = Int(text), (0...1_000_000).contains(seconds) else {
+        if FirstRank.isThis { printError("error: \(StartWatch.variable) must be 0 to 1000000 seconds, not '\(text)'") }
+        leave(.usage)
+      }
+      limit = seconds
+    }
+    return limit == 0 ? nil : StartWatch(limit: limit, rank: rank)
   }
 
   /// Ends the program, and leaves the file that says so where one is asked for.

@@ -37,6 +37,22 @@ extension CommandTests {
       }
     }
 
+    /// The second process of the start never calls MPI, as one that died in time, or whose host cannot be reached.
+    @Test func aStartThatNeverCompletesEnds() throws {
+      func start(_ limit: String) throws -> CommandResult {
+        try Program.withTemporaryFolder { folder in
+          try Program.execute(
+            "/usr/bin/env", ["mpirun", "-np", "1", Program.path] + Self.arguments + [":", "-np", "1", "sleep", "60"],
+            environment: Program.mpiEnvironment.merging(["BERT4REC_START_TIMEOUT": limit]) { $1 }, in: folder)
+        }
+      }
+      let end = try start("2")
+      #expect(end.status == 70 || end.status == 137, "\(end.status): \(end.errors)")
+      #expect(end.count(ofErrors: "error: MPI has not begun within 2 s (MPI_Init on host ") == 1, "\(end.errors)")
+      let refused = try start("soon")
+      #expect(refused.status == 64 && refused.count(ofErrors: "error: BERT4REC_START_TIMEOUT must be ") == 1, "\(refused.errors)")
+    }
+
     @Test(arguments: [1, 2]) func aFrozenRankIsNamed(rank: Int) throws {
       try freeze([rank], of: 3) { end in
         let lines = end.errors.split(separator: "\n").filter { $0.hasPrefix("error: ") }
