@@ -35,7 +35,7 @@ package final class MaskedItemLoss {
   /// - Parameter keptExponentials: tests keep fewer.
   package init(_ context: LayerContext, keptExponentials: Int = MaskedItemLoss.keptExponentials) {
     self.context = context
-    tileCount = (context.configuration.vocabularySize + Self.tileWidth - 1) / Self.tileWidth
+    tileCount = VocabularyTile.count(vocabularySize: context.configuration.vocabularySize)
     keptTiles = min(tileCount, keptExponentials / ExponentialTile.capacity)
     exponentials = context.workspace.floats(min(tileCount, keptTiles + 1) * ExponentialTile.capacity)
     rowSums = SoftmaxSums(maximum: context.workspace.floats(Self.rowChunk), sum: context.workspace.floats(Self.rowChunk))
@@ -65,22 +65,11 @@ package final class MaskedItemLoss {
     return loss
   }
 
-  private func tile(_ index: Int, rows: Int) -> (exponentials: ExponentialTile, vocabulary: Range<Int>) {
-    let first = index * Self.tileWidth
-    let last = min(first + Self.tileWidth, context.configuration.vocabularySize)
-    let kept = min(keptTiles * Self.tileWidth, context.configuration.vocabularySize)
-    return (
-      ExponentialTile(
-        exponentials + min(index, keptTiles) * ExponentialTile.capacity, rows: rows, width: last - first,
-        streams: index < keptTiles && rows * kept > Self.cachedExponentials), first..<last
-    )
-  }
-
-  private func vocabularyTile(_ vocabulary: Range<Int>, hidden: Int, _ pass: Pass) -> VocabularyTile {
-    VocabularyTile(
-      table: Matrix(
-        pass.parameters + context.layout.wordEmbeddings + vocabulary.lowerBound * hidden, vocabulary.count, hidden),
-      bias: pass.parameters + context.layout.predictionBias + vocabulary.lowerBound, vocabulary: vocabulary)
+  private func exponentials(_ index: Int, rows: Int) -> ExponentialTile {
+    let size = context.configuration.vocabularySize
+    return ExponentialTile(
+      exponentials + min(index, keptTiles) * ExponentialTile.capacity, rows: rows, width: VocabularyTile.vocabulary(index, of: size).count,
+      streams: index < keptTiles && rows * min(keptTiles * Self.tileWidth, size) > Self.cachedExponentials)
   }
 
   /// A tile's exponentials and what they come to.
@@ -88,11 +77,10 @@ package final class MaskedItemLoss {
     _ index: Int, _ t: Matrix, _ labels: UnsafePointer<Int32>, products: UnsafeMutablePointer<Float>?, addingTo total: OnlineSoftmax?,
     _ pass: Pass
   ) {
-    let (exponentials, vocabulary) = tile(index, rows: t.rows)
     let sums = SoftmaxSums(maximum: tileMaximum + index * Self.rowChunk, sum: tileSum)
     context.backend.vocabularyTile(
-      t, vocabularyTile(vocabulary, hidden: t.columns, pass), labels: labels,
-      into: TileResult(exponentials, sums, labelLogits: labelLogits, products: products), addingTo: total)
+      t, VocabularyTile(index, context.configuration, context.layout, parameters: pass.parameters), labels: labels,
+      into: TileResult(exponentials(index, rows: t.rows), sums, labelLogits: labelLogits, products: products), addingTo: total)
   }
 
   private func forward(
@@ -116,12 +104,12 @@ package final class MaskedItemLoss {
     backend.multiplyRows(tGradient, by: factors, into: tGradient.base)
     for index in 0..<tileCount {
       Liveness.tick()
-      let (exponentials, vocabulary) = tile(index, rows: t.rows)
+      let vocabulary = VocabularyTile.vocabulary(index, of: context.configuration.vocabularySize)
       // With the same bits. All else that it comes to is known.
       if index >= keptTiles { make(index, t, labels, products: nil, addingTo: nil, pass) }
       backend.softmaxFactors(tileMaximum: tileMaximum + index * Self.rowChunk, rowSums, rows: t.rows, into: factors)
       backend.vocabularyTileBackward(
-        exponentials, t, factors: factors, scratch: Matrix(scratch, t.rows, hidden),
+        exponentials(index, rows: t.rows), t, factors: factors, scratch: Matrix(scratch, t.rows, hidden),
         tableGradient: Matrix(wordGradient + vocabulary.lowerBound * hidden, vocabulary.count, hidden),
         biasGradient: biasGradient + vocabulary.lowerBound, accumulates: !overwritesTable)
     }

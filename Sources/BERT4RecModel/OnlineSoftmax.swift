@@ -98,9 +98,20 @@ package struct VocabularyTile {
   package let bias: UnsafePointer<Float>  // (W)
   package let vocabulary: Range<Int>
 
-  package init(table: Matrix, bias: UnsafePointer<Float>, vocabulary: Range<Int>) {
-    self.table = table
-    self.bias = bias
-    self.vocabulary = vocabulary
+  /// Tile `index` of the model with these parameters.
+  package init(_ index: Int, _ configuration: ModelConfiguration, _ layout: ParameterLayout, parameters: UnsafePointer<Float>) {
+    vocabulary = Self.vocabulary(index, of: configuration.vocabularySize)
+    let words = parameters + layout.wordEmbeddings + vocabulary.lowerBound * configuration.hiddenSize
+    table = Matrix(UnsafeMutablePointer(mutating: words), vocabulary.count, configuration.hiddenSize)
+    bias = parameters + layout.predictionBias + vocabulary.lowerBound
+  }
+
+  /// Tiles of a vocabulary.
+  package static func count(vocabularySize: Int) -> Int { (vocabularySize + ExponentialTile.mostItems - 1) / ExponentialTile.mostItems }
+
+  /// Items of a tile.
+  package static func vocabulary(_ index: Int, of size: Int) -> Range<Int> {
+    let first = index * ExponentialTile.mostItems
+    return first..<min(first + ExponentialTile.mostItems, size)
   }
 }

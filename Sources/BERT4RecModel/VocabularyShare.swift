@@ -84,24 +84,8 @@ package final class VocabularyShare: @unchecked Sendable {
     return 4 * (kept + Double(rows * tiles) * Double(configuration.hiddenSize + 2) + Double(threads * ofThread))
   }
 
-  /// Tiles of a vocabulary.
-  package static func tileCount(vocabularySize: Int) -> Int {
-    (vocabularySize + MaskedItemLoss.tileWidth - 1) / MaskedItemLoss.tileWidth
-  }
-
   /// Items of a tile.
-  package func vocabulary(_ tile: Int) -> Range<Int> {
-    let first = tile * MaskedItemLoss.tileWidth
-    return first..<min(first + MaskedItemLoss.tileWidth, configuration.vocabularySize)
-  }
-
-  private func tile(_ tile: Int) -> VocabularyTile {
-    let (vocabulary, hidden) = (vocabulary(tile), configuration.hiddenSize)
-    return VocabularyTile(
-      table: Matrix(
-        UnsafeMutablePointer(mutating: parameters + layout.wordEmbeddings + vocabulary.lowerBound * hidden), vocabulary.count, hidden),
-      bias: parameters + layout.predictionBias + vocabulary.lowerBound, vocabulary: vocabulary)
-  }
+  package func vocabulary(_ tile: Int) -> Range<Int> { VocabularyTile.vocabulary(tile, of: configuration.vocabularySize) }
 
   /// The place of a tile's numbers of a chunk in the buffers of (N, M).
   private func place(_ tile: Int, _ chunk: Chunk) -> Int { (tile - tiles.lowerBound) * rowCount + chunk.rows.lowerBound }
@@ -146,7 +130,7 @@ package final class VocabularyShare: @unchecked Sendable {
   /// A tile's exponentials of a chunk, and what they come to.
   private func make(_ tile: Int, _ chunk: Chunk, products: UnsafeMutablePointer<Float>?, _ thread: Thread) {
     thread.backend.vocabularyTile(
-      chunk.t, self.tile(tile), labels: chunk.labels,
+      chunk.t, VocabularyTile(tile, configuration, layout, parameters: parameters), labels: chunk.labels,
       into: TileResult(
         exponentials(tile, chunk, thread), sums(tile, chunk), labelLogits: labels.base + chunk.rows.lowerBound, products: products),
       addingTo: nil)

@@ -8,25 +8,23 @@ enum { PANEL = KERNEL_PANEL_COLUMNS };
 
 INLINE size_t padded_to_panel(size_t count) { return (count + PANEL - 1) / PANEL * PANEL; }
 
-// What brings exponentials under one maximum to another, which is not smaller; -inf: there are none.
-INLINE float under(float old, float maximum) {
-  if (old == maximum) return 1;
-  return old == -__builtin_inff() ? 0 : exp16((f16)(old - maximum))[0];
+INLINE kernel_softmax_sums sums_from(kernel_softmax_sums sums, size_t row) {
+  return (kernel_softmax_sums){sums.maximum + row, sums.sum + row};
 }
 
 // Rows of logits become exp(logit - maximum), under the larger of the maximum in `sums` and their own; what stands behind `width`, up to
 // `padded`, becomes 0. With `panels`, each panel's first number for the first row, the exponentials go there as well.
 // Three sweeps over rows that are independent of each other; at most SOFTMAX_ROWS.
 INLINE void exponential_rows(
-    float *z, size_t stride, size_t rows, size_t width, size_t padded, kernel_softmax_sums state, size_t first, float *panels,
+    float *z, size_t stride, size_t rows, size_t width, size_t padded, kernel_softmax_sums state, float *panels,
     size_t panel_size, const int streams) {
-  float tops[SOFTMAX_ROWS], totals[SOFTMAX_ROWS];
+  float tops[SOFTMAX_ROWS] = {0}, totals[SOFTMAX_ROWS] = {0};
   for (size_t row = 0; row < rows; row++) {
     float *logits = z + row * stride;
     for (size_t i = width; i < padded; i++) logits[i] = -__builtin_inff();
     f16 highest = load(logits);
     for (size_t i = 16; i < padded; i += 16) highest = maximum(load(logits + i), highest);
-    float old = state.maximum[first + row], top = max_lanes(highest);
+    float old = state.maximum[row], top = max_lanes(highest);
     tops[row] = top > old ? top : old;
   }
   for (size_t row = 0; row < rows; row++) {
@@ -50,11 +48,9 @@ INLINE void exponential_rows(
     }
     totals[row] = sum_lanes(sums);
   }
-  for (size_t row = 0; row < rows; row++) {
-    float old = state.maximum[first + row], top = tops[row];
-    state.sum[first + row] = fma1(state.sum[first + row], under(old, top), totals[row]);
-    state.maximum[first + row] = top;
-  }
+  f16 top = load(tops), before = exp16(load_up_to(state.maximum, rows) - top);
+  store_up_to(state.sum, fma16(load_up_to(state.sum, rows), before, load(totals)), rows);
+  store_up_to(state.maximum, top, rows);
 }
 
 static void FUNCTION(tile_exponentials)(
@@ -67,7 +63,8 @@ static void FUNCTION(tile_exponentials)(
   }
   for (size_t row = 0; row < rows; row += SOFTMAX_ROWS)
     exponential_rows(
-        logits + row * stride, stride, at_most(rows - row, SOFTMAX_ROWS), width, (width + 15) / 16 * 16, sums, row, 0, 0, 0);
+        logits + row * stride, stride, at_most(rows - row, SOFTMAX_ROWS), width, (width + 15) / 16 * 16, sums_from(sums, row), 0,
+        0, 0);
 }
 
 static void FUNCTION(softmax_factors)(
@@ -108,13 +105,6 @@ INLINE void strip_logits(
   }
 }
 
-// The table's rows as a right operand: where they are if they are whole panels, else packed into `words` if they are wanted.
-INLINE right_operand rows_of_table(kernel_matrix table, int wanted, float *words) {
-  if (table.columns % 16 == 0) return (right_operand){table.values, 16, table.stride};
-  if (wanted) pack_right(table, 0, 0, table.rows, 0, table.columns, words);
-  return packed_panels(words, table.rows);
-}
-
 // Adds a tile's rows, at most SOFTMAX_ROWS, to what the tiles before it have come to.
 INLINE void add_rows_of_tile(
     kernel_softmax_sums sums, const float *products, size_t rows, size_t size, kernel_softmax_sums total, float *gradients) {
@@ -136,10 +126,6 @@ INLINE void add_rows_of_tile(
   }
 }
 
-INLINE kernel_softmax_sums sums_from(kernel_softmax_sums sums, size_t row) {
-  return (kernel_softmax_sums){sums.maximum + row, sums.sum + row};
-}
-
 static void FUNCTION(add_tile)(
     kernel_softmax_sums sums, const float *products, size_t rows, size_t size, kernel_online_softmax total) {
   for (size_t i = 0; i < rows; i += SOFTMAX_ROWS) {
@@ -156,19 +142,20 @@ static void FUNCTION(vocabulary_tile)(
     float *scratch) {
   size_t width = table.rows, size = table.columns, padded = padded_to_panel(width);
   float *columns = scratch, *words = columns + padded * size, *z = words + padded * ((size + 15) / 16 * 16);
-  pack_right(table, 1, 0, size, 0, width, columns);
-  right_operand by_word = rows_of_table(table, products != 0, words);
+  right_operand by_column = right(table, 1, 0, size, 0, width, columns), by_word = {0};
+  if (products) by_word = right(table, 0, 0, width, 0, size, words);
   for (size_t i = 0; i < rows.rows; i += ROWS) {
     size_t count = at_most(rows.rows - i, ROWS);
-    strip_logits(rows, i, count, packed_panels(columns, size), bias, labels, first_label, width, z, padded, label_logits);
-    for (size_t row = i; row < i + count; row++) sums.maximum[row] = -__builtin_inff(), sums.sum[row] = 0;
+    strip_logits(rows, i, count, by_column, bias, labels, first_label, width, z, padded, label_logits);
+    kernel_softmax_sums own = sums_from(sums, i);
+    for (size_t row = 0; row < count; row++) own.maximum[row] = -__builtin_inff(), own.sum[row] = 0;
     float *panels = exponentials + i * PANEL;
-    if (streams) exponential_rows(z, padded, count, width, padded, sums, i, panels, rows.rows * PANEL, 1);
-    else exponential_rows(z, padded, count, width, padded, sums, i, panels, rows.rows * PANEL, 0);
+    if (streams) exponential_rows(z, padded, count, width, padded, own, panels, rows.rows * PANEL, 1);
+    else exponential_rows(z, padded, count, width, padded, own, panels, rows.rows * PANEL, 0);
     float *p = products && !total ? products + i * size : products;
     float *g = total && total->row_gradients ? total->row_gradients + i * size : 0;
     if (p) strip_product((left_operand){z, padded, 1}, by_word, width, (result){p, size, 1, 0, 0}, size, count);
-    if (total) add_rows_of_tile(sums_from(sums, i), p, count, size, sums_from(total->sums, i), g);
+    if (total) add_rows_of_tile(own, p, count, size, sums_from(total->sums, i), g);
   }
 }
 

@@ -106,7 +106,7 @@ package struct Benchmark {
     guard setup.configuration.loss.kind == .full, state.table != nil else { return nil }
     return DividedStep(
       rows: rows, tokens: tokens, hidden: state.configuration.hiddenSize,
-      tiles: VocabularyShare.tileCount(vocabularySize: state.configuration.vocabularySize),
+      tiles: VocabularyTile.count(vocabularySize: state.configuration.vocabularySize),
       besidesBytes: state.layout.besidesTable.count * MemoryLayout<Float>.stride)
   }
 

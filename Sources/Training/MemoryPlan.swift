@@ -153,7 +153,7 @@ package struct MemoryPlan: Sendable {
   /// and the table rows that an evaluation borrows.
   private func dividedBytes(_ own: RankShare) -> Double {
     let rows = max(1, Int(min(tokens / 3, 1e9)))
-    let tiles = (VocabularyShare.tileCount(vocabularySize: model.vocabularySize) + ranks - 1) / ranks
+    let tiles = (VocabularyTile.count(vocabularySize: model.vocabularySize) + ranks - 1) / ranks
     let items = Double(tiles * MaskedItemLoss.tileWidth)
     let width = Double(model.hiddenSize + 1)
     let ofRank = tokens / Double(ranks)

@@ -45,7 +45,7 @@ import Testing
 
     /// By so many shares, one after the other, each by so many threads, one after the other.
     func divided(into count: Int, threads: Int, kept: Int, _ backend: () -> any Backend) -> Result {
-      let (hidden, tiles) = (configuration.hiddenSize, VocabularyShare.tileCount(vocabularySize: vocabulary))
+      let (hidden, tiles) = (configuration.hiddenSize, VocabularyTile.count(vocabularySize: vocabulary))
       let shares = (0..<count).map { index in
         // What others own is not a number.
         let values = Buffer([Float](repeating: .nan, count: layout.count))
